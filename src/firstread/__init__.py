@@ -1,0 +1,29 @@
+"""firstread: an open first reader for pneumonia on chest X-rays.
+
+>>> from firstread import Reader            # doctest: +SKIP
+>>> Reader().read("film.dcm").decision      # doctest: +SKIP
+'no pneumonia'
+
+Not a medical device. The model that comes with the package was trained on films of
+children of one to five years from one hospital.
+"""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from firstread.read.reader import Reader
+
+__version__ = metadata.version("firstread")
+__all__ = ["Reader", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy, so that `firstread --help` does not pay for onnxruntime.
+    if name == "Reader":
+        from firstread.read.reader import Reader
+
+        return Reader
+    raise AttributeError(f"module 'firstread' has no attribute {name!r}")
