@@ -1,0 +1,115 @@
+"""Files on disk: finding films under the paths a user names, and writing results whole.
+
+A result is written to a temporary file beside its place and renamed over it, so that a full
+disk, a kill or a Ctrl-C leaves either the old file or the new one, never half of one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from firstread.errors import FolderNotFound, OutputError
+from firstread.film.decode import FILM_SUFFIXES
+
+LITTER = frozenset({"__MACOSX", "Thumbs.db", "DICOMDIR"})
+"""Names that unpackers and viewers leave among films."""
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Write `data` (text as UTF-8) to `path` whole or not at all; its folder is made if missing.
+
+    Raises `OutputError` where the place cannot be written or the disk is full.
+    """
+    raw = data.encode() if isinstance(data, str) else data
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise OutputError(f"{path}: is a folder; name a file to write to")
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.name[:80]}.", suffix=".part", dir=path.parent
+        )
+        temporary = Path(name)
+        with os.fdopen(handle, "wb") as out:
+            out.write(raw)
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.chmod(_mode_for(path))  # mkstemp makes it private, a plain open would not
+        temporary.replace(path)
+        temporary = None
+    except OSError as e:
+        raise OutputError(
+            f"{path}: cannot be written ({e.strerror}); free space or choose another place"
+        ) from None
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+
+def _mode_for(path: Path) -> int:
+    """The permissions the file has, or those a plain `open` would give a new one."""
+    if path.exists():
+        return path.stat().st_mode & 0o777
+    mask = os.umask(0o077)  # the only portable way to read it is to set it
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def find_films(paths: Iterable[Path]) -> list[Path]:
+    """The films under `paths`, in the order given, each folder's films sorted by path.
+
+    A file is returned as it is, whatever its ending: the user has named it. A folder is
+    walked, not through links to other folders; hidden names and the litter of unpackers are
+    skipped; a file counts as a film by its ending, or, without one, by the DICOM mark. No
+    path is returned twice. Raises `FolderNotFound` for a path that does not exist.
+    """
+    found: dict[Path, None] = {}
+    for path in map(Path, paths):
+        if path.is_dir():
+            found.update(dict.fromkeys(sorted(_walk(path))))
+        elif path.exists():
+            found[path] = None
+        else:
+            raise FolderNotFound(f"{path}: no such file or folder; check the path")
+    return list(found)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for root, folders, names in os.walk(folder, onerror=_refuse):
+        folders[:] = [name for name in folders if not _is_litter(name)]
+        for name in names:
+            path = Path(root, name)
+            if not _is_litter(name) and _is_film(path):
+                yield path
+
+
+def _refuse(error: OSError) -> None:
+    """A folder that cannot be listed must not pass for an empty one."""
+    raise FolderNotFound(
+        f"{error.filename}: cannot be listed ({error.strerror}); check its permissions"
+    )
+
+
+def _is_litter(name: str) -> bool:
+    return name.startswith(".") or name in LITTER
+
+
+def _is_film(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    if suffix in FILM_SUFFIXES:
+        return path.is_file()
+    # PACS exports name files by number or UID (1.2.840.1): what looks like an ending is none.
+    if suffix and not suffix[1:].isdigit():
+        return False
+    try:
+        if not path.is_file():  # a pipe would block
+            return False
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False

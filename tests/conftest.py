@@ -1,0 +1,28 @@
+"""Shared fixtures: the real films and weights, found through the environment alone."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+def _folder_from(variable: str, what: str) -> Path:
+    value = os.environ.get(variable)
+    if not value:
+        pytest.skip(f"{variable} is not set: it names the folder of {what}")
+    folder = Path(value)
+    if not folder.is_dir():
+        pytest.fail(f"{variable}={value} is no folder")
+    return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def films_dir() -> Path:
+    """The folder that holds chest_xray/, chest_xray_original/, nih_adult/, dicom/ ..."""
+    return _folder_from("FIRSTREAD_DATA", "real films")
+
+
+@pytest.fixture(scope="session")
+def weights_dir() -> Path:
+    """The folder of pretrained weights."""
+    return _folder_from("FIRSTREAD_WEIGHTS", "pretrained weights")
