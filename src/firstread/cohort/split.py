@@ -1,0 +1,179 @@
+"""Patient-safe splits, written as a CSV that later steps verify.
+
+Two ways:
+
+- `patient`: a random fraction of the patients, stratified by etiology;
+- `blocks`: of each series the k-th contiguous block of patient numbers. The official test
+  of the Guangzhou set is made of such blocks (it looks like another batch), so this is
+  the validation that comes nearest to it; a random split is nearly blind to the shift.
+
+Patients who share a byte-identical film are kept together, and the official `val` folder
+(16 films) and `test` folder are never split: they are left out.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from firstread.cohort.table import Cohort, FilmRow
+from firstread.errors import FolderNotFound, NoFilms, SplitError, TableError
+from firstread.film.files import write_atomic
+
+COLUMNS = ("file", "label", "part", "patient", "series", "etiology", "sha256")
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """How to split. `fraction` of the patients goes to "val"; `block` counts from the end."""
+
+    by: str = "blocks"
+    fraction: float = 0.125
+    block: int = 0
+    seed: int = 0
+
+
+def trainable(cohort: Cohort) -> Cohort:
+    """The films that may be trained and validated on: `train`, or all if there are no parts."""
+    parts = {r.part for r in cohort.rows}
+    if parts <= {""}:
+        return cohort
+    kept = cohort.part("train")
+    if not kept.rows:
+        raise NoFilms(f"{cohort.root}: no `train` part (has {', '.join(sorted(parts))})")
+    return kept
+
+
+def make_split(cohort: Cohort, plan: SplitPlan) -> Cohort:
+    """The cohort's trainable films, each with its part: "train" or "val".
+
+    Raises `SplitError` where a part would be empty or hold one class only.
+    """
+    films = trainable(cohort)
+    if plan.by not in {"patient", "blocks"}:
+        raise SplitError(f"split by {plan.by!r} is not known; use `blocks` or `patient`")
+    if not 0.0 < plan.fraction < 1.0:
+        raise SplitError(f"fraction {plan.fraction} must lie between 0 and 1")
+    groups = _groups(films)
+    held_out = _blocks(films, plan) if plan.by == "blocks" else _random(films, plan, groups)
+    # A group is held out whole as soon as one of its films is.
+    held_groups = {groups[i] for i in held_out}
+    rows = tuple(
+        replace(r, part="val" if groups[i] in held_groups else "train")
+        for i, r in enumerate(films.rows)
+    )
+    split = Cohort(films.root, rows)
+    for part in ("train", "val"):
+        if {r.label for r in split.part(part).rows} != {0, 1}:
+            raise SplitError(
+                f"part {part} would not hold both classes; give more films or another fraction"
+            )
+    return split
+
+
+def _groups(films: Cohort) -> list[int]:
+    """A group number a film: one patient, or patients joined by a byte-identical film."""
+    parent: dict[str, str] = {}
+
+    def find(key: str) -> str:
+        while parent.setdefault(key, key) != key:
+            parent[key] = parent[parent[key]]
+            key = parent[key]
+        return key
+
+    for patient, sha in zip(films.patients, films.hashes, strict=True):
+        parent[find(f"p:{patient}")] = find(f"s:{sha}")
+    numbers: dict[str, int] = {}
+    return [numbers.setdefault(find(f"p:{p}"), len(numbers)) for p in films.patients]
+
+
+def _stratum(row: FilmRow) -> str:
+    return row.series or f"label-{row.label}"
+
+
+def _blocks(films: Cohort, plan: SplitPlan) -> list[int]:
+    patients: dict[str, dict[tuple[int, str], list[int]]] = defaultdict(lambda: defaultdict(list))
+    for i, r in enumerate(films.rows):
+        order = (r.number if r.number is not None else 0, r.patient)
+        patients[_stratum(r)][order].append(i)
+    held: list[int] = []
+    for members in patients.values():
+        ordered = sorted(members)
+        size = max(1, round(len(ordered) * plan.fraction))
+        stop = len(ordered) - plan.block * size
+        if stop <= 0:
+            raise SplitError(f"block {plan.block} is beyond the first; use a smaller number")
+        held += [i for key in ordered[max(0, stop - size) : stop] for i in members[key]]
+    return held
+
+
+def _random(films: Cohort, plan: SplitPlan, groups: list[int]) -> list[int]:
+    strata: dict[str, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for i, r in enumerate(films.rows):
+        strata[r.etiology or f"label-{r.label}"][groups[i]].append(i)
+    rng = np.random.default_rng(plan.seed)
+    held: list[int] = []
+    for name in sorted(strata):
+        members = strata[name]
+        order = rng.permutation(sorted(members))
+        size = max(1, round(len(order) * plan.fraction))
+        held += [i for g in order[:size] for i in members[int(g)]]
+    return held
+
+
+def save_split(split: Cohort, path: Path) -> None:
+    """Write a split as CSV: file, label, part, patient, series, etiology, sha256."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for r, sha in zip(split.rows, split.hashes, strict=True):
+        writer.writerow((r.file, r.label, r.part, r.patient, r.series, r.etiology, sha))
+    write_atomic(path, out.getvalue())
+
+
+def load_split(path: Path, cohort: Cohort) -> Cohort:
+    """Apply a saved split to a cohort and verify it.
+
+    Every film of the split must be in the cohort with the same bytes, and no patient and no
+    bytes may be on both sides; raises `SplitError` otherwise.
+    """
+    if not path.is_file():
+        raise FolderNotFound(f"{path}: no such split; make one with `firstread data split`")
+    with path.open(newline="", encoding="utf-8") as f:
+        records = list(csv.DictReader(f))
+    if not records or not set(COLUMNS) <= set(records[0]):
+        raise TableError(f"{path}: not a split; make one with `firstread data split`")
+    by_file = {r.file: i for i, r in enumerate(cohort.rows)}
+    missing = [r["file"] for r in records if r["file"] not in by_file]
+    if missing:
+        raise SplitError(
+            f"{path}: {len(missing)} of its films are not in {cohort.root} "
+            f"(first: {missing[0]}); split that folder anew"
+        )
+    films = cohort.subset(by_file[r["file"]] for r in records)
+    for record, sha in zip(records, films.hashes, strict=True):
+        if record["sha256"] != sha:
+            raise SplitError(f"{path}: {record['file']} is not the film it was; split anew")
+    rows = tuple(
+        replace(row, part=record["part"]) for row, record in zip(films.rows, records, strict=True)
+    )
+    split = Cohort(films.root, rows)
+    assert_disjoint(split)
+    return split
+
+
+def assert_disjoint(split: Cohort) -> None:
+    """Raise `SplitError` if a patient or a film's bytes are in two parts."""
+    for what, keys in (("patient", split.patients), ("film content", list(split.hashes))):
+        seen: dict[str, str] = {}
+        for key, row in zip(keys, split.rows, strict=True):
+            if seen.setdefault(key, row.part) != row.part:
+                raise SplitError(
+                    f"the split leaks: one {what} is in {seen[key]} and in {row.part} "
+                    f"({row.file}); make it with `firstread data split`"
+                )

@@ -1,0 +1,228 @@
+"""A cohort: many films with their labels and patients, from a folder or a CSV.
+
+A folder holds `NORMAL/` and `PNEUMONIA/`, or these below `train/`, `val/`, `test/`. A CSV
+has at least `file` (relative to the CSV's folder, or absolute) and `label`.
+
+Who the patient is comes from a `patient` (or `patient_id`) column, else from the file's
+name. In the Guangzhou set `personN` is counted separately for bacteria and for virus, and
+`NORMAL2-IM-n` is another child than `IM-n`; the patient is therefore (series, number).
+Films whose name says nothing are each a patient of their own.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from firstread.cohort.hashes import combined_sha256, file_sha256
+from firstread.errors import ClassFolderError, FolderNotFound, NoFilms, TableError
+from firstread.film.decode import FILM_SUFFIXES
+
+CLASS_FOLDERS = {"NORMAL": 0, "PNEUMONIA": 1}
+PARTS = ("train", "val", "test")
+
+LABEL_WORDS = {
+    "0": 0, "normal": 0, "no finding": 0, "no pneumonia": 0, "negative": 0, "false": 0,
+    "1": 1, "pneumonia": 1, "positive": 1, "true": 1, "bacteria": 1, "virus": 1,
+    "bacterial": 1, "viral": 1,
+}  # fmt: skip
+
+_PERSON = re.compile(r"person(\d+)_(bacteria|virus)_\d+", re.IGNORECASE)
+_NORMAL = re.compile(r"(NORMAL2-IM|IM)-(\d+)(?:-\d+)*", re.IGNORECASE)
+_MENDELEY = re.compile(r"(BACTERIA|VIRUS|NORMAL)-(\d+)-\d+", re.IGNORECASE)
+_ETIOLOGY = {"bacteria": "bacterial", "virus": "viral", "normal": "normal"}
+
+
+@dataclass(frozen=True)
+class FilmRow:
+    """One film of a cohort. `label`: 1 pneumonia, 0 normal, None not known."""
+
+    file: str
+    path: Path
+    label: int | None
+    patient: str
+    series: str = ""
+    number: int | None = None
+    etiology: str = ""
+    part: str = ""
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Films in a fixed order. `root`: the folder that `file` is relative to."""
+
+    root: Path
+    rows: tuple[FilmRow, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def labels(self) -> npt.NDArray[np.int8]:
+        """(n,) int8: 1 pneumonia, 0 normal, -1 not known."""
+        return np.array([-1 if r.label is None else r.label for r in self.rows], np.int8)
+
+    @property
+    def patients(self) -> list[str]:
+        """The patient of each film."""
+        return [r.patient for r in self.rows]
+
+    @property
+    def paths(self) -> list[Path]:
+        """The path of each film."""
+        return [r.path for r in self.rows]
+
+    @cached_property
+    def hashes(self) -> tuple[str, ...]:
+        """sha256 of each film's bytes (read once, then kept)."""
+        return tuple(file_sha256(r.path) for r in self.rows)
+
+    def data_hash(self) -> str:
+        """One sha256 that names this set of films, whatever their order or folder."""
+        return combined_sha256(self.hashes)
+
+    def subset(self, indices: Iterable[int]) -> Cohort:
+        """The films at `indices`, in that order."""
+        return Cohort(self.root, tuple(self.rows[int(i)] for i in indices))
+
+    def part(self, *names: str) -> Cohort:
+        """The films of the named parts ("train", "val", "test", "")."""
+        return Cohort(self.root, tuple(r for r in self.rows if r.part in names))
+
+
+def parse_name(file_name: str) -> tuple[str, str, int | None, str]:
+    """(patient, series, number, etiology) as far as a file's name tells them.
+
+    >>> parse_name("person12_virus_34.jpeg")
+    ('virus-12', 'virus', 12, 'viral')
+    >>> parse_name("NORMAL2-IM-0383-0001.jpeg")
+    ('NORMAL2-IM-383', 'NORMAL2-IM', 383, 'normal')
+    """
+    stem = file_name.rsplit(".", 1)[0]
+    if m := _PERSON.fullmatch(stem):
+        kind, number = m[2].lower(), int(m[1])
+        return f"{kind}-{number}", kind, number, _ETIOLOGY[kind]
+    if m := _MENDELEY.fullmatch(stem):
+        kind, number = m[1].lower(), int(m[2])
+        return f"mendeley-{kind}-{number}", f"mendeley-{kind}", number, _ETIOLOGY[kind]
+    if m := _NORMAL.match(stem):
+        series, number = m[1].upper(), int(m[2])
+        return f"{series}-{number}", series, number, "normal"
+    return f"film-{stem}", "", None, ""
+
+
+def load_cohort(path: Path, need_labels: bool = True) -> Cohort:
+    """Read a cohort from a folder or a CSV.
+
+    Raises `FolderNotFound`, `ClassFolderError`, `NoFilms` or `TableError`. With
+    `need_labels` false a folder without class folders is taken as unlabelled films.
+    """
+    if not path.exists():
+        raise FolderNotFound(f"{path}: no such folder or file; check the path given as --data")
+    cohort = _from_csv(path) if path.is_file() else _from_folder(path, need_labels)
+    if not cohort.rows:
+        raise NoFilms(f"{path}: no film found (looked for {', '.join(sorted(FILM_SUFFIXES))})")
+    if need_labels:
+        _need_both_classes(path, cohort)
+    return cohort
+
+
+def _need_both_classes(path: Path, cohort: Cohort) -> None:
+    unlabelled = sum(r.label is None for r in cohort.rows)
+    if unlabelled:
+        raise TableError(f"{path}: {unlabelled} films have no label; fill the column `label`")
+    for name, label in CLASS_FOLDERS.items():
+        if not any(r.label == label for r in cohort.rows):
+            raise NoFilms(f"{path}: no {name} film found; both classes are needed")
+
+
+def _from_folder(root: Path, need_labels: bool) -> Cohort:
+    bases = [(p, root / p) for p in PARTS if (root / p).is_dir()] or [("", root)]
+    rows: list[FilmRow] = []
+    for part, base in bases:
+        folders = {d.name: d for d in sorted(base.iterdir()) if d.is_dir()}
+        if not need_labels and not any(name in folders for name in CLASS_FOLDERS):
+            rows += [_row(root, f, None, part) for f in _films_in(base)]
+            continue
+        for name, label in CLASS_FOLDERS.items():
+            if name not in folders:
+                raise ClassFolderError(_missing_class(base, name, list(folders)))
+            rows += [_row(root, f, label, part) for f in _films_in(folders[name])]
+    return Cohort(root, tuple(rows))
+
+
+def _missing_class(base: Path, name: str, there: list[str]) -> str:
+    near = [f for f in there if f.upper().startswith(name[:3])]
+    if near:
+        return f"{base}: class folder {name} is missing; rename {near[0]} to {name}"
+    found = ", ".join(t for t in there if not t.startswith(".")) or "no folder"
+    return f"{base}: class folder {name} is missing (found {found}); expected NORMAL and PNEUMONIA"
+
+
+def _films_in(folder: Path) -> list[Path]:
+    return sorted(
+        p
+        for p in folder.rglob("*")
+        if p.suffix.lower() in FILM_SUFFIXES
+        and p.is_file()
+        and not any(s.startswith(".") or s == "__MACOSX" for s in p.relative_to(folder).parts)
+    )
+
+
+def _row(root: Path, path: Path, label: int | None, part: str) -> FilmRow:
+    patient, series, number, etiology = parse_name(path.name)
+    if label == 0:
+        etiology = "normal"
+    file = path.relative_to(root).as_posix()
+    if number is None:
+        patient = f"film-{file}"
+    return FilmRow(file, path, label, patient, series, number, etiology, part)
+
+
+def _from_csv(path: Path) -> Cohort:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as f:
+            reader = csv.DictReader(f)
+            columns = reader.fieldnames or []
+            records = list(reader)
+    except (UnicodeDecodeError, csv.Error):
+        raise TableError(f"{path}: not a CSV in UTF-8; save it as one") from None
+    if "file" not in columns:
+        raise TableError(f"{path}: no column `file` (has {', '.join(columns) or 'nothing'})")
+    return Cohort(
+        path.parent,
+        tuple(_csv_row(path, line, record) for line, record in enumerate(records, start=2)),
+    )
+
+
+def _csv_row(table: Path, line: int, record: dict[str, str]) -> FilmRow:
+    file = (record.get("file") or "").strip()
+    if not file:
+        raise TableError(f"{table}: line {line} has no `file`")
+    word = (record.get("label") or "").strip().lower()
+    if word and word not in LABEL_WORDS:
+        raise TableError(f"{table}: line {line}: label {word!r}; use NORMAL or PNEUMONIA")
+    patient, series, number, etiology = parse_name(Path(file).name)
+    if number is None:
+        patient = f"film-{file}"
+    patient = record.get("patient") or record.get("patient_id") or patient
+    known = {"file", "label", "patient", "part", "split"}
+    return FilmRow(
+        file=file,
+        path=table.parent / file,
+        label=LABEL_WORDS[word] if word else None,
+        patient=patient,
+        series=series,
+        number=number,
+        etiology="normal" if word and LABEL_WORDS[word] == 0 else etiology,
+        part=record.get("part") or record.get("split") or "",
+        extra={k: v for k, v in record.items() if k not in known and isinstance(v, str)},
+    )
