@@ -1,0 +1,208 @@
+"""What a bundle says about its model: a card, checked field by field.
+
+A card is a JSON object beside the ONNX file. It carries everything a reader needs to turn
+a film into an opinion (preprocessing, calibration, thresholds) and everything a person
+needs to trust it or not (data, training, licence, how each number was chosen). A card
+with a missing or senseless field is refused with the name of that field: a wrong
+threshold read with a shrug would be worse than no opinion.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from firstread.errors import BundleError
+from firstread.film import Preprocess
+
+FORMAT = 1
+"""The version of the card's layout that this code reads and writes."""
+
+LABELS = ("no pneumonia", "pneumonia")
+"""The labels, in the order of the model's classes."""
+
+NOTICES = (
+    "Not a medical device. The model was trained on films of children of one to five years.",
+)
+"""What every output says at the least."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Logit to probability: sigmoid(slope * logit + intercept) (Platt 1999), and how found."""
+
+    slope: float
+    intercept: float
+    how: str
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A probability from which on a film is called pneumonia, and how it was chosen."""
+
+    value: float
+    how: str
+
+
+@dataclass(frozen=True)
+class Refer:
+    """The band of probabilities, both ends in it, that a person should look at first."""
+
+    low: float
+    high: float
+    how: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """A bundle's card. `onnx_file` is a plain file name; `raw` is the whole JSON object."""
+
+    name: str
+    arch: str
+    created: str
+    version: str
+    licence: str
+    preprocess: Preprocess
+    onnx_file: str
+    onnx_sha256: str
+    calibration: Calibration
+    thresholds: dict[str, Threshold]
+    refer: Refer
+    notices: tuple[str, ...]
+    raw: dict[str, Any]
+
+    @property
+    def threshold(self) -> float:
+        """The probability from which on a film is called pneumonia."""
+        return self.thresholds["decision"].value
+
+    def probability(self, logit: float) -> float:
+        """The calibrated probability of pneumonia, 0 to 1, for a model's raw logit."""
+        z = self.calibration.slope * logit + self.calibration.intercept
+        if z >= 0:
+            return 1.0 / (1.0 + math.exp(-z))
+        return math.exp(z) / (1.0 + math.exp(z))
+
+    @classmethod
+    def from_dict(cls, raw: object, where: str) -> Card:
+        """A checked card. `where` names it in the `BundleError` raised on the first flaw."""
+        top = _Fields(raw, where, "")
+        if top.take("format") != FORMAT:
+            raise BundleError(
+                f"{where}: card format {top.take('format')!r} is not {FORMAT}; "
+                "install the firstread version that wrote the bundle, or export it again"
+            )
+        if tuple(top.items("labels")) != LABELS:
+            top.wrong("labels", f"must be {list(LABELS)}")
+        size = top.child("preprocess").take("size")
+        if not isinstance(size, int) or isinstance(size, bool) or not 8 <= size <= 4096:
+            top.wrong("preprocess.size", "must be a whole number from 8 to 4096")
+        onnx = top.child("onnx")
+        file = onnx.text("file")
+        if file in {".", ".."} or "/" in file or "\\" in file:
+            top.wrong("onnx.file", "must be a plain file name")
+        sha = onnx.text("sha256")
+        if len(sha) != 64:
+            top.wrong("onnx.sha256", "must be 64 hexadecimal digits")
+        calibration = top.child("calibration")
+        slope = calibration.number("slope")
+        if slope <= 0:
+            top.wrong("calibration.slope", "must be above 0")
+        table = top.child("thresholds")
+        table.take("decision")
+        for key in ("data", "training"):
+            top.child(key)
+        refer = top.child("refer")
+        low, high = refer.share("low"), refer.share("high")
+        if low > high:
+            top.wrong("refer", "low must not be above high")
+        return cls(
+            name=top.text("name"),
+            arch=top.text("arch"),
+            created=top.text("created"),
+            version=top.text("version"),
+            licence=top.text("licence"),
+            preprocess=Preprocess(size=size),
+            onnx_file=file,
+            onnx_sha256=sha.lower(),
+            calibration=Calibration(
+                slope, calibration.number("intercept"), calibration.text("how", may_be_empty=True)
+            ),
+            thresholds={
+                key: Threshold(
+                    table.child(key).share("value"), table.child(key).text("how", may_be_empty=True)
+                )
+                for key in table.raw
+            },
+            refer=Refer(low, high, refer.text("how", may_be_empty=True)),
+            notices=_with_ours(top.items("notices")),
+            raw=top.raw,
+        )
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> Card:
+        """`from_dict` on JSON text; `BundleError` as well where the text is no JSON."""
+        try:
+            raw = json.loads(text)
+        except ValueError as e:
+            raise BundleError(
+                f"{where}: not valid JSON ({e}); copy the bundle again or export it anew"
+            ) from None
+        return cls.from_dict(raw, where)
+
+
+def _with_ours(said: list[str]) -> tuple[str, ...]:
+    """The card's notices; ours go first unless the card says the same."""
+    return (*(n for n in NOTICES if n not in said), *said)
+
+
+class _Fields:
+    """A JSON object whose fields are taken one by one, each with a named complaint."""
+
+    def __init__(self, raw: object, where: str, path: str):
+        self.where, self.path = where, path
+        if not isinstance(raw, dict):
+            raise BundleError(
+                f"{where}: {path.rstrip('.') or 'the card'} must be a JSON object; "
+                "export the bundle again"
+            )
+        self.raw: dict[str, Any] = raw
+
+    def wrong(self, key: str, what: str) -> None:
+        raise BundleError(f"{self.where}: field {self.path}{key} {what}; export the bundle again")
+
+    def take(self, key: str) -> Any:
+        if key not in self.raw:
+            self.wrong(key, "is missing")
+        return self.raw[key]
+
+    def child(self, key: str) -> _Fields:
+        return _Fields(self.take(key), self.where, f"{self.path}{key}.")
+
+    def text(self, key: str, may_be_empty: bool = False) -> str:
+        value = self.take(key)
+        if not isinstance(value, str) or not (value or may_be_empty):
+            self.wrong(key, "must be text")
+        return str(value)
+
+    def number(self, key: str) -> float:
+        value = self.take(key)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self.wrong(key, "must be a number")
+        if not math.isfinite(value):
+            self.wrong(key, "must be a finite number")
+        return float(value)
+
+    def share(self, key: str) -> float:
+        value = self.number(key)
+        if not 0.0 <= value <= 1.0:
+            self.wrong(key, "must lie between 0 and 1")
+        return value
+
+    def items(self, key: str) -> list[str]:
+        value = self.take(key)
+        if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+            self.wrong(key, "must be a list of texts")
+        return list(value)
