@@ -1,0 +1,1 @@
+"""The honest judge: metrics, intervals, thresholds, comparisons and the report."""

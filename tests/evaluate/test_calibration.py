@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from firstread.errors import DataError
+from firstread.evaluate.calibration import fit_logistic, fit_platt, sigmoid, to_logit
+
+
+def test_sigmoid_and_logit_undo_each_other_without_overflow():
+    z = np.array([-1000.0, -30.0, -1.0, 0.0, 2.0, 30.0, 1000.0])
+    assert np.isfinite(sigmoid(z)).all()
+    assert to_logit(sigmoid(z[1:6])) == pytest.approx(z[1:6], abs=1e-2)
+    assert np.isfinite(to_logit([0.0, 1.0])).all()
+
+
+def test_logistic_agrees_with_sklearn():
+    rng = np.random.default_rng(0)
+    x = rng.normal(3, 7, 800)
+    y = rng.random(800) < sigmoid(0.4 * x - 1)
+    slope, intercept = fit_logistic(x, y.astype(float))
+    theirs = LogisticRegression(C=1e9, tol=1e-10, max_iter=1000).fit(x[:, None], y)
+    assert slope == pytest.approx(theirs.coef_[0, 0], rel=1e-3)
+    assert intercept == pytest.approx(theirs.intercept_[0], rel=1e-3)
+
+
+def test_platt_finds_the_numbers_it_was_made_with():
+    rng = np.random.default_rng(1)
+    x = rng.normal(0, 4, 50_000)
+    y = rng.random(50_000) < sigmoid(0.5 * x + 0.7)
+    platt = fit_platt(x, y.astype(int))
+    assert platt.slope == pytest.approx(0.5, abs=0.02)
+    assert platt.intercept == pytest.approx(0.7, abs=0.05)
+    assert "Platt" in platt.how
+    assert "validation" in platt.how
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 500.0])
+def test_platt_stays_finite_where_the_classes_part_without_error(scale):
+    x = np.array([-3.0, -2.0, -1.5, 1.0, 2.0, 4.0]) * scale
+    platt = fit_platt(x, [0, 0, 0, 1, 1, 1])
+    assert np.isfinite([platt.slope, platt.intercept]).all()
+    p = platt.probability(x)
+    assert (p[:3] < 0.5).all()
+    assert (p[3:] > 0.5).all()
+
+
+def test_platt_of_constant_logits_is_the_share():
+    platt = fit_platt([2.0] * 8, [0, 0, 0, 0, 1, 1, 1, 1])
+    assert platt.slope == 0.0
+    assert platt.probability([2.0]) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels"),
+    [([1.0, 2.0], [1, 1]), ([1.0, np.nan], [0, 1]), ([1.0], [0, 1]), ([1.0, 2.0], [0, 2])],
+)
+def test_what_cannot_be_fitted_is_refused_in_one_line(scores, labels):
+    with pytest.raises(DataError) as e:
+        fit_platt(scores, labels)
+    assert "\n" not in str(e.value)
