@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Make .venv ready: `setup.sh base` to read films, `setup.sh test` to train and test too.
+#
+# A stamp inside .venv remembers for which pyproject.toml, constraints.txt and place the
+# install was made, so that a second call is instant and a stale one installs again.
+# PYTHON=... picks the interpreter.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+kind=${1:-base}
+case $kind in
+    base) what=. ;;
+    test) what='.[train,clinic,scale,dev]' ;;
+    *) echo "setup: base or test, not '$kind'" >&2; exit 2 ;;
+esac
+
+stamp=.venv/firstread-setup
+want="$PWD $(cat pyproject.toml constraints.txt scripts/setup.sh scripts/install_torch.sh | cksum)"
+made() { [ "$(cat "$stamp-$1" 2>/dev/null)" = "$want" ]; }
+# What the tests need holds all that the reader needs.
+if made "$kind" || made test; then exit 0; fi
+
+# Runs, is of a version we support, and can make environments (Debian splits that off).
+usable() {
+    "$1" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+        >/dev/null 2>&1
+}
+find_python() {
+    local name
+    for name in ${PYTHON:-python3 python3.12 python3.11 python3.13 python}; do
+        if usable "$name"; then echo "$name"; return; fi
+    done
+    if [ -n "${PYTHON:-}" ]; then
+        echo "setup: PYTHON=$PYTHON is no Python 3.11 to 3.13 with the venv module" >&2
+    else
+        echo "setup: no Python 3.11, 3.12 or 3.13 with the venv module found;" \
+            "install one (Debian, Ubuntu: python3 and python3-venv) or name it: make PYTHON=/path/to/python3.12" >&2
+    fi
+    return 1
+}
+
+python=.venv/bin/python
+# An environment that was moved or left half made has a pip that does not start.
+if ! { usable $python && .venv/bin/pip --version; } >/dev/null 2>&1; then
+    base=$(find_python)
+    echo "setup: making .venv with $("$base" --version)"
+    "$base" -m venv --clear .venv
+fi
+rm -f "$stamp-base" "$stamp-test"
+
+pip() { .venv/bin/pip --disable-pip-version-check "$@"; }
+if [ "$kind" = test ]; then scripts/install_torch.sh; fi
+echo "setup: installing firstread and what it needs (once; a minute or a few)"
+pip install --quiet --constraint constraints.txt --editable "$what"
+echo "$want" >"$stamp-$kind"
