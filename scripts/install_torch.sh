@@ -23,7 +23,7 @@ if [ "$(uname -s)" = Linux ] && ! gpu; then
     if pip install --quiet --no-index --no-deps "torch==$version" 2>/dev/null; then exit 0; fi
     if pip install --quiet --constraint constraints.txt uv &&
         limited 900 .venv/bin/uv pip install --quiet --python "$python" --no-deps \
-            --torch-backend cpu "torch==$version"; then
+            --torch-backend cpu "torch==$version" 2>/dev/null; then
         exit 0
     fi
     echo "setup: no CPU build to be had; taking the usual one (several gigabytes)"
