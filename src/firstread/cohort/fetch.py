@@ -1,0 +1,255 @@
+"""A public set, from its source to a folder ready to train on.
+
+Everything happens in `DIR.part` beside `DIR`: the archive, then the films. Only when each
+count is the known one is the folder renamed to `DIR`, so `DIR` is the whole set or is not
+there. A run that was killed goes on in `DIR.part`. `SOURCE.json` in `DIR` says what it is,
+where it came from and whom to cite.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+import firstread
+from firstread.cohort import unpack
+from firstread.cohort.download import Retry, download
+from firstread.cohort.progress import FilmsLine, ProgressLine
+from firstread.cohort.sources import Source, Way
+from firstread.cohort.table import parse_name
+from firstread.errors import DownloadError, MissingExtra, OutputError
+from firstread.film.files import write_atomic
+
+RECORD = "SOURCE.json"
+NAMELESS = 0.05
+"""Share of films whose name may tell no patient before we say it is another set."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What lies in `root` now. `already`: it was there before. `notes`: for the user's eyes."""
+
+    root: Path
+    counts: Mapping[str, int]
+    way: str
+    already: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def fetch(
+    source: Source,
+    to: Path,
+    *,
+    via: str = "",
+    given: Path | None = None,
+    stream: IO[str] | None = None,
+    retry: Retry | None = None,
+) -> Fetched:
+    """Bring `source` into the folder `to`, which must be missing, empty or already whole.
+
+    `via`: name of the way, the first if empty. `given`: an archive or an unpacked folder to
+    use instead of a download. `stream`: where progress is shown (none if None). Raises
+    `DownloadError`, `OutputError` or `MissingExtra`; nothing half made is left at `to`.
+    """
+    if source.manual:
+        raise DownloadError(f"{source.name}: has to be fetched by hand: {'; '.join(source.manual)}")
+    to = Path.cwd() / to
+    way = _way(source, via)
+    if (there := _already(source, to)) is not None:
+        return there
+    work = to.with_name(to.name + ".part")
+    with _alone(work):
+        by_hand = (
+            f"download {way.archive} from {way.page} in a browser, then run: firstread data get "
+            f"{source.name} --from {way.archive} --to {to}"
+        )
+        origin = given or _fetch_archive(way, work, by_hand, stream, retry)
+        ours = given is None and not origin.is_dir()
+        chosen, notes = _unpack(source, way, origin, work / "films", ours, stream)
+        if ours and way.archive_bytes and origin.stat().st_size != way.archive_bytes:
+            notes.append(
+                f"the archive has {origin.stat().st_size:,} bytes, others reported "
+                f"{way.archive_bytes:,}; all films are there"
+            )
+        held = source.way_of(chosen.counts) or way
+        record = _record(source, held, origin, chosen)
+        write_atomic(work / "films" / RECORD, json.dumps(record, indent=2) + "\n")
+        unpack.put_in_place(work / "films", to)
+    unpack.remove_tree(work)
+    return Fetched(to, chosen.counts, held.name, notes=tuple(notes))
+
+
+def _way(source: Source, via: str) -> Way:
+    try:
+        return source.way(via) if via else source.ways[0]
+    except KeyError:
+        known = ", ".join(w.name for w in source.ways)
+        raise DownloadError(f"{source.name}: no way called {via!r}; use {known}") from None
+
+
+def _already(source: Source, to: Path) -> Fetched | None:
+    """What is at `to`, if it is this set and whole; `OutputError` if it is something else."""
+    if not to.exists():
+        return None
+    if not to.is_dir():
+        raise OutputError(f"{to}: is a file; name a folder that is not there yet with --to")
+    if not any(to.iterdir()):
+        return None
+    try:
+        record = json.loads((to / RECORD).read_text(encoding="utf-8"))
+        name, counts, way = record["source"], dict(record["counts"]), str(record["way"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise OutputError(
+            f"{to}: holds other files; name a folder that is not there yet with --to"
+        ) from None
+    if name != source.name:
+        raise OutputError(f"{to}: holds {name}; name another folder with --to")
+    found = unpack.count_films(to, list(counts))
+    for folder, n in counts.items():
+        if found[folder] != n:
+            raise OutputError(
+                f"{to}: {folder} holds {found[folder]} films where {n} were unpacked; move the "
+                f"folder away and run this again"
+            )
+    return Fetched(to, counts, way, already=True)
+
+
+@contextlib.contextmanager
+def _alone(work: Path) -> Iterator[None]:
+    """Hold `work` against a second run that would write the same files."""
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        lock = (work / "lock").open("w")
+    except OSError as e:
+        raise OutputError(
+            f"{work}: cannot be made ({e.strerror}); name another folder with --to"
+        ) from None
+    with lock:
+        if sys.platform != "win32":
+            import fcntl
+
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OutputError(f"{work}: another run is at work there; let it end") from None
+            except OSError:
+                pass  # a file system without locks
+        yield
+
+
+def _fetch_archive(
+    way: Way, work: Path, by_hand: str, stream: IO[str] | None, retry: Retry | None
+) -> Path:
+    """The archive, or for Kaggle the folder its client unpacked into its own cache."""
+    if way.handle:
+        return _from_kaggle(way, by_hand)
+    line = ProgressLine(stream, way.archive) if stream else None
+    try:
+        return download(way.url, work / way.archive, by_hand=by_hand, progress=line, retry=retry)
+    finally:
+        if line:
+            line.close()
+
+
+def _from_kaggle(way: Way, by_hand: str) -> Path:
+    try:
+        import kagglehub
+    except ImportError:
+        raise MissingExtra(
+            f"--via {way.name} needs kagglehub; install firstread[train], or {by_hand}"
+        ) from None
+    try:
+        return Path(kagglehub.dataset_download(way.handle))
+    except Exception as e:  # its own errors, those of requests and of the disk share no base
+        why = " ".join(str(e).split())[:200] or type(e).__name__
+        raise DownloadError(f"Kaggle: {why}; run it again, or {by_hand}") from None
+
+
+def _unpack(
+    source: Source, way: Way, origin: Path, into: Path, ours: bool, stream: IO[str] | None
+) -> tuple[unpack.Plan, list[str]]:
+    """List, check and write the films; a damaged archive of our own is removed."""
+    try:
+        entries = unpack.list_folder(origin) if origin.is_dir() else unpack.list_zip(origin)
+    except DownloadError:
+        if ours:
+            origin.unlink(missing_ok=True)
+        raise
+    chosen = unpack.plan(entries, source, origin)
+    notes = _check(source, way, chosen, origin)
+    line = FilmsLine(stream, len(chosen.films), chosen.n_bytes) if stream else None
+    try:
+        if origin.is_dir():
+            unpack.copy_folder(origin, chosen, into, line)
+        else:
+            unpack.unpack_zip(origin, chosen, into, line)
+    except DownloadError:
+        if ours:
+            origin.unlink(missing_ok=True)
+        raise
+    if unpack.count_films(into, list(chosen.counts)) != chosen.counts:
+        raise DownloadError(f"{into}: films went missing while unpacking; run it again")
+    if chosen.second_copies:
+        notes.append(f"{chosen.second_copies:,} films were in it twice; one copy kept")
+    if chosen.left_out:
+        notes.append(f"{chosen.left_out:,} other files left out")
+    return chosen, notes
+
+
+def _check(source: Source, way: Way, chosen: unpack.Plan, origin: Path) -> list[str]:
+    """Hold the list of films against what is known of the set, before any is written."""
+    if source.way_of(chosen.counts) is None:
+        near = min([way, *source.ways], key=lambda w: len(_differing(w.counts, chosen.counts)))
+        wrong = ", ".join(
+            f"{f} {chosen.counts.get(f, 0)} instead of {near.counts.get(f, 0)}"
+            for f in _differing(near.counts, chosen.counts)
+        )
+        raise DownloadError(
+            f"{origin}: not the films expected of {source.name} ({wrong}); get it again from "
+            f"{way.page}, or unpack it by hand and run: firstread data check FOLDER"
+        )
+    nameless = [t for t in chosen.films if parse_name(t.rpartition("/")[2])[2] is None]
+    if len(nameless) > NAMELESS * len(chosen.films):
+        raise DownloadError(
+            f"{origin}: {len(nameless)} films are not named as those of {source.name} are "
+            f"(first: {nameless[0]}); get it again from {way.page}"
+        )
+    return [f"{t}: its name tells no patient" for t in nameless]
+
+
+def _differing(known: Mapping[str, int], found: Mapping[str, int]) -> list[str]:
+    return [f for f in {**known, **found} if known.get(f, 0) != found.get(f, 0)]
+
+
+def _record(source: Source, way: Way, origin: Path, chosen: unpack.Plan) -> dict[str, object]:
+    """SOURCE.json. The sha256 is what we saw, for a later comparison; none is published."""
+    archive: dict[str, object] = {"name": origin.name}
+    if origin.is_file():
+        with origin.open("rb") as f:
+            archive |= {
+                "bytes": origin.stat().st_size,
+                "sha256": hashlib.file_digest(f, "sha256").hexdigest(),
+            }
+    return {
+        "format": 1,
+        "source": source.name,
+        "title": source.title,
+        "way": way.name,
+        "url": way.url or way.page,
+        "page": way.page,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "licence": source.licence,
+        "citation": source.citation,
+        "counts": chosen.counts,
+        "films": len(chosen.films),
+        "bytes": chosen.n_bytes,
+        "archive": archive,
+        "firstread": firstread.__version__,
+    }
