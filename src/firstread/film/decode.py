@@ -5,29 +5,49 @@ radiologist would see it (air dark, bone white). 8-bit pictures stay uint8; deep
 become float32 on the same 0 to 255 scale, so that no depth is lost before the resize.
 What the file itself tells (size, mode, bytes) is kept beside the pixels, since on some
 data sets it alone betrays the label and the audit wants to know.
+
+Files of several frames are refused by name: taking one of them silently could be the wrong
+one. (A phone's JPEG with a preview behind it, MPO, is one picture and is read.)
 """
 
 from __future__ import annotations
 
 import io
-import warnings
+import os
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, UnidentifiedImageError
 
-from firstread.errors import FilmTooLarge, FolderNotFound, UnreadableFilm
+from firstread.errors import FilmError, FilmTooLarge, FolderNotFound, UnreadableFilm
+from firstread.film.grey import colourfulness, deep_to_grey
+from firstread.film.quiet import quiet
 
 FILM_SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"})
 """Endings taken for films when a folder is walked (lower case)."""
 
-MAX_PIXELS = 100_000_000
-"""Pixels beyond which a picture is refused: ten times the largest detector on the market."""
+MAX_PIXELS = 64_000_000
+"""Pixels beyond which a picture is refused: over three times a 43 cm detector at 0.1 mm."""
+
+MAX_BYTES = 512 * 2**20
+"""Size of file beyond which it is not read: MAX_PIXELS uncompressed at 64 bits each."""
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "DIB")
 """The only Pillow decoders a film may reach; every other one is attack surface."""
+
+_TURN = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes each EXIF orientation (EXIF 2.32, tag 0x0112)."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +55,10 @@ class Film:
     """A decoded film.
 
     `pixels`: (height, width), uint8 or float32, 0 black to 255 white.
-    `width`, `height`: of the stored picture, in pixels, before any reduced decode.
+    `width`, `height`: of the picture as shown upright, in pixels, before any reduced decode.
     `mode`: Pillow mode ("L", "RGB", "I;16", ...) or DICOM photometric interpretation.
     `format`: "JPEG", "PNG", "TIFF", "BMP" or "DICOM". `n_bytes`: size of the file.
-    `colour`: mean spread between colour channels, 0 to 255; 0 for a grey picture.
+    `colour`: how much colour is more than one tint, 0 to 255 (`grey.colourfulness`).
     `tags`: the DICOM tags a reader needs, never a name or an id.
     """
 
@@ -58,12 +78,12 @@ def decode(source: str | Path | bytes, reduce_to: int | None = None) -> Film:
     `source`: a path, or the bytes of a file. `reduce_to`: if given, a JPEG may be decoded
     at a half, quarter or eighth of its size (Pillow's draft mode) as long as both sides
     stay at least twice this many pixels; about 1.7 times as fast, and with the resize
-    that follows not to be told from the full decode.
+    that follows hardly to be told from the full decode (benchmarks/copies.py measures it).
 
     Raises `UnreadableFilm`, `FilmTooLarge`, or `FolderNotFound` where there is no file.
     """
     data = source if isinstance(source, bytes) else _read_bytes(Path(source))
-    if len(data) >= 132 and data[128:132] == b"DICM":
+    if _looks_like_dicom(data):
         from firstread.film.dicom import decode_dicom
 
         return decode_dicom(data)
@@ -72,11 +92,33 @@ def decode(source: str | Path | bytes, reduce_to: int | None = None) -> Film:
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            info = os.fstat(file.fileno())
+            if stat.S_ISREG(info.st_mode):
+                if info.st_size > MAX_BYTES:
+                    raise FilmTooLarge(_TOO_MANY_BYTES)
+                return file.read()
+            data = file.read(MAX_BYTES + 1)  # a pipe or a device tells no size
     except FileNotFoundError:
         raise FolderNotFound(f"{path}: no such file; check the path") from None
+    except IsADirectoryError:
+        raise UnreadableFilm("a folder, not a film") from None
     except OSError as e:
-        raise UnreadableFilm(f"{path.name}: cannot be opened ({e.strerror})") from None
+        raise UnreadableFilm(f"the file cannot be opened ({e.strerror})") from None
+    if len(data) > MAX_BYTES:
+        raise FilmTooLarge(_TOO_MANY_BYTES)
+    return data
+
+
+_TOO_MANY_BYTES = f"the file is larger than {MAX_BYTES // 2**20} MiB; save the film by itself"
+
+
+def _looks_like_dicom(data: bytes) -> bool:
+    """Whether the DICOM mark is there, or the first element of a file written without it."""
+    if data[128:132] == b"DICM":
+        return True
+    # Group 0002 or 0008 in little endian, a small even element: no picture format begins so.
+    return data[:2] in (b"\x02\x00", b"\x08\x00") and len(data) > 132 and data[3:4] == b"\x00"
 
 
 def check_size(width: int, height: int) -> None:
@@ -90,67 +132,84 @@ def check_size(width: int, height: int) -> None:
 
 def _decode_picture(data: bytes, reduce_to: int | None) -> Film:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd EXIF and palette remarks; failures still raise
+        with quiet:
             image = Image.open(io.BytesIO(data), formats=FORMATS)
             width, height = image.size
-            mode, kind = image.mode, str(image.format)
             check_size(width, height)
+            kind = {"DIB": "BMP", "MPO": "JPEG"}.get(str(image.format), str(image.format))
+            mode = image.mode
+            if kind != "JPEG" and int(getattr(image, "n_frames", 1)) > 1:
+                raise UnreadableFilm(f"a {kind} file of several pictures; send single films")
             if reduce_to is not None and kind == "JPEG":
                 image.draft(None, (2 * reduce_to, 2 * reduce_to))
             image.load()
-            ImageOps.exif_transpose(image, in_place=True)
-            pixels, colour = _to_grey(image)
-    except (FilmTooLarge, Image.DecompressionBombError) as e:
-        raise FilmTooLarge(str(e)) from None
+            if kind != "JPEG":  # not drafted; and only now is a TIFF turned upright
+                width, height = image.size
+            white_is_zero = kind == "TIFF" and _white_is_zero(image)
+            upright, turned = _upright(image, kind)
+            if turned:
+                width, height = height, width
+            pixels, colour = _to_grey(upright, white_is_zero)
+    except FilmError:
+        raise
+    except Image.DecompressionBombError:
+        raise FilmTooLarge(
+            f"more pixels than the limit of {MAX_PIXELS:,}; save the film at its detector size"
+        ) from None
     except MemoryError:
         raise FilmTooLarge("the picture does not fit into memory") from None
     except Exception as e:  # Pillow's decoders raise nearly anything on broken bytes
         raise UnreadableFilm(_why(e, data)) from None
-    return Film(pixels, width, height, mode, "BMP" if kind == "DIB" else kind, len(data), colour)
+    return Film(pixels, width, height, mode, kind, len(data), colour)
 
 
 def _why(error: Exception, data: bytes) -> str:
     if not data:
         return "the file is empty; copy it again"
-    if "cannot identify" in str(error):
+    if isinstance(error, UnidentifiedImageError):
         return "not a JPEG, PNG, TIFF, BMP or DICOM file; export the film in one of these"
     return f"the picture is damaged ({type(error).__name__}); copy or export it again"
 
 
+def _upright(image: Image.Image, kind: str) -> tuple[Image.Image, bool]:
+    """The picture as its EXIF orientation wants it shown, and whether its sides changed place.
+
+    Pillow turns a TIFF itself, sizes included. A broken EXIF block is no reason to lose a film.
+    """
+    if kind == "TIFF":
+        return image, False
+    try:
+        orientation = image.getexif().get(0x0112)
+    except Exception:
+        orientation = None
+    if orientation not in _TURN:
+        return image, False
+    return image.transpose(_TURN[orientation]), orientation >= 5
+
+
+def _white_is_zero(image: Image.Image) -> bool:
+    """Whether a TIFF deeper than 8 bits is stored inverted; Pillow sees to the others itself."""
+    tags = getattr(image, "tag_v2", {})
+    return _is_deep(image.mode) and tags.get(262) == 0  # PhotometricInterpretation, TIFF 6.0
+
+
+def _is_deep(mode: str) -> bool:
+    return mode in {"I", "F"} or mode.startswith("I;16")
+
+
 def _to_grey(
-    image: Image.Image,
+    image: Image.Image, white_is_zero: bool = False
 ) -> tuple[npt.NDArray[np.uint8] | npt.NDArray[np.float32], float]:
     """Grey pixels on 0 to 255, and how colourful the picture was."""
-    if image.mode.startswith("I;16") or image.mode == "I":
-        deep = np.asarray(image).astype(np.float32)
-        return _stretch_depth(deep), 0.0
-    if image.mode == "F":
-        return _stretch_depth(np.asarray(image, dtype=np.float32)), 0.0
+    if _is_deep(image.mode):
+        deep = deep_to_grey(np.array(image, dtype=np.float32), whole=image.mode != "F")
+        return (np.float32(255) - deep if white_is_zero else deep), 0.0
     if image.mode in {"1", "L"}:
         return np.asarray(image.convert("L")), 0.0
-    if image.mode == "LA" or "transparency" in image.info or image.mode in {"RGBA", "PA", "La"}:
-        rgba = image.convert("RGBA")
+    if "transparency" in image.info or image.mode in {"LA", "La", "PA", "RGBA", "RGBa"}:
         # Transparent pixels are no tissue: show them as the black around a film.
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba)
+        rgba = image.convert("RGBA")
+        image = Image.new("RGB", rgba.size)
+        image.paste(rgba, mask=rgba.getchannel("A"))
     rgb = image.convert("RGB")
-    small = np.asarray(rgb.resize((64, 64), Image.Resampling.BOX)).astype(np.float32)
-    colour = float((small.max(axis=2) - small.min(axis=2)).mean())
-    return np.asarray(rgb.convert("L")), colour
-
-
-def _stretch_depth(deep: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """A picture deeper than 8 bits onto 0 to 255.
-
-    A 16-bit PNG or TIFF does not say how many of its bits are used (10, 12 and 16 are all
-    common), so the smallest such depth that holds the brightest pixel is taken.
-    """
-    if not np.isfinite(deep).all():
-        raise ValueError("pixels that are no numbers")
-    top = float(deep.max(initial=0.0))
-    if 0.0 <= float(deep.min(initial=0.0)) and top <= 1.0:
-        return deep * np.float32(255.0)
-    for bits in (8, 10, 12, 14, 16):
-        if top <= 2**bits - 1:
-            return deep * np.float32(255.0 / (2**bits - 1))
-    return deep * np.float32(255.0 / top)
+    return np.asarray(rgb.convert("L")), colourfulness(rgb)

@@ -1,45 +1,198 @@
-"""DICOM files to films: modality LUT, then VOI LUT or window, then MONOCHROME1 inversion."""
+"""DICOM files to films, by the grey scale pipeline of PS3.3: modality, VOI, presentation.
+
+How bright a stored value is shown is the file's to say, never a stretch over its own
+extremes, or a film with one lead marker would look darker than the same film without:
+
+1. A VOI LUT or window (the first one) defines black and white.
+2. Where there is none, black and white are the ends of the range the detector used: the
+   smallest of 8, 10, 12, 14 and 16 bits that holds every pixel, BitsStored at most (files
+   say 16 where they use 12). So 8-bit films stay as they are.
+3. MONOCHROME1 is inverted; padding is black and takes no part in 2.
+"""
 
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pydicom
-from pydicom.pixels import apply_modality_lut, apply_voi_lut
+import pydicom.multival
+from PIL import Image
+from pydicom.dataset import FileMetaDataset
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from firstread.errors import FilmError, UnreadableFilm
+from firstread.errors import FilmError, FilmTooLarge, UnreadableFilm
 from firstread.film.decode import Film, check_size
+from firstread.film.grey import LUMA, colourfulness, deep_to_grey, to_scale, used_range
+from firstread.film.quiet import quiet
+
+Floats = npt.NDArray[np.float32]
 
 TAGS = ("Modality", "BodyPartExamined", "ViewPosition", "PatientAge", "PatientSex")
 """Tags a reader needs; names, ids and dates are never taken out of the file."""
+
+DEFLATED = b"1.2.840.10008.1.2.1.99"
+"""Transfer syntax whose size is unknown until it is unpacked: a bomb waiting, and unused."""
 
 
 def decode_dicom(data: bytes) -> Film:
     """Decode the bytes of a single-frame DICOM image. Raises `UnreadableFilm`, `FilmTooLarge`."""
     try:
-        ds = pydicom.dcmread(io.BytesIO(data))
-        rows, columns = int(ds.Rows), int(ds.Columns)
-        if int(ds.get("NumberOfFrames") or 1) > 1:
-            raise UnreadableFilm("a DICOM file of several frames; send single films")
-        check_size(columns, rows)
-        photometric = str(ds.PhotometricInterpretation)
-        pixels = np.asarray(ds.pixel_array)
-        if pixels.ndim == 3:
-            grey = pixels[..., :3].astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
-        else:
-            values = apply_voi_lut(apply_modality_lut(pixels, ds), ds)
-            grey = np.asarray(values, dtype=np.float32)
+        with quiet:
+            return _decode(data)
     except FilmError:
         raise
+    except (MemoryError, Image.DecompressionBombError):
+        raise FilmTooLarge("the picture in the DICOM file is too large to decode") from None
     except Exception as e:  # pydicom and its codecs raise nearly anything on broken bytes
         raise UnreadableFilm(
             f"the DICOM file does not decode ({type(e).__name__}); export it again, uncompressed"
         ) from None
-    low, high = float(grey.min()), float(grey.max())
-    if pixels.ndim == 2 and high > low:
-        grey = (grey - low) * np.float32(255.0 / (high - low))
+
+
+def _decode(data: bytes) -> Film:
+    if DEFLATED in data[:2048]:
+        raise UnreadableFilm("a deflated DICOM file; export it again, uncompressed")
+    ds = pydicom.dcmread(io.BytesIO(data), force=True)
+    if not all(name in ds for name in ("Rows", "Columns", "PhotometricInterpretation")):
+        raise UnreadableFilm(
+            f"a DICOM file without a picture (modality {ds.get('Modality') or 'not told'}); "
+            "export the film itself"
+        )
+    rows, columns = int(ds.Rows), int(ds.Columns)
+    check_size(columns, rows)
+    if int(ds.get("NumberOfFrames") or 1) > 1:
+        raise UnreadableFilm("a DICOM file of several frames; send single films")
+    _complete_meta(ds)
+    photometric = str(ds.PhotometricInterpretation)
+    stored = _stored_values(ds)
+    if stored.ndim == 3 or photometric == "PALETTE COLOR":
+        grey, colour = _from_colour(ds, stored, photometric)
+    else:
+        grey, colour = _from_grey(ds, stored, photometric), 0.0
+    tags = {name: str(ds.get(name))[:16] for name in TAGS if ds.get(name)}
+    return Film(grey, columns, rows, photometric, "DICOM", len(data), colour, tags)
+
+
+def _complete_meta(ds: pydicom.Dataset) -> None:
+    """Name the transfer syntax of a file written without its header, as pydicom found it."""
+    if not hasattr(ds, "file_meta"):
+        ds.file_meta = FileMetaDataset()
+    if "TransferSyntaxUID" not in ds.file_meta:
+        implicit, little = ds.original_encoding
+        ds.file_meta.TransferSyntaxUID = (
+            ImplicitVRLittleEndian
+            if implicit
+            else ExplicitVRLittleEndian
+            if little
+            else ExplicitVRBigEndian
+        )
+
+
+def _stored_values(ds: pydicom.Dataset) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(ds.pixel_array)
+    except (RuntimeError, NotImplementedError):  # pydicom's words for "no decoder for this"
+        name = ds.file_meta.TransferSyntaxUID.name
+        raise UnreadableFilm(
+            f"its pixels ({name}) cannot be decoded here; "
+            "export it uncompressed, or install python-gdcm"
+        ) from None
+
+
+def _from_grey(ds: pydicom.Dataset, stored: npt.NDArray[Any], photometric: str) -> Floats:
+    padding = _padding(ds, stored)
+    window = _window(ds)
+    if ds.get("VOILUTSequence"):
+        values = apply_voi(apply_modality_lut(stored, ds), ds).astype(np.float32)
+        grey = to_scale(values, *used_range(0.0, _lut_top(ds.VOILUTSequence[0])))
+    elif window is not None:
+        values = np.array(apply_modality_lut(stored, ds), np.float32)
+        grey = _through_window(values, *window)
+    else:
+        grey = _by_range(ds, stored, padding)
     if photometric == "MONOCHROME1":
         grey = np.float32(255.0) - grey
-    tags = {name: str(ds.get(name)) for name in TAGS if ds.get(name)}
-    return Film(grey, columns, rows, photometric, "DICOM", len(data), tags=tags)
+    if padding is not None:
+        grey[padding] = 0.0
+    return grey
+
+
+def _lut_top(item: pydicom.Dataset) -> float:
+    """The brightest entry of a LUT. Its descriptor tells bits too, often 16 where 12 are used."""
+    entries = item.LUTData
+    if isinstance(entries, bytes):
+        entries = np.frombuffer(entries, "<u2")
+    return float(np.max(entries))
+
+
+def _window(ds: pydicom.Dataset) -> tuple[float, float, str] | None:
+    """Centre, width and function of the first window; None where there is no usable one."""
+    first = []
+    for name in ("WindowCenter", "WindowWidth"):
+        value = ds.get(name)
+        if value is None or value == "":
+            return None
+        first.append(float(value[0] if isinstance(value, pydicom.multival.MultiValue) else value))
+    function = str(ds.get("VOILUTFunction") or "LINEAR").upper()
+    centre, width = first
+    smallest = 1.0 if function == "LINEAR" else 0.0  # PS3.3 C.11.2.1.2: >= 1, else > 0
+    if not np.isfinite(first).all() or width < smallest or width == 0:
+        return None
+    return centre, width, function
+
+
+def _through_window(values: Floats, centre: float, width: float, function: str) -> Floats:
+    """Values through a window onto 0 to 255: PS3.3 C.11.2.1.2 and C.11.2.1.3."""
+    if function == "SIGMOID":
+        slope = np.clip(-4.0 * (values - centre) / width, -80, 80)
+        grey: Floats = (255.0 / (1.0 + np.exp(slope))).astype(np.float32)
+        return grey
+    if function == "LINEAR_EXACT":
+        return to_scale(values, centre - width / 2, centre + width / 2)
+    low, high = centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2
+    if width == 1:  # a threshold
+        return np.where(values > low, np.float32(255), np.float32(0))
+    return to_scale(values, low, high)
+
+
+def _by_range(
+    ds: pydicom.Dataset, stored: npt.NDArray[Any], padding: npt.NDArray[np.bool_] | None
+) -> Floats:
+    if "ModalityLUTSequence" in ds and ds.ModalityLUTSequence:
+        return deep_to_grey(np.array(apply_modality_lut(stored, ds), np.float32), whole=True)
+    values = stored.astype(np.float32)
+    if not np.issubdtype(stored.dtype, np.integer):
+        return deep_to_grey(values, whole=False)
+    shown = values if padding is None or padding.all() else values[~padding]
+    low, high = used_range(float(shown.min()), float(shown.max()), int(ds.BitsStored))
+    # A rescale alone shifts and spreads values and range alike; only its sign is seen.
+    grey = to_scale(values, low, high)
+    return np.float32(255.0) - grey if float(ds.get("RescaleSlope") or 1) < 0 else grey
+
+
+def _padding(ds: pydicom.Dataset, stored: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
+    """Where the stored value says "no pixel here" (PS3.3 C.7.5.1.1.2); None if nowhere."""
+    value = ds.get("PixelPaddingValue")
+    if not isinstance(value, int):
+        return None
+    limit = ds.get("PixelPaddingRangeLimit")
+    low, high = sorted((value, limit if isinstance(limit, int) else value))
+    mask = (stored >= low) & (stored <= high)
+    return mask if mask.any() else None
+
+
+def _from_colour(
+    ds: pydicom.Dataset, stored: npt.NDArray[Any], photometric: str
+) -> tuple[Floats, float]:
+    """Colour to grey. pydicom has turned YBR into RGB already."""
+    bits = int(ds.BitsStored)
+    if photometric == "PALETTE COLOR":
+        stored = apply_color_lut(stored, ds)
+        bits = 8 * stored.dtype.itemsize
+    rgb = to_scale(stored[..., :3].astype(np.float32), 0.0, 2.0**bits - 1)
+    colour = colourfulness(Image.fromarray(rgb.astype(np.uint8)))
+    return rgb @ LUMA, colour

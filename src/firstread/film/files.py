@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -30,16 +30,18 @@ def write_atomic(path: Path, data: bytes | str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise OutputError(f"{path}: is a folder; name a file to write to")
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.name[:80]}.", suffix=".part", dir=path.parent
-        )
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as out:
+        if path.exists() and not path.is_file():  # /dev/stdout, a pipe: nothing to replace
+            path.write_bytes(raw)
+            return
+        target = path.resolve()  # a link stays a link, and its file is replaced
+        temporary = target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}.part")
+        with temporary.open("xb") as out:
             out.write(raw)
             out.flush()
             os.fsync(out.fileno())
-        temporary.chmod(_mode_for(path))  # mkstemp makes it private, a plain open would not
-        temporary.replace(path)
+        if target.exists():
+            temporary.chmod(target.stat().st_mode & 0o777)
+        temporary.replace(target)
         temporary = None
     except OSError as e:
         raise OutputError(
@@ -49,15 +51,6 @@ def write_atomic(path: Path, data: bytes | str) -> None:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
-
-
-def _mode_for(path: Path) -> int:
-    """The permissions the file has, or those a plain `open` would give a new one."""
-    if path.exists():
-        return path.stat().st_mode & 0o777
-    mask = os.umask(0o077)  # the only portable way to read it is to set it
-    os.umask(mask)
-    return 0o666 & ~mask
 
 
 def find_films(paths: Iterable[Path]) -> list[Path]:

@@ -45,7 +45,7 @@ def preprocess(film: Film, how: Preprocess) -> npt.NDArray[np.uint8]:
     """
     image = Image.fromarray(film.pixels)  # mode "L" for uint8, "F" for float32
     square = image.resize((how.size, how.size), Image.Resampling.BILINEAR)
-    out = np.asarray(square)
-    if out.dtype == np.uint8:
-        return np.ascontiguousarray(out)
-    return np.clip(np.rint(out), 0, 255).astype(np.uint8)
+    if film.pixels.dtype == np.uint8:
+        return np.array(square, dtype=np.uint8)
+    out: npt.NDArray[np.uint8] = np.clip(np.rint(np.asarray(square)), 0, 255).astype(np.uint8)
+    return out

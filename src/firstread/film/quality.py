@@ -1,36 +1,81 @@
 """Pictures that are plainly no X-ray film: a photograph, a blank, an icon, a page of text.
 
-Only what no film ever is gets named here, so that no real film is turned away.
+Only what no film ever is gets named here, so that no real film is turned away: each bound
+lies well outside what was measured on 5,800 films (the Guangzhou children, NIH adults,
+lateral views, CT slices), whose extremes are told beside it. Finer rules are a later step.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from firstread.film.decode import Film
 
 MIN_SIDE = 32
-"""Pixels below which a side cannot show a lung."""
+"""Pixels below which a side cannot show a lung. Films: 194 and more."""
 
 MAX_ASPECT = 4.0
-"""Longer side over shorter side beyond which a picture is a strip."""
+"""Longer side over shorter side beyond which a picture is a strip. Films: up to 2.9."""
 
-MIN_SPREAD = 4.0
-"""Grey levels (of 255) between the 1st and 99th percentile below which a picture is blank."""
+MIN_SPREAD = 8.0
+"""Grey levels between the 1st and 99th percentile below which a picture is blank.
 
-MAX_COLOUR = 40.0
-"""`Film.colour` beyond which a picture is a photograph."""
+Films: 85 and more; but a 12-bit film with one stray 16-bit pixel may come down to 16."""
+
+MAX_COLOUR = 15.0
+"""`Film.colour` beyond which a picture is a photograph.
+
+Films: 0; films tinted sepia, blue or in two tones: up to 6, under lamps 10 % warmer on one
+side than the other: 11 (median); three photographs: 18, 22 and 41."""
+
+MAX_TWO_LEVELS = 0.95
+"""Share of pixels within 8 levels of either of two greys beyond which it is text or a mask.
+
+Films: up to 0.80."""
+
+OTHER_MODALITIES = frozenset({"CT", "MR", "US", "NM", "PT", "ES", "OP", "XC", "SM", "GM", "ECG"})
+"""DICOM modalities that make no radiographs (PS3.3 C.7.3.1.1.1)."""
+
+_LOOK_AT = 256
+"""Rows and columns looked at, evenly spread: enough for shares of grey levels."""
 
 
 def plainly_no_film(film: Film) -> str | None:
-    """Why `film` is plainly no X-ray film, in one line for the user; None where it may be one."""
-    if min(film.width, film.height) < MIN_SIDE:
-        return f"only {film.width} x {film.height} pixels: too small to be a film"
-    if max(film.width, film.height) > MAX_ASPECT * min(film.width, film.height):
-        return f"{film.width} x {film.height} pixels: a strip, not a film"
+    """Why `film` is plainly no X-ray film, in one line for the user; None where it may be one.
+
+    Takes about a millisecond; works alike on reduced and full decodes.
+    """
+    width, height = film.width, film.height
+    if min(width, height) < MIN_SIDE:
+        return f"only {width} x {height} pixels, too small to be a film"
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        return f"{width} x {height} pixels, a strip and not a film"
+    if film.tags.get("Modality") in OTHER_MODALITIES:
+        return f"its DICOM modality is {film.tags['Modality']}, not a radiograph"
     if film.colour > MAX_COLOUR:
         return "a colour picture, not an X-ray film"
-    low, high = np.percentile(film.pixels, (1, 99))
-    if high - low < MIN_SPREAD:
+    share = _grey_shares(film)
+    total = share.cumsum()
+    if np.searchsorted(total, 0.99) - np.searchsorted(total, 0.01) < MIN_SPREAD:
         return "the picture is blank"
+    if _two_levels(share) > MAX_TWO_LEVELS:
+        return "almost only two grey values, a page or a drawing and not a film"
     return None
+
+
+def _grey_shares(film: Film) -> npt.NDArray[np.float64]:
+    """Share of each of the 256 grey levels."""
+    rows, columns = (max(1, side // _LOOK_AT) for side in film.pixels.shape)
+    some = film.pixels[::rows, ::columns].astype(np.uint8).ravel()
+    return np.bincount(some, minlength=256) / some.size
+
+
+def _two_levels(share: npt.NDArray[np.float64], reach: int = 8) -> float:
+    """Share of the two most crowded bands of 2 * `reach` + 1 grey levels."""
+    band = np.ones(2 * reach + 1)
+    crowd = np.convolve(share, band, mode="same")
+    first = int(crowd.argmax())
+    rest = share.copy()
+    rest[max(0, first - reach) : first + reach + 1] = 0
+    return float(crowd[first] + np.convolve(rest, band, mode="same").max())
