@@ -1,0 +1,203 @@
+"""The command line: which verb, and what becomes of its errors.
+
+Verbs are named in a list here, and a verb's module is imported only when it is asked for:
+`firstread --help` shall not wait for a network library. Whatever goes wrong ends in one
+line on stderr that says what to do; the traceback is for `--debug`.
+
+Exit codes: 0 done; 1 done, but some films failed or a check found leaks; 2 nothing could
+be done; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+from firstread.errors import FirstreadError, MissingExtra
+
+VERBS = (
+    ("data", "get, check and split films"),
+    ("train", "train a model from a recipe"),
+    ("tune", "search for a better recipe"),
+    ("evaluate", "judge a run or a bundle on labelled films"),
+    ("compare", "hold several runs against each other"),
+    ("export", "turn a run into a bundle"),
+    ("read", "give an opinion on films"),
+)
+"""Each verb is a module of `firstread.cli` with HELP, add_arguments(parser), run(args)."""
+
+IN_TRAIN = "kagglehub lightning onnx onnxscript optuna safetensors tensorboard torch"
+EXTRAS = dict.fromkeys(IN_TRAIN.split(), "train")
+"""Which extra brings a package that the base install is without."""
+
+NOTICE = "Not a medical device. Trained on films of children of one to five years."
+
+
+class Verb(Protocol):
+    """What a verb's module offers."""
+
+    HELP: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the verb's arguments."""
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do it; return the exit code."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run firstread with `argv` (None: the process's own) and return the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug, arguments = _take_debug(arguments)
+    if argv is None:
+        _prepare_process(debug)
+    code = _guarded(arguments, debug)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _stop_printing()
+    except OSError as e:  # stdout sent to a disk that is full
+        _say(_os_error(e))
+        _stop_printing()
+        return 2
+    return code
+
+
+def _guarded(arguments: list[str], debug: bool) -> int:
+    try:
+        return _run(arguments)
+    except SystemExit as e:  # argparse: --help, --version, a wrong argument
+        return e.code if isinstance(e.code, int) else 2
+    except KeyboardInterrupt:
+        _trace(debug)
+        _say("interrupted")
+        return 130
+    except BrokenPipeError:
+        _stop_printing()
+        return 0
+    except FirstreadError as e:
+        _trace(debug)
+        _say(str(e))
+    except ModuleNotFoundError as e:
+        _trace(debug)
+        _say(str(_missing(e, arguments)))
+    except OSError as e:
+        _trace(debug)
+        _say(_os_error(e))
+    except MemoryError:
+        _trace(debug)
+        _say("out of memory; use a smaller batch or size, or a larger machine")
+    except Exception as e:
+        _trace(debug)
+        _say(f"unexpected error ({type(e).__name__}: {e}); run again with --debug")
+    return 2
+
+
+def _run(arguments: list[str]) -> int:
+    parser = _parser(next((a for a in arguments if not a.startswith("-")), None))
+    args = parser.parse_args(arguments)
+    if args.verb is None:
+        parser.print_help(sys.stderr)
+        return 2
+    return _verb(args.verb).run(args)
+
+
+def _verb(name: str) -> Verb:
+    return cast(Verb, importlib.import_module(f"firstread.cli.{name}"))
+
+
+class _Version(argparse.Action):
+    """`--version`, looked up only when asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from firstread import __version__
+
+        print(f"firstread {__version__}")
+        parser.exit()
+
+
+def _parser(asked: str | None) -> argparse.ArgumentParser:
+    """The parser, with the arguments of the one verb `asked` for filled in."""
+    parser = argparse.ArgumentParser(
+        prog="firstread",
+        description="An open first reader for pneumonia on chest X-rays.",
+        epilog=NOTICE,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+    for name, line in VERBS:
+        sub = verbs.add_parser(name, help=line, epilog=NOTICE, allow_abbrev=False)
+        if name == asked:
+            verb = _verb(name)
+            sub.description = verb.HELP
+            verb.add_arguments(sub)
+    return parser
+
+
+def _take_debug(arguments: list[str]) -> tuple[bool, list[str]]:
+    """Take `--debug` out wherever it stands, before or after the verb, up to a bare `--`."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    rest = [a for a in arguments[:end] if a != "--debug"]
+    return len(rest) < end, rest + arguments[end:]
+
+
+def _prepare_process(debug: bool) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        # A file name the terminal cannot show must not end the run.
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+    if not debug and not sys.warnoptions:
+        import warnings
+
+        warnings.simplefilter("ignore")  # libraries' remarks to programmers
+
+
+def _missing(error: ModuleNotFoundError, arguments: list[str]) -> FirstreadError:
+    package = (error.name or "").split(".")[0]
+    verb = next((a for a in arguments if not a.startswith("-")), "this")
+    if package in EXTRAS:
+        return MissingExtra(
+            f"{verb} needs {package}, which is not installed; "
+            f"pip install 'firstread[{EXTRAS[package]}]'"
+        )
+    return MissingExtra(f"{verb} needs a module that is missing ({error}); run with --debug")
+
+
+def _os_error(e: OSError) -> str:
+    place = f"{e.filename}: " if e.filename else ""
+    if e.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return f"{place}the disk is full; free space or choose another place"
+    if e.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return f"{place}not permitted; check the permissions or choose another place"
+    return f"{place}{e.strerror or e}; run again with --debug"
+
+
+def _say(text: str) -> None:
+    print("firstread: " + " ".join(text.split()), file=sys.stderr)
+
+
+def _trace(debug: bool) -> None:
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+
+
+def _stop_printing() -> None:
+    """Point stdout at nothing, so that the interpreter's last flush stays quiet too."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):  # no real file behind stdout
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+
+
+if __name__ == "__main__":
+    sys.exit(main())

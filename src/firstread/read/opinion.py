@@ -1,0 +1,89 @@
+"""An opinion: what the reader says of one film, and why.
+
+Four decisions are possible: "pneumonia", "no pneumonia", "refer" (the probability lies in
+the band where the model is often wrong, a person should look first) and "rejected" (no
+film, or none that could be read). The probability is given whatever the decision, so that
+nobody has to guess what was held back; it is None only where there were no pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from firstread.read.bundle import Bundle
+
+PNEUMONIA, NO_PNEUMONIA, REFER, REJECTED = "pneumonia", "no pneumonia", "refer", "rejected"
+DECISIONS = (PNEUMONIA, NO_PNEUMONIA, REFER, REJECTED)
+"""Every decision there is; these words stand in files, so they never change."""
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """The reader's opinion on one film.
+
+    `file`: as the caller named it. `probability`: of pneumonia, 0 to 1, or None.
+    `logit`: the model's raw output, or None. `reasons`: plain sentences for "refer" and
+    "rejected", else empty. `heat`: (h, w) float32, signed share of the logit by place, or
+    None. `pixels`: (size, size) uint8 as the model saw them, or None. `aspect`: width over
+    height of the film before it was squashed, or None.
+    """
+
+    file: str
+    probability: float | None
+    logit: float | None
+    threshold: float
+    decision: str
+    reasons: tuple[str, ...] = ()
+    bundle: str = ""
+    bundle_sha256: str = ""
+    notices: tuple[str, ...] = ()
+    heat: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+    pixels: npt.NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
+    aspect: float | None = field(default=None, repr=False, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """The opinion without its pictures, ready for `json.dumps`."""
+        return {
+            "file": self.file,
+            "probability": self.probability,
+            "threshold": self.threshold,
+            "decision": self.decision,
+            "reasons": list(self.reasons),
+            "logit": self.logit,
+            "bundle": self.bundle,
+            "bundle_sha256": self.bundle_sha256,
+            "notices": list(self.notices),
+        }
+
+
+def rejected(file: str, reason: str, bundle: Bundle) -> Opinion:
+    """The opinion on a film that could not be read."""
+    return Opinion(
+        file=file,
+        probability=None,
+        logit=None,
+        threshold=bundle.card.threshold,
+        decision=REJECTED,
+        reasons=(reason,),
+        bundle=bundle.name,
+        bundle_sha256=bundle.sha256[:12],
+        notices=bundle.card.notices,
+    )
+
+
+def decide(probability: float, no_film: str | None, bundle: Bundle) -> tuple[str, tuple[str, ...]]:
+    """Decision and reasons for a probability; `no_film` says why the picture is plainly none."""
+    card = bundle.card
+    if no_film is not None:
+        return REJECTED, (no_film,)
+    if card.refer.low <= probability <= card.refer.high:
+        return REFER, (
+            f"the probability of {probability:.3f} lies in the uncertain band from "
+            f"{card.refer.low:.3f} to {card.refer.high:.3f}; a person should look first",
+        )
+    return (PNEUMONIA if probability >= card.threshold else NO_PNEUMONIA), ()

@@ -1,0 +1,149 @@
+"""Opinions as files and as lines on a terminal. Every one of them carries the notices."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from firstread.errors import OutputError
+from firstread.film.files import write_atomic
+from firstread.read.bundle import Bundle
+from firstread.read.opinion import DECISIONS, Opinion
+
+CSV_COLUMNS = (
+    "file",
+    "probability",
+    "threshold",
+    "decision",
+    "reasons",
+    "logit",
+    "bundle",
+    "bundle_sha256",
+    "notices",
+)
+
+
+def to_json(opinions: Iterable[Opinion]) -> str:
+    """A JSON list, one object a film; plain ASCII, so that any file name survives it."""
+    return json.dumps([o.to_json() for o in opinions], indent=1, allow_nan=False) + "\n"
+
+
+def to_csv(opinions: Iterable[Opinion]) -> str:
+    """A CSV table with a header row, one row a film; reasons are joined with "; ".
+
+    A text that a spreadsheet would run as a formula is quoted with an apostrophe in front
+    (OWASP, CSV injection): file names come from anywhere.
+    """
+    import csv
+    import io
+
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for opinion in opinions:
+        fields = opinion.to_json()
+        writer.writerow(_cell(fields[name]) for name in CSV_COLUMNS)
+    return out.getvalue()
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return repr(value)
+    text = "; ".join(value) if isinstance(value, list) else str(value)
+    return "'" + text if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
+
+
+def write_outputs(
+    opinions: Sequence[Opinion],
+    bundle: Bundle,
+    *,
+    json_path: Path | None = None,
+    csv_path: Path | None = None,
+    html_path: Path | None = None,
+    total: int | None = None,
+) -> list[Path]:
+    """Write the files asked for, each whole or not at all; return their paths.
+
+    `total`: the films there were, where the reading was stopped early. Raises `OutputError`.
+    """
+    written = []
+    if json_path is not None:
+        write_atomic(json_path, to_json(opinions))
+        written.append(json_path)
+    if csv_path is not None:
+        write_atomic(csv_path, _utf8(to_csv(opinions)))
+        written.append(csv_path)
+    if html_path is not None:
+        from firstread.read.page import page_html
+
+        write_atomic(html_path, _utf8(page_html(opinions, bundle, total)))
+        written.append(html_path)
+    return written
+
+
+def _utf8(text: str) -> bytes:
+    # A file name need not be valid UTF-8; its odd bytes are written as escapes.
+    return text.encode("utf-8", "backslashreplace")
+
+
+def check_writable(path: Path, films: Iterable[Path]) -> None:
+    """Raise `OutputError` now if `path` could not be written after an hour of reading.
+
+    Nothing stays behind. A path that is one of the `films` is refused as well.
+    """
+    import tempfile
+
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; name a file to write to")
+    real = path.resolve()
+    if path.exists() and any(film.resolve() == real for film in films):
+        raise OutputError(f"{path}: is one of the films; name another file to write to")
+    folder = path.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as e:
+        raise OutputError(
+            f"{path}: cannot be written ({e.strerror}); choose another place"
+        ) from None
+
+
+class Table:
+    """A plain aligned table for the terminal, a line at a time as the films are read."""
+
+    def __init__(self, files: Sequence[str], width: int | None = None):
+        room = (width or shutil.get_terminal_size((100, 24)).columns) - len("  0.000  no pneumonia")
+        longest = max((len(printable(f)) for f in files), default=4)
+        self.width = max(4, min(longest, max(20, room)))
+
+    def header(self) -> str:
+        """The line above the films."""
+        return f"{'file':<{self.width}}  prob.  decision"
+
+    def row(self, opinion: Opinion) -> str:
+        """A film's line; the reasons follow the decision."""
+        name = printable(opinion.file)
+        if len(name) > self.width:  # the end of a path tells films apart, its start does not
+            name = "…" + name[1 - self.width :]
+        p = "    -" if opinion.probability is None else f"{opinion.probability:.3f}"
+        why = ": " + printable("; ".join(opinion.reasons)) if opinion.reasons else ""
+        return f"{name:<{self.width}}  {p}  {opinion.decision}{why}"
+
+
+def printable(text: str) -> str:
+    """`text` without anything that would steer a terminal or break a line."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def summary(opinions: Sequence[Opinion]) -> str:
+    """The last line: how many films, and how many of each decision."""
+    counts = Counter(o.decision for o in opinions)
+    parts = ", ".join(f"{counts[d]} {d}" for d in DECISIONS)
+    return f"{len(opinions)} film{'' if len(opinions) == 1 else 's'} read: {parts}"

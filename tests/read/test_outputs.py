@@ -1,0 +1,114 @@
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bundles import tiny_bundle
+from firstread.errors import OutputError
+from firstread.read.bundle import Bundle
+from firstread.read.opinion import Opinion, rejected
+from firstread.read.outputs import (
+    Table,
+    check_writable,
+    summary,
+    to_csv,
+    to_json,
+    write_outputs,
+)
+from firstread.read.page import page_html
+
+NOTICE = "Not a medical device. The model was trained on films of children of one to five years."
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    return Bundle.load(tiny_bundle(tmp_path / "tiny"))
+
+
+def opinion(file: str, decision: str = "pneumonia", **more: object) -> Opinion:
+    fields = {"probability": 0.9, "logit": 2.2, "threshold": 0.5, "notices": (NOTICE,)} | more
+    return Opinion(file=file, decision=decision, **fields)  # type: ignore[arg-type]
+
+
+def test_json_and_csv_say_the_same(bundle: Bundle) -> None:
+    films = [opinion("a.png"), rejected("b.png", "damaged; copy it again", bundle)]
+    listed = json.loads(to_json(films))
+    rows = list(csv.DictReader(io.StringIO(to_csv(films))))
+    assert [r["file"] for r in rows] == [x["file"] for x in listed] == ["a.png", "b.png"]
+    assert float(rows[0]["probability"]) == listed[0]["probability"] == 0.9
+    assert rows[1]["probability"] == ""
+    assert listed[1]["probability"] is None
+    assert all(NOTICE in r["notices"] for r in rows)
+    assert all(NOTICE in x["notices"] for x in listed)
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_file_name_becomes_a_formula(start: str) -> None:
+    name = start + 'HYPERLINK("x"),y.png'
+    row = next(csv.DictReader(io.StringIO(to_csv([opinion(name, logit=-3.5)]), newline="")))
+    assert row["file"] == "'" + name
+    assert row["logit"] == "-3.5"
+
+
+def test_page_is_offline_escaped_and_says_decisions_in_words(bundle: Bundle) -> None:
+    heat = np.ones((4, 4), np.float32)
+    pixels = np.zeros((32, 32), np.uint8)
+    films = [
+        opinion("<script>alert(1)</script>.png", heat=heat, pixels=pixels, aspect=1.25),
+        opinion("n.png", "no pneumonia"),
+        opinion("r.png", "refer", reasons=("in the band",)),
+        rejected("x.png", "<b>damaged</b>", bundle),
+    ]
+    page = page_html(films, bundle)
+    assert "<script" not in page
+    assert "<b>damaged" not in page
+    assert not re.search(r"""(src|href)=["'](?!data:)""", page)
+    assert "http" not in page
+    assert page.count("data:image/png;base64,") == 2
+    assert "aspect-ratio: 1.2500" in page
+    assert "looked most at" in page
+    assert NOTICE in page
+    for decision in ("pneumonia", "no pneumonia", "refer", "rejected"):
+        assert page.count(f'">{decision}</span>') == 2
+    assert "Stopped early" not in page
+    assert "4 of 9 films" in page_html(films, bundle, total=9)
+
+
+def test_odd_names_survive_every_output(bundle: Bundle, tmp_path: Path) -> None:
+    name = "bild-\udcff-\N{CJK UNIFIED IDEOGRAPH-80BA}.png"
+    written = write_outputs(
+        [opinion(name)],
+        bundle,
+        json_path=tmp_path / "o.json",
+        csv_path=tmp_path / "o.csv",
+        html_path=tmp_path / "o.html",
+    )
+    assert [p.name for p in written] == ["o.json", "o.csv", "o.html"]
+    assert json.loads((tmp_path / "o.json").read_text())[0]["file"] == name
+
+
+def test_writability_is_checked_without_a_trace(tmp_path: Path) -> None:
+    film = tmp_path / "film.png"
+    film.write_bytes(b"film")
+    check_writable(tmp_path / "new" / "folder" / "out.json", [film])
+    assert [p.name for p in tmp_path.iterdir()] == ["film.png"]
+    with pytest.raises(OutputError, match="is a folder"):
+        check_writable(tmp_path, [film])
+    with pytest.raises(OutputError, match="one of the films"):
+        check_writable(tmp_path / "." / "film.png", [film])
+    with pytest.raises(OutputError, match="cannot be written"):
+        check_writable(film / "below.json", [film])
+
+
+def test_table_lines_up_and_steers_no_terminal(bundle: Bundle) -> None:
+    films = [opinion("a.png"), opinion("x" * 200 + "/end.png"), rejected("\x1b[2J\n", "no", bundle)]
+    table = Table([f.file for f in films], width=80)
+    lines = [table.header(), *map(table.row, films)]
+    assert {line[table.width + 2 :][:5] for line in lines} == {"prob.", "0.900", "    -"}
+    assert "end.png" in lines[2]
+    assert all(line.isprintable() for line in lines)
+    assert summary(films) == "3 films read: 2 pneumonia, 0 no pneumonia, 0 refer, 1 rejected"

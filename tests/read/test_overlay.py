@@ -1,0 +1,58 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from firstread.read.overlay import overlay_png, strength, where
+
+
+def opened(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+def test_only_positive_evidence_is_painted() -> None:
+    pixels = np.full((48, 48), 100, np.uint8)
+    heat = np.zeros((6, 6), np.float32)
+    heat[1, 1], heat[4, 4] = 2.0, -2.0
+    out = opened(overlay_png(pixels, heat)).astype(int)
+    assert out.shape == (48, 48, 3)
+    assert (out[32:, 32:] == 100).all()
+    at = out[12, 12]
+    assert at[0] > at[2]
+    assert (at != 100).any()
+
+
+@pytest.mark.parametrize("heat", [np.zeros((6, 6)), -np.ones((6, 6)), np.full((1, 1), np.nan)])
+def test_nothing_for_pneumonia_leaves_the_film_alone(heat: np.ndarray) -> None:
+    pixels = np.arange(32 * 32, dtype=np.uint32).reshape(32, 32).astype(np.uint8)
+    out = opened(overlay_png(pixels, heat.astype(np.float32)))
+    assert (out == pixels[..., None]).all()
+    assert "No part" in where(heat.astype(np.float32))
+
+
+def test_weak_evidence_stays_faint_beside_strong_counter_evidence() -> None:
+    heat = np.full((6, 6), -5.0, np.float32)
+    heat[2, 2] = 0.5
+    assert strength(heat, 60).max() <= 0.1
+    assert strength(-heat, 60).max() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "words"),
+    [
+        (0, 0, ("upper", "patient's right")),
+        (5, 5, ("lower", "patient's left")),
+        (3, 2, ("middle", "near the midline")),
+        (2, 4, ("middle", "patient's left")),
+    ],
+)
+def test_the_place_in_words_is_the_patients(row: int, column: int, words: tuple[str, str]) -> None:
+    heat = np.full((6, 6), -1.0, np.float32)
+    heat[row, column] = 1.0
+    if column == 2:
+        heat = np.insert(heat, 3, -1.0, axis=1)
+        heat[row, 2], heat[row, 3] = -1.0, 1.0
+    said = where(heat)
+    assert all(word in said for word in words)
+    assert "looked most at" in said

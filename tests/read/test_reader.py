@@ -1,0 +1,180 @@
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import firstread
+from bundles import tiny_bundle, tiny_card, tiny_onnx
+from firstread.errors import BundleError
+from firstread.read.bundle import write_bundle
+from firstread.read.reader import Reader
+
+
+def film(path: Path, mean: int, size: int = 64) -> Path:
+    """A picture of noise around `mean`, enough spread not to pass for a blank."""
+    rng = np.random.default_rng(mean)
+    pixels = np.clip(rng.normal(mean, 8, (size, size)), 0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    return Reader(tiny_bundle(tmp_path_factory.mktemp("reader") / "tiny"), threads=3)
+
+
+@pytest.mark.parametrize(
+    ("mean", "decision"), [(40, "no pneumonia"), (130, "refer"), (220, "pneumonia")]
+)
+def test_the_decision_follows_threshold_and_band(
+    reader: Reader, tmp_path: Path, mean: int, decision: str
+) -> None:
+    opinion = reader.read(film(tmp_path / "a.png", mean))
+    assert opinion.decision == decision
+    assert opinion.logit == pytest.approx(10 * (mean / 255 - 0.5), abs=0.1)
+    assert opinion.probability == pytest.approx(1 / (1 + np.exp(-opinion.logit)))
+    assert bool(opinion.reasons) == (decision == "refer")
+    assert opinion.heat is not None
+    assert opinion.heat.shape == (4, 4)
+    assert opinion.pixels is not None
+    assert opinion.pixels.shape == (32, 32)
+
+
+def test_the_threshold_itself_is_pneumonia_and_band_ends_refer(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.png", 200)
+    p = Reader(tiny_bundle(tmp_path / "b")).read(path).probability
+    at = {"decision": {"value": p, "how": ""}}
+    away = {"low": 0.0, "high": 0.0, "how": ""}
+    on_it = Reader(tiny_bundle(tmp_path / "c", thresholds=at, refer=away))
+    assert on_it.read(path).decision == "pneumonia"
+    for band in ((p, 1.0), (0.0, p)):
+        refer = {"low": band[0], "high": band[1], "how": ""}
+        assert Reader(tiny_bundle(tmp_path / "d", refer=refer)).read(path).decision == "refer"
+
+
+def test_calibration_is_applied(tmp_path: Path) -> None:
+    calibration = {"slope": 2.0, "intercept": -1.0, "how": "by hand"}
+    opinion = Reader(tiny_bundle(tmp_path / "b", calibration=calibration)).read(
+        film(tmp_path / "a.png", 150)
+    )
+    assert opinion.logit is not None
+    assert opinion.probability == pytest.approx(1 / (1 + np.exp(-(2 * opinion.logit - 1))))
+
+
+def test_bytes_are_read_like_the_file(reader: Reader, tmp_path: Path) -> None:
+    path = film(tmp_path / "a.png", 90)
+    by_bytes = reader.read(path.read_bytes())
+    assert by_bytes.file == ""
+    assert by_bytes.logit == reader.read(path).logit
+
+
+def test_what_is_no_film_is_rejected_with_a_probability(reader: Reader, tmp_path: Path) -> None:
+    Image.new("L", (64, 64), 77).save(tmp_path / "blank.png")
+    opinion = reader.read(tmp_path / "blank.png")
+    assert opinion.decision == "rejected"
+    assert opinion.reasons
+    assert opinion.probability is not None
+
+
+def test_a_batch_goes_on_past_bad_films_and_keeps_its_order(reader: Reader, tmp_path: Path) -> None:
+    paths: list[str | Path] = [film(tmp_path / f"{i}.png", 20 + 10 * i) for i in range(20)]
+    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "cut.png").write_bytes(Path(paths[3]).read_bytes()[:900])
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    bad: list[str | Path] = [
+        tmp_path / "text.png",
+        tmp_path / "cut.png",
+        tmp_path / "empty.jpg",
+        tmp_path / "missing.png",
+        tmp_path,
+        "nul\0.png",
+    ]
+    for i, path in enumerate(bad):
+        paths.insert(3 * i, path)
+    opinions = list(reader.read_many(paths))
+    assert [o.file for o in opinions] == [str(p) for p in paths]
+    rejected = [o for o in opinions if o.decision == "rejected"]
+    assert [o.file for o in rejected] == [str(p) for p in bad]
+    assert all(o.probability is None and o.logit is None and o.reasons for o in rejected)
+
+
+def test_a_film_gets_the_same_opinion_alone_and_in_any_company(
+    reader: Reader, tmp_path: Path
+) -> None:
+    paths = [film(tmp_path / f"{i}.png", 10 * i) for i in range(1, 25)]
+    alone = {str(p): reader.read(p).logit for p in paths}
+    for order in (paths, paths[::-1], paths[5:7]):
+        assert {o.file: o.logit for o in reader.read_many(order)} == {
+            str(p): alone[str(p)] for p in order
+        }
+
+
+def test_only_a_few_films_are_read_ahead_and_closing_stops(reader: Reader, tmp_path: Path) -> None:
+    path = film(tmp_path / "a.png", 100)
+    taken = []
+
+    def endless():  # type: ignore[no-untyped-def]
+        while True:
+            taken.append(1)
+            yield path
+
+    films = reader.read_many(endless())
+    next(films)
+    next(films)
+    films.close()
+    assert len(taken) <= 2 + 2 * reader.threads
+    assert not [t for t in threading.enumerate() if t.name.startswith("firstread")]
+
+
+def test_opinion_as_json(reader: Reader, tmp_path: Path) -> None:
+    path = film(tmp_path / "a.png", 130)
+    found = reader.read(str(path)).to_json()
+    assert list(found)[:5] == ["file", "probability", "threshold", "decision", "reasons"]
+    assert found["file"] == str(path)
+    assert isinstance(found["reasons"], list)
+    assert found["bundle"] == "tiny"
+    assert len(found["bundle_sha256"]) == 12
+    assert "Not a medical device" in found["notices"][0]
+
+
+def test_a_graph_that_is_not_ours_is_a_bundle_error(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "junk", b"junk", tiny_card())
+    with pytest.raises(BundleError, match="onnxruntime cannot load"):
+        Reader(tmp_path / "junk")
+    write_bundle(tmp_path / "size", tiny_onnx(32), tiny_card(64))
+    with pytest.raises(BundleError, match="64, 64"):
+        Reader(tmp_path / "size")
+
+
+def test_the_package_offers_the_reader() -> None:
+    assert firstread.Reader is Reader
+
+
+def test_reading_a_jpeg_imports_nothing_it_does_not_need(tmp_path: Path) -> None:
+    film(tmp_path / "a.jpeg", 90)
+    tiny_bundle(tmp_path / "b")
+    code = (
+        "import sys; from firstread import Reader; r = Reader(sys.argv[1]);"
+        "assert r.read(sys.argv[2]).probability is not None;"
+        "print([m for m in ('matplotlib', 'jinja2', 'pydicom', 'torch', 'onnx', 'sklearn')"
+        " if m in sys.modules])"
+    )
+    arguments = [sys.executable, "-c", code, str(tmp_path / "b"), str(tmp_path / "a.jpeg")]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.films
+def test_real_films_of_every_kind_are_read(reader: Reader, films_dir: Path) -> None:
+    paths = [
+        *sorted((films_dir / "dicom").glob("*.dcm")),
+        *sorted((films_dir / "chest_xray_original/PNEUMONIA").glob("*.jpeg"))[:3],
+        *sorted((films_dir / "nih_adult").rglob("*.*"))[:2],
+    ]
+    opinions = list(reader.read_many(paths))
+    assert len(opinions) == len(paths)
+    assert [o.file for o in opinions if o.decision == "rejected"] == []
