@@ -1,0 +1,370 @@
+"""Downloads from a loopback server that misbehaves in the ways servers do."""
+
+import errno
+import io
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from firstread.cohort import download as module
+from firstread.cohort.download import Retry, download
+from firstread.cohort.progress import FilmsLine, ProgressLine, in_words
+from firstread.errors import DownloadError, OutputError
+
+BODY = bytes(range(256)) * 4000  # about 1 MB, so that it takes several chunks
+
+
+@dataclass
+class Behaviour:
+    """What the server does; `cuts`: bytes after which each next answer breaks off."""
+
+    body: bytes = BODY
+    etag: str = '"v1"'
+    modified: str = ""
+    ranges: bool = True
+    cuts: list[int] = field(default_factory=list)
+    states: list[int] = field(default_factory=list)
+    claim_more: int = 0
+    kind: str = "application/zip"
+    chunked: bool = False
+    redirect: str = ""
+    asked: list[dict[str, str]] = field(default_factory=list)
+    url: str = ""
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    behaviour: Behaviour
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        b = self.behaviour
+        b.asked.append({k.lower(): v for k, v in self.headers.items()})
+        self.close_connection = True
+        if b.redirect and self.path == "/first":
+            self.send_response(302)
+            self.send_header("Location", b.redirect)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        if b.states:
+            self.send_response(b.states.pop(0))
+            self.send_header("Retry-After", "7")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        start = self._start(b)
+        if start >= len(b.body):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(b.body)}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        rest = b.body[start:]
+        self.send_response(206 if start else 200)
+        if start:
+            span = f"bytes {start}-{len(b.body) - 1}/{len(b.body) + b.claim_more}"
+            self.send_header("Content-Range", span)
+        for name, value in (("ETag", b.etag), ("Last-Modified", b.modified)):
+            if value:
+                self.send_header(name, value)
+        self.send_header("Content-Type", b.kind)
+        if b.chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+            rest = b"%x\r\n%s\r\n0\r\n\r\n" % (len(rest), rest)
+        else:
+            self.send_header("Content-Length", str(len(rest) + b.claim_more))
+        self.end_headers()
+        self.wfile.write(rest[: b.cuts.pop(0)] if b.cuts else rest)
+
+    def _start(self, b: Behaviour) -> int:
+        wanted = self.headers.get("Range")
+        if not b.ranges or not wanted:
+            return 0
+        if self.headers.get("If-Range") not in (b.etag, b.modified):
+            return 0
+        return int(wanted.removeprefix("bytes=").removesuffix("-"))
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Behaviour]:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    behaviour = Behaviour()
+    handler = type("Bound", (Handler,), {"behaviour": behaviour})
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    behaviour.url = f"http://127.0.0.1:{httpd.server_address[1]}/set.zip"
+    yield behaviour
+    httpd.shutdown()
+    httpd.server_close()
+    thread.join()
+
+
+def get(server: Behaviour, target: Path, **options: object) -> list[float]:
+    """Download; the pauses that were made instead of slept."""
+    pauses: list[float] = []
+    retry = Retry(tries=3, wait=1.0, timeout=5.0)
+    download(server.url, target, retry=retry, sleep=pauses.append, **options)  # type: ignore[arg-type]
+    return pauses
+
+
+def test_whole_file_arrives_and_nothing_else_stays(server: Behaviour, tmp_path: Path) -> None:
+    seen: list[tuple[int, int | None]] = []
+    target = tmp_path / "new" / "set.zip"
+    assert get(server, target, progress=lambda d, t: seen.append((d, t))) == []
+    assert target.read_bytes() == BODY
+    assert [p.name for p in target.parent.iterdir()] == ["set.zip"]
+    assert seen[0] == (0, len(BODY))
+    assert seen[-1] == (len(BODY), len(BODY))
+    assert server.asked[0]["user-agent"].startswith("firstread/")
+
+
+def test_a_file_that_is_there_is_kept(server: Behaviour, tmp_path: Path) -> None:
+    target = tmp_path / "set.zip"
+    target.write_bytes(b"mine")
+    get(server, target)
+    assert target.read_bytes() == b"mine"
+    assert server.asked == []
+
+
+def test_broken_connection_goes_on_where_it_stopped(server: Behaviour, tmp_path: Path) -> None:
+    server.cuts = [400_000, 300_000]
+    get(server, tmp_path / "set.zip")
+    assert (tmp_path / "set.zip").read_bytes() == BODY
+    assert [a.get("range") for a in server.asked] == [None, "bytes=400000-", "bytes=700000-"]
+    assert server.asked[1]["if-range"] == '"v1"'
+
+
+def test_next_run_goes_on_after_a_kill(server: Behaviour, tmp_path: Path) -> None:
+    def killed(done: int, total: int | None) -> None:
+        if done > 500_000:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        get(server, tmp_path / "set.zip", progress=killed)
+    assert not (tmp_path / "set.zip").exists()
+    get(server, tmp_path / "set.zip")
+    assert (tmp_path / "set.zip").read_bytes() == BODY
+    assert int(server.asked[1]["range"].removeprefix("bytes=").removesuffix("-")) > 500_000
+
+
+def test_date_serves_where_the_etag_is_weak(server: Behaviour, tmp_path: Path) -> None:
+    server.etag, server.modified = 'W/"v1"', "Mon, 01 Jan 2018 00:00:00 GMT"
+    server.cuts = [400_000]
+    get(server, tmp_path / "set.zip")
+    assert (tmp_path / "set.zip").read_bytes() == BODY
+    assert server.asked[1]["if-range"] == server.modified
+
+
+def test_server_that_ignores_range_is_read_from_the_start(
+    server: Behaviour, tmp_path: Path
+) -> None:
+    server.ranges, server.cuts = False, [400_000]
+    get(server, tmp_path / "set.zip")
+    assert (tmp_path / "set.zip").read_bytes() == BODY
+
+
+def test_nothing_to_compare_starts_afresh(server: Behaviour, tmp_path: Path) -> None:
+    server.etag, server.cuts = "", [400_000]
+    get(server, tmp_path / "set.zip")
+    assert (tmp_path / "set.zip").read_bytes() == BODY
+    assert all("range" not in a for a in server.asked)
+
+
+def test_file_that_changed_meanwhile_starts_afresh(server: Behaviour, tmp_path: Path) -> None:
+    server.cuts = [400_000] * 4
+    server.ranges = False
+    with pytest.raises(DownloadError, match="broke off at 400,000"):
+        get(server, tmp_path / "set.zip")
+    server.ranges, server.etag, server.body = True, '"v2"', BODY[::-1]
+    server.cuts = []
+    get(server, tmp_path / "set.zip")
+    assert (tmp_path / "set.zip").read_bytes() == BODY[::-1]
+
+
+def test_part_of_another_address_is_not_used(server: Behaviour, tmp_path: Path) -> None:
+    part = tmp_path / "set.zip.part"
+    part.write_bytes(b"x" * 1000)
+    notes = {"url": "http://127.0.0.1/else", "validator": '"v1"', "size": 5}
+    part.with_name("set.zip.part.json").write_text(json.dumps(notes))
+    get(server, tmp_path / "set.zip")
+    assert (tmp_path / "set.zip").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("notes", ["not json", "[]", "{}"])
+def test_spoilt_notes_start_afresh(server: Behaviour, tmp_path: Path, notes: str) -> None:
+    (tmp_path / "set.zip.part").write_bytes(b"x" * 1000)
+    (tmp_path / "set.zip.part.json").write_text(notes)
+    get(server, tmp_path / "set.zip")
+    assert (tmp_path / "set.zip").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("extra", [0, 5])
+def test_part_that_needs_no_more_bytes(server: Behaviour, tmp_path: Path, extra: int) -> None:
+    """A kill between the last byte and the rename; with `extra`, a part that is too long."""
+    (tmp_path / "set.zip.part").write_bytes(BODY + b"x" * extra)
+    notes = {"url": server.url, "validator": '"v1"', "size": len(BODY)}
+    (tmp_path / "set.zip.part.json").write_text(json.dumps(notes))
+    get(server, tmp_path / "set.zip")
+    assert (tmp_path / "set.zip").read_bytes() == BODY
+
+
+def test_unknown_length(server: Behaviour, tmp_path: Path) -> None:
+    server.chunked = True
+    get(server, tmp_path / "set.zip")
+    assert (tmp_path / "set.zip").read_bytes() == BODY
+
+
+def test_unknown_length_that_breaks_off(server: Behaviour, tmp_path: Path) -> None:
+    server.chunked, server.cuts = True, [400_000]
+    get(server, tmp_path / "set.zip")
+    assert (tmp_path / "set.zip").read_bytes() == BODY
+
+
+def test_content_length_beyond_the_file_is_an_error(server: Behaviour, tmp_path: Path) -> None:
+    server.claim_more, server.ranges = 10, False
+    with pytest.raises(DownloadError, match=r"broke off at .*3 tries"):
+        get(server, tmp_path / "set.zip")
+    assert not (tmp_path / "set.zip").exists()
+    assert (tmp_path / "set.zip.part").exists()
+
+
+def test_missing_page_is_not_tried_again(server: Behaviour, tmp_path: Path) -> None:
+    server.states = [404]
+    with pytest.raises(DownloadError, match="404 Not Found; take it by bus"):
+        get(server, tmp_path / "set.zip", by_hand="take it by bus")
+    assert len(server.asked) == 1
+
+
+def test_busy_server_is_tried_again_when_it_says(server: Behaviour, tmp_path: Path) -> None:
+    server.states = [503, 429]
+    assert get(server, tmp_path / "set.zip") == [7.0, 7.0]
+    assert (tmp_path / "set.zip").read_bytes() == BODY
+
+
+def test_no_server_says_what_to_do(tmp_path: Path, server: Behaviour) -> None:
+    pauses: list[float] = []
+    with pytest.raises(DownloadError, match=r"no connection .*\(3 tries\).*in a browser") as error:
+        download(
+            "http://127.0.0.1:9/set.zip",
+            tmp_path / "set.zip",
+            retry=Retry(tries=3, timeout=5),
+            sleep=pauses.append,
+        )
+    assert "\n" not in str(error.value)
+    assert pauses == [1.0, 2.0]
+
+
+def test_web_page_instead_of_the_file(server: Behaviour, tmp_path: Path) -> None:
+    server.kind = "text/html; charset=utf-8"
+    with pytest.raises(DownloadError, match="a web page, not the file"):
+        get(server, tmp_path / "set.zip")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_redirects_keep_the_range(server: Behaviour, tmp_path: Path) -> None:
+    server.redirect = server.url
+    server.url = server.url.replace("set.zip", "first")
+    server.cuts = [400_000]
+    get(server, tmp_path / "set.zip")
+    assert (tmp_path / "set.zip").read_bytes() == BODY
+    assert server.asked[-1]["range"] == "bytes=400000-"
+
+
+def test_redirect_to_plain_http_is_refused() -> None:
+    request = module.urllib.request.Request("https://example.org/a")
+    with pytest.raises(DownloadError, match="unencrypted"):
+        module._SafeRedirects().redirect_request(
+            request, io.BytesIO(), 302, "Found", {}, "http://example.org/a"
+        )
+
+
+def test_too_little_room_is_said_before_a_byte_is_written(
+    server: Behaviour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    with pytest.raises(OutputError, match=r"are needed and 1 kB are free.*--to"):
+        get(server, tmp_path / "set.zip")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_full_disk_keeps_what_is_there(
+    server: Behaviour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module.os, "fsync", full)
+    with pytest.raises(OutputError, match=r"disk is full.*run the same command again"):
+        get(server, tmp_path / "set.zip")
+    assert (tmp_path / "set.zip.part").exists()
+
+
+def test_folder_that_cannot_be_made(server: Behaviour, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        get(server, tmp_path / "file" / "set.zip")
+
+
+@pytest.mark.parametrize(
+    ("n", "words"),
+    [(0, "0 B"), (999, "999 B"), (4200, "4.2 kB"), (999_600, "1 MB"), (1.2355e9, "1.24 GB")],
+)
+def test_bytes_in_words(n: float, words: str) -> None:
+    assert in_words(n) == words
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_moves_on_a_terminal() -> None:
+    out, now = Terminal(), iter([0.0, 1.0, 1.01, 2.0])
+    line = ProgressLine(out, "set.zip", clock=lambda: next(now))
+    for done in (0, 1_000_000, 1_010_000, 4_000_000):
+        line(done, 4_000_000)
+    line.close()
+    shown = out.getvalue().split("\r")[1:]
+    assert shown[1] == "set.zip: 1 MB of 4 MB (25 %), 1 MB/s, 0 min 03 s left"
+    assert shown[-1].rstrip() == "set.zip: 4 MB of 4 MB (100 %), 2 MB/s"
+    assert len(shown) == 3
+    assert out.getvalue().endswith("\n")
+
+
+def test_progress_is_sparse_in_a_log() -> None:
+    out = io.StringIO()
+    line = ProgressLine(out, "set.zip", clock=lambda: 0.0)
+    for done in range(1001):
+        line(done, 1000)
+    line.close()
+    assert len(out.getvalue().splitlines()) == 11
+    out = io.StringIO()
+    seconds = iter(range(100))
+    line = ProgressLine(out, "set.zip", clock=lambda: next(seconds))
+    for done in range(100):
+        line(done, None)
+    assert len(out.getvalue().splitlines()) == 4
+
+
+def test_films_line() -> None:
+    out = Terminal()
+    line = FilmsLine(out, 120, 5000)
+    for done in range(121):
+        line(done, 120)
+    assert out.getvalue().endswith("unpacking: 120 of 120 films\n")
+    assert out.getvalue().count("\r") == 4
+    log = io.StringIO()
+    FilmsLine(log, 120, 5000)(120, 120)
+    assert log.getvalue() == "unpacking 120 films (5 kB)\n"
