@@ -44,10 +44,12 @@ def test_platt_stays_finite_where_the_classes_part_without_error(scale):
     assert (p[3:] > 0.5).all()
 
 
-def test_platt_of_constant_logits_is_the_share():
-    platt = fit_platt([2.0] * 8, [0, 0, 0, 0, 1, 1, 1, 1])
-    assert platt.slope == 0.0
-    assert platt.probability([2.0]) == pytest.approx(0.5)
+@pytest.mark.parametrize("logits", [[2.0] * 8, [4.0, 3.0, 2.5, 2.0, 0.0, -1.0, -2.0, -3.0]])
+def test_platt_of_a_useless_network_is_nearly_the_share_and_never_upside_down(logits):
+    platt = fit_platt(logits, [0, 0, 0, 0, 1, 1, 1, 1])
+    assert platt.slope > 0
+    assert platt.probability(logits) == pytest.approx(0.5, abs=0.01)
+    assert "useless" in platt.how
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,10 @@ from firstread.errors import DataError
 
 Floats = npt.NDArray[np.float64]
 
+FLAT = 1e-3
+"""Standard deviation of the calibrated logits of a network that puts the films in no order or
+in the wrong one. Never 0 or less: a higher logit must not come to mean less pneumonia."""
+
 MAX_STEPS = 100
 MIN_GAIN = 1e-12
 RIDGE = 1e-9
@@ -125,4 +129,8 @@ def fit_platt(
         f"Platt scaling with smoothed targets on {on} ({n0} normal, {n1} pneumonia); "
         "true at their share of pneumonia"
     )
+    if slope <= 0:
+        slope = FLAT / max(float(x.std()), 1e-6)
+        intercept = float(to_logit(target.mean())) - slope * float(x.mean())
+        how += "; the slope came out at or below 0 and was held just above: a useless network"
     return Platt(slope, intercept, how)

@@ -1,0 +1,211 @@
+"""`firstread evaluate`: judge a model on labelled films it has not seen."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from firstread.errors import BundleError, NoFilms, OutputError
+
+HELP = "judge a model on labelled films: metrics with intervals, as JSON and an HTML report"
+
+SHIPPED = "shipped"
+
+SHOWN = (
+    "accuracy",
+    "balanced_accuracy",
+    "auc",
+    "sensitivity",
+    "specificity",
+    "precision",
+    "npv",
+    "f1",
+    "loss",
+    "ece",
+    "brier",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument(
+        "model", metavar="RUN_OR_BUNDLE", help=f"a training run, a bundle, or the word {SHIPPED}"
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="DIR_OR_CSV",
+        help="a folder with NORMAL/ and PNEUMONIA/ inside, or a CSV with file and label",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all measures there")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the report there")
+    parser.add_argument(
+        "--split", type=Path, metavar="CSV", help="a split of the data; scores one part of it"
+    )
+    parser.add_argument(
+        "--part", metavar="NAME", help="the part to score: train, val or test (with --split: val)"
+    )
+    parser.add_argument(
+        "--by",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="report within the values of this column of the CSV too; may be repeated",
+    )
+    parser.add_argument(
+        "--prevalence",
+        type=float,
+        metavar="P",
+        help="share of pneumonia where the model shall be used, 0 to 1: gives PPV and NPV there",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default 0)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score, measure, write and print; 1 if some films were rejected, else 0."""
+    from firstread.cohort.split import load_split
+    from firstread.cohort.table import load_cohort
+    from firstread.evaluate.result import measure
+    from firstread.evaluate.score import score_cohort, worst_films
+    from firstread.evaluate.seen import seen_warnings
+    from firstread.evaluate.tables import check_prevalence
+    from firstread.film.files import write_atomic
+
+    bundle_path, run_dir = find_bundle(args.model)
+    check_prevalence(args.prevalence)
+    for path in (args.json, args.html):
+        _check_output(path)
+    cohort = load_cohort(args.data)
+    part = args.part
+    if args.split is not None:
+        cohort, part = load_split(args.split, cohort), part or "val"
+    if part is not None:
+        there = sorted({r.part for r in cohort.rows} - {""})
+        cohort = cohort.part(part)
+        if {r.label for r in cohort.rows} != {0, 1}:
+            raise NoFilms(
+                f"part {part!r} does not hold films of both classes; "
+                f"the parts are {', '.join(there) or 'not known'}"
+            )
+    scored = score_cohort(bundle_path, cohort, args.by, _progress)
+    if scored.rejected.all():
+        raise NoFilms(
+            f"{args.data}: all {len(scored)} films were rejected; the first because: "
+            f"{'; '.join(scored.reasons[0])}"
+        )
+    scored.data.update(
+        {"given": str(args.data), "part": part, "split": args.split and str(args.split)}
+    )
+    result = measure(
+        scored,
+        prevalence=args.prevalence,
+        seed=args.seed,
+        command=shlex.join(["firstread", *sys.argv[1:]]),
+        warnings=seen_warnings(cohort, scored.bundle["data"], run_dir),
+    )
+    if args.json is not None:
+        write_atomic(args.json, json.dumps(result, indent=1, allow_nan=False) + "\n")
+    if args.html is not None:
+        from firstread.evaluate.report import write_report
+
+        write_report(args.html, result, worst_films(scored, cohort, bundle_path))
+    print(table(result))
+    for path in (args.json, args.html):
+        if path is not None:
+            print(f"wrote {path}")
+    return 1 if result["n_rejected"] else 0
+
+
+def find_bundle(model: str) -> tuple[Path | None, Path | None]:
+    """The bundle folder (None: the shipped one) and the run folder, if it is a run.
+
+    Raises `BundleError` where there is neither.
+    """
+    path = Path(model)
+    if (path / "card.json").is_file():
+        # A run's own bundle, named directly, still belongs to its run.
+        return path, path.parent if (path.parent / "recipe.json").is_file() else None
+    if (path / "bundle" / "card.json").is_file():
+        return path / "bundle", path
+    if model == SHIPPED:
+        return None, None
+    if path.is_dir() and (path / "recipe.json").is_file():
+        raise BundleError(
+            f"{path}: this run has no bundle yet; finish it with `firstread train`, or make "
+            "one with `firstread export`"
+        )
+    raise BundleError(
+        f"{path}: neither a run nor a bundle; name a folder that holds card.json or bundle/, "
+        f"or the word {SHIPPED}"
+    )
+
+
+def _check_output(path: Path | None) -> None:
+    """Refuse a place that cannot be written to before, not after, the films are read."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; name a file to write to")
+    there = next(p for p in path.absolute().parents if p.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise OutputError(f"{path}: {there} cannot be written to; choose another place")
+
+
+def _progress(done: int, of: int) -> None:
+    if sys.stderr.isatty() and (done % 20 == 0 or done == of):
+        print(f"\rread {done} of {of} films", end="\n" if done == of else "", file=sys.stderr)
+
+
+def table(result: dict[str, Any]) -> str:
+    """The main measures as plain text."""
+    bundle, matrix = result["bundle"], result["confusion"]["matrix"]
+    lines = [
+        f"{bundle['name']} ({bundle['sha256'][:12]}) on {result['n']} films of "
+        f"{result['n_patients']} patients: {result['n_normal']} normal, "
+        f"{result['n_pneumonia']} pneumonia",
+        f"called pneumonia at a probability of {result['threshold']:.4f} or more; "
+        f"{result['n_refer']} in the refer band, {result['n_rejected']} rejected",
+        "",
+        f"{'':18}  {'value':>7}  95 % interval",
+    ]
+    for name in SHOWN:
+        e = result[name]
+        interval = f"{_number(e['low'])} to {_number(e['high'])}  {e['method']}"
+        lines.append(f"{name.replace('_', ' '):18}  {_number(e['value']):>7}  {interval}")
+    names = result["confusion"]["labels"]
+    lines += ["", f"{'truth / decision':18}" + "".join(f"  {name:>12}" for name in names)]
+    for name, row in zip(names, matrix, strict=True):
+        lines.append(f"{name:18}" + "".join(f"  {count:>12}" for count in row))
+    kept = result["selective"]
+    lines += [
+        "",
+        f"outside of the refer band: {kept['n_kept']} films, "
+        f"error {_number(kept['error']['value'])} (all films: {_number(kept['error_all']['value'])})",
+    ]
+    shortcuts = [s for s in result["shortcuts"] if s["auc"] is not None]
+    if shortcuts:
+        found = ", ".join(f"{s['name']} {_number(s['auc']['value'])}" for s in shortcuts)
+        lines.append(f"AUC without a look at the lungs: {found}")
+    for row in result["prevalence"]:
+        if row["given"]:
+            lines.append(
+                f"where {row['prevalence']:.1%} have pneumonia: "
+                f"PPV {_number(row['ppv']['value'])}, NPV {_number(row['npv']['value'])}"
+            )
+    for film in result["rejected"][:10]:
+        lines.append(f"rejected: {film['file']}: {'; '.join(film['reasons'])}")
+    if len(result["rejected"]) > 10:
+        lines.append(f"rejected: {len(result['rejected']) - 10} more, see the JSON")
+    lines += [f"warning: {w}" for w in result["warnings"]]
+    lines += list(result["notices"])
+    return "\n".join(lines)
+
+
+def _number(x: float | None) -> str:
+    return "-" if x is None else f"{x:.4f}"

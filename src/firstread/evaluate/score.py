@@ -1,0 +1,255 @@
+"""A bundle's opinions on a labelled cohort, as arrays that every measure starts from.
+
+The rule is one for all measures: a film is called pneumonia if its probability is at or above
+the threshold, films in the refer band too. A rejected film is an error: it counts as the worst
+possible answer, probability 0 for a film with pneumonia and 1 for one without (even if the
+reader named a probability), so that it gains nothing by refusing what it finds hard.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from firstread.cohort.table import Cohort
+from firstread.errors import DataError
+from firstread.evaluate.calibration import Floats
+from firstread.evaluate.shortcuts import shortcut_numbers
+
+WORST_FILMS = 24
+"""Most films that are shown with their pixels in a report."""
+
+
+@dataclass(frozen=True)
+class ReportFilm:
+    """A film as the report shows it. `label`: 1 pneumonia, 0 normal.
+
+    `probability`: None if rejected. `pixels`: uint8 (S, S) as the model saw it; `heat`:
+    float32 (h, w), signed evidence for pneumonia; None where there is none.
+    """
+
+    file: str
+    label: int
+    probability: float | None
+    decision: str
+    reasons: tuple[str, ...] = ()
+    pixels: npt.NDArray[np.uint8] | None = None
+    heat: npt.NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Opinions on n labelled films, in the cohort's order.
+
+    `labels` (n,) int8, 1 pneumonia and 0 normal; `probabilities` (n,), NaN where rejected;
+    `patients`, `decisions`, `reasons`, `files`: one a film. `threshold` and `refer` (low,
+    high), both ends in the band: calibrated probabilities. `thresholds`: the card's table,
+    name to {"value", "how"}. `groups`: columns to report within, name to one text a film.
+    `numbers`: what the files tell without their content, name to (values (n,), note).
+    `bundle`, `data`: what is said about them in the JSON.
+    """
+
+    files: tuple[str, ...]
+    labels: npt.NDArray[np.int8]
+    patients: tuple[str, ...]
+    probabilities: Floats
+    decisions: tuple[str, ...]
+    reasons: tuple[tuple[str, ...], ...]
+    threshold: float
+    refer: tuple[float, float]
+    thresholds: dict[str, dict[str, Any]] = field(default_factory=dict)
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    numbers: dict[str, tuple[Floats, str]] = field(default_factory=dict)
+    bundle: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @property
+    def truth(self) -> npt.NDArray[np.bool_]:
+        """(n,) bool: pneumonia."""
+        return self.labels.astype(bool)
+
+    @property
+    def rejected(self) -> npt.NDArray[np.bool_]:
+        """(n,) bool: unreadable (no probability) or plainly no film."""
+        no = np.array([d == "rejected" for d in self.decisions], bool)
+        return no | np.isnan(self.probabilities)
+
+    @property
+    def referred(self) -> npt.NDArray[np.bool_]:
+        """(n,) bool: decision "refer"."""
+        return np.array([d == "refer" for d in self.decisions], bool)
+
+    @property
+    def scores(self) -> Floats:
+        """(n,) probabilities, the worst possible answer where a film was rejected."""
+        worst = np.where(self.truth, 0.0, 1.0)
+        return np.where(self.rejected, worst, self.probabilities)
+
+    def calls(self, threshold: float) -> npt.NDArray[np.bool_]:
+        """(n,) bool: called pneumonia at `threshold`; a rejected film is called wrongly."""
+        return np.where(self.rejected, ~self.truth, self.scores >= threshold)
+
+
+def score_cohort(
+    bundle_path: Path | None,
+    cohort: Cohort,
+    by: Iterable[str] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> Scored:
+    """Read every film of a labelled cohort.
+
+    `bundle_path`: a bundle folder, None for the one shipped. `by`: columns to report within
+    ("etiology", "series", "part" or a column of the CSV). `progress` is called with (done,
+    all). Raises `BundleError`, or `DataError` where a film has no label or a column does not
+    exist.
+    """
+    from firstread.read.bundle import Bundle
+    from firstread.read.opinion import Opinion
+    from firstread.read.reader import Reader
+
+    labels = cohort.labels
+    if (labels < 0).any():
+        raise DataError(f"{int((labels < 0).sum())} films have no label; they cannot be scored")
+    groups = {name: _column(cohort, name) for name in _columns(cohort, by)}
+    bundle = Bundle.load(bundle_path)
+    card = bundle.card
+    opinions: list[Opinion] = []
+    for opinion in Reader(bundle).read_many(cohort.paths, heat=False):
+        opinions.append(replace(opinion, pixels=None))  # 50 kB a film that nobody needs here
+        if progress is not None:
+            progress(len(opinions), len(cohort))
+    p = [np.nan if o.probability is None else o.probability for o in opinions]
+    return Scored(
+        files=tuple(r.file for r in cohort.rows),
+        labels=labels,
+        patients=tuple(cohort.patients),
+        probabilities=np.array(p, dtype=np.float64),
+        decisions=tuple(o.decision for o in opinions),
+        reasons=tuple(tuple(o.reasons) for o in opinions),
+        threshold=card.threshold,
+        refer=(card.refer.low, card.refer.high),
+        thresholds={k: {"value": t.value, "how": t.how} for k, t in card.thresholds.items()},
+        groups=groups,
+        numbers=shortcut_numbers(cohort),
+        bundle={
+            "name": card.name,
+            "arch": card.arch,
+            "created": card.created,
+            "version": card.version,
+            "size": card.preprocess.size,
+            "path": str(bundle.path),
+            "sha256": bundle.sha256,
+            "onnx_sha256": card.onnx_sha256,
+            "data": card.raw.get("data", {}),
+            "calibration": card.raw.get("calibration", {}),
+        },
+        data={
+            "source": str(cohort.root),
+            "films": len(cohort),
+            "patients": len(set(cohort.patients)),
+            "sha256": _data_hash(cohort),
+        },
+        notices=card.notices,
+    )
+
+
+def _data_hash(cohort: Cohort) -> str:
+    """The cohort's hash; a film that cannot be opened counts by its name."""
+    try:
+        return cohort.data_hash()
+    except OSError:
+        names = "\n".join(sorted(r.file for r in cohort.rows))
+        return "names:" + hashlib.sha256(names.encode()).hexdigest()
+
+
+def _columns(cohort: Cohort, by: Iterable[str]) -> list[str]:
+    """The columns asked for, and the etiology where it is known of some film."""
+    known = any(r.etiology in {"bacterial", "viral"} for r in cohort.rows)
+    return list(dict.fromkeys([*(["etiology"] if known else []), *by]))
+
+
+def _column(cohort: Cohort, name: str) -> tuple[str, ...]:
+    if name in {"etiology", "series", "part"}:
+        return tuple(str(getattr(r, name)) for r in cohort.rows)
+    if not any(name in r.extra for r in cohort.rows):
+        there = sorted({k for r in cohort.rows for k in r.extra} | {"etiology", "series", "part"})
+        raise DataError(f"no column {name!r} to report by; there are {', '.join(there)}")
+    return tuple(r.extra.get(name, "") for r in cohort.rows)
+
+
+def worst_order(scored: Scored) -> list[int]:
+    """The films by how wrong they are: rejected, then wrong ones by probability of the truth.
+
+    Films that were called rightly are not in it.
+    """
+    belief = np.where(scored.truth, scored.scores, 1.0 - scored.scores)
+    belief = np.where(scored.rejected, -1.0, belief)
+    wrong = scored.calls(scored.threshold) != scored.truth
+    order = np.argsort(belief, kind="stable")
+    return [int(i) for i in order if wrong[i]]
+
+
+def worst_films(
+    scored: Scored, cohort: Cohort, bundle_path: Path | None, most: int = WORST_FILMS
+) -> list[ReportFilm]:
+    """The worst films, at most `most`, read again with pixels and heat map, for the report."""
+    from firstread.read.reader import Reader
+
+    reader = Reader(bundle_path)
+    films = []
+    for i in worst_order(scored)[:most]:
+        pixels = heat = None
+        if not np.isnan(scored.probabilities[i]):
+            opinion = reader.read(cohort.paths[i], heat=True)
+            pixels, heat = opinion.pixels, opinion.heat
+        films.append(_report_film(scored, i, pixels, heat))
+    return films
+
+
+def _report_film(
+    scored: Scored,
+    i: int,
+    pixels: npt.NDArray[np.uint8] | None,
+    heat: npt.NDArray[np.float32] | None,
+) -> ReportFilm:
+    p = float(scored.probabilities[i])
+    return ReportFilm(
+        scored.files[i],
+        int(scored.labels[i]),
+        None if np.isnan(p) else p,
+        scored.decisions[i],
+        scored.reasons[i],
+        pixels,
+        heat,
+    )
+
+
+def evaluate(
+    bundle_path: Path | None,
+    cohort: Cohort,
+    *,
+    by: Iterable[str] = (),
+    prevalence: float | None = None,
+    seed: int = 0,
+    command: str = "",
+    warnings: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Score a labelled cohort with a bundle and measure everything: the metrics object.
+
+    Its fields are listed at the top of `firstread.evaluate.result`. Arguments and errors are
+    those of `score_cohort` and of `measure` there.
+    """
+    from firstread.evaluate.result import measure
+
+    scored = score_cohort(bundle_path, cohort, by)
+    return measure(scored, prevalence=prevalence, seed=seed, command=command, warnings=warnings)

@@ -1,0 +1,82 @@
+"""Has the model seen these films? A result on films it learned from is worth nothing.
+
+What can be known is compared: the card's hash of its data, and of a training run its split
+and its validation films.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from firstread.cohort.hashes import combined_sha256
+from firstread.cohort.table import Cohort
+
+
+def seen_warnings(cohort: Cohort, card_data: Mapping[str, Any], run: Path | None) -> list[str]:
+    """One sentence for each way in which the films are not new to the model; [] if none is known.
+
+    `card_data`: the card's "data" entry; `run`: the training run's folder, if there is one.
+    """
+    warnings = []
+    hashes = _hashes(cohort)
+    if _is_same_set(cohort, hashes, card_data.get("sha256")):
+        warnings.append(
+            "these are the very films that the model was made from (same data hash); its "
+            "figures on them are no measure of it"
+        )
+    if run is None:
+        return warnings
+    split = _rows(run / "split.csv")
+    trained = [r for r in split if r.get("part") == "train"]
+    contents = {r.get("sha256") for r in trained} - {None, ""}
+    same = sum(h in contents for h in hashes)
+    if same:
+        warnings.append(
+            f"{same} of {len(cohort)} films are among the run's training films; its figures on "
+            "them are no measure of it"
+        )
+    # The same patient name means the same patient only within one source of films.
+    names = {r.get("patient") for r in trained} if same else set()
+    kin = sum(p in names for p in cohort.patients)
+    if kin > same:
+        warnings.append(f"{kin} of {len(cohort)} films are of patients the run trained on")
+    chosen = {_name(r.get("file", "")) for r in _rows(run / "val.csv")}
+    used = sum(_name(r.file) in chosen for r in cohort.rows)
+    if used:
+        warnings.append(
+            f"{used} of {len(cohort)} films are validation films of the run: threshold, refer "
+            "band, calibration and stopping were chosen on them, so expect less on new films"
+        )
+    return warnings
+
+
+def _is_same_set(cohort: Cohort, hashes: list[str], wanted: object) -> bool:
+    if not wanted or not hashes:
+        return False
+    sets = [hashes]
+    for part in {r.part for r in cohort.rows}:
+        sets.append([h for h, r in zip(hashes, cohort.rows, strict=True) if r.part == part])
+    return any(combined_sha256(s) == wanted for s in sets)
+
+
+def _hashes(cohort: Cohort) -> list[str]:
+    try:
+        return list(cohort.hashes)
+    except OSError:  # a film of the table is missing; it will be rejected
+        return []
+
+
+def _name(file: str) -> str:
+    """Class folder and file name: what stays of a path wherever the films are copied."""
+    return "/".join(Path(file).parts[-2:])
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as f:
+            return list(csv.DictReader(f))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return []

@@ -1,0 +1,118 @@
+"""What the files betray without a look at the lungs.
+
+In the Guangzhou set the size of the original film alone nearly tells the label (AUC 0.94),
+since the classes were collected differently. A model's figures mean something only beside
+these, so each of them is one number a film, and its AUC stands next to the model's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from firstread.cohort.table import Cohort, FilmRow
+from firstread.evaluate.calibration import Floats
+from firstread.evaluate.intervals import Estimate, Sampler
+from firstread.evaluate.metrics import Bools
+from firstread.film.decode import FORMATS
+
+FROM_TABLE = "size of the original, from the columns original_width and original_height"
+FROM_FILES = "size of the files as given"
+
+
+def shortcut_numbers(cohort: Cohort) -> dict[str, tuple[Floats, str]]:
+    """Numbers that need no look at the pixels, (n,) each, with a note on where they are from.
+
+    "aspect" (width / height), "area" (pixels), "bytes" (file size), "colour" (1 if not stored
+    grey). The size is the original's where the table says it for every film. NaN where a
+    file's header does not tell.
+    """
+    headers = np.array([_header(path) for path in cohort.paths]).reshape(-1, 4)
+    original = np.array([_original(row) for row in cohort.rows]).reshape(-1, 2)
+    known = bool(np.isfinite(original).all())
+    width, height = original.T if known else headers[:, :2].T
+    note = FROM_TABLE if known else FROM_FILES
+    if not known and len(np.unique(headers[:, :2], axis=0)) == 1:
+        note += "; all are the same, so the originals' size is not known here"
+    return {
+        "aspect": (width / height, note),
+        "area": (width * height, note),
+        "bytes": (headers[:, 2], "size of the files as given, in bytes"),
+        "colour": (headers[:, 3], "1 where the file is stored in colour, else 0"),
+    }
+
+
+def _original(row: FilmRow) -> tuple[float, float]:
+    try:
+        width = float(row.extra["original_width"])
+        height = float(row.extra["original_height"])
+    except (KeyError, ValueError):
+        return np.nan, np.nan
+    return (width, height) if width > 0 and height > 0 else (np.nan, np.nan)
+
+
+def _header(path: Path) -> tuple[float, float, float, float]:
+    """Width, height, bytes and colour (0 or 1), without decoding a pixel."""
+    width = height = size = colour = np.nan
+    with contextlib.suppress(Exception):  # a broken file has been rejected elsewhere
+        data = path.read_bytes()
+        size = len(data)
+        if data[128:132] == b"DICM":
+            import pydicom
+
+            ds = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True)
+            width, height = float(ds.Columns), float(ds.Rows)
+            colour = float(int(ds.get("SamplesPerPixel") or 1) > 1)
+        else:
+            from PIL import Image
+
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                    width, height = map(float, image.size)
+                    colour = float(image.mode in {"RGB", "RGBA", "CMYK", "YCbCr", "P", "PA"})
+    return width, height, size, colour
+
+
+def shortcut_aucs(
+    numbers: dict[str, tuple[Floats, str]],
+    truth: Bools,
+    patients: tuple[str, ...],
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """AUC of each number alone against `truth` (n,), the better of both directions.
+
+    max(AUC, 1 - AUC), since it is not known beforehand whether large or small means
+    pneumonia; so it is never below 0.5, and slightly above it by chance. Films without the
+    number are left out.
+    """
+    table = []
+    for name, (values, note) in numbers.items():
+        has = np.isfinite(values)
+        there = values[has]
+        distinct = len(np.unique(there))
+        estimate: Estimate | None = None
+        if distinct > 1 and 0 < truth[has].sum() < has.sum():
+            sampler = Sampler([p for p, h in zip(patients, has, strict=True) if h], seed)
+            estimate = sampler.auc(there, truth[has])
+            larger = estimate.value >= 0.5
+            if not larger:
+                estimate = sampler.auc(-there, truth[has])
+            note_here = f"{note}; {'larger' if larger else 'smaller'} means pneumonia"
+        else:
+            note_here = f"{note}; it does not vary, so it tells nothing"
+        table.append(
+            {
+                "name": name,
+                "auc": None if estimate is None else estimate.to_json(),
+                "n": int(has.sum()),
+                "values": distinct,
+                "note": note_here,
+            }
+        )
+    return table

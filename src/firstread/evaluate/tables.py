@@ -1,0 +1,228 @@
+"""The tables and curves of the metrics object; its layout is described in `result`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from firstread.errors import DataError
+from firstread.evaluate.calibration import Floats, to_logit
+from firstread.evaluate.intervals import Range, Sampler, finite, wilson
+from firstread.evaluate.metrics import (
+    ECE_BINS,
+    Bools,
+    ppv_npv,
+    pr_points,
+    reliability_bins,
+    risk_coverage,
+    roc_points,
+)
+from firstread.evaluate.score import Scored
+
+LABELS = ("no pneumonia", "pneumonia")
+
+PREVALENCES = (0.01, 0.05, 0.1, 0.25, 0.5)
+"""Shares of pneumonia for which predictive values are always given."""
+
+CURVE_POINTS = 400
+"""Most points of a curve in the JSON; more cannot be seen."""
+
+
+def decisions(sampler: Sampler, truth: Bools, calls: Bools) -> dict[str, Any]:
+    """The measures of one set of decisions, `calls` (n,) against `truth` (n,)."""
+    sensitivity = sampler.proportion(calls, truth)
+    specificity = sampler.proportion(~calls, ~truth)
+    both = (sensitivity.low + specificity.low) / 2, (sensitivity.high + specificity.high) / 2
+    return {
+        "sensitivity": sensitivity.to_json(),
+        "specificity": specificity.to_json(),
+        "accuracy": sampler.proportion(calls == truth).to_json(),
+        "precision": sampler.proportion(truth, calls).to_json(),
+        "npv": sampler.proportion(~truth, ~calls).to_json(),
+        "f1": _f1(sampler, truth, calls),
+        "balanced_accuracy": sampler.from_sums(
+            np.stack([truth & calls, truth, ~truth & ~calls, ~truth], axis=1),
+            lambda s: (s[..., 0] / s[..., 1] + s[..., 2] / s[..., 3]) / 2,
+            instead=both,
+        ).to_json(),
+    }
+
+
+def _f1(sampler: Sampler, truth: Bools, calls: Bools) -> dict[str, Any]:
+    # F1 = 2 J / (1 + J) of the Jaccard share J, and J is a proportion: it lends its interval.
+    jaccard = sampler.proportion(truth & calls, truth | calls)
+    return sampler.from_sums(
+        np.stack([truth & calls, truth, calls], axis=1),
+        lambda s: 2 * s[..., 0] / (s[..., 1] + s[..., 2]),
+        instead=(2 * jaccard.low / (1 + jaccard.low), 2 * jaccard.high / (1 + jaccard.high)),
+    ).to_json()
+
+
+def classes(sampler: Sampler, truth: Bools, calls: Bools) -> dict[str, Any]:
+    """The classification report: precision, recall and F1 a class, and their averages."""
+    report: dict[str, Any] = {}
+    for name, is_it, called in ((LABELS[0], ~truth, ~calls), (LABELS[1], truth, calls)):
+        report[name] = {
+            "precision": sampler.proportion(is_it, called).to_json(),
+            "recall": sampler.proportion(called, is_it).to_json(),
+            "f1": _f1(sampler, is_it, called),
+            "support": int(is_it.sum()),
+        }
+    support = [report[name]["support"] for name in LABELS]
+    for name, weights in (("macro avg", [1, 1]), ("weighted avg", support)):
+        average: dict[str, Any] = {"support": sum(support)}
+        for what in ("precision", "recall", "f1"):
+            values = [report[label][what]["value"] for label in LABELS]
+            # A class never called has no precision; like sklearn, it averages as nought.
+            average[what] = float(np.average([v or 0.0 for v in values], weights=weights))
+        report[name] = average
+    return report
+
+
+def selective(sampler: Sampler, scored: Scored, calls: Bools) -> dict[str, Any]:
+    """Coverage and error if films in the refer band, and rejected ones, go to a person."""
+    low, high = scored.refer
+    kept = ~scored.referred & ~scored.rejected
+    truth = scored.truth
+    wrong = calls != truth
+    doubt = np.abs(to_logit(scored.scores) - to_logit(scored.threshold))
+    coverage, error = risk_coverage(wrong[~scored.rejected], doubt[~scored.rejected])
+    pick = _thin(len(coverage))
+    share = float((~scored.rejected).mean())
+    return {
+        "low": low,
+        "high": high,
+        "how": "films outside of the refer band are decided; those in it, and rejected ones, go "
+        "to a person. The curve keeps films in the order of their distance from the threshold",
+        "coverage": sampler.proportion(kept).to_json(),
+        "error": sampler.proportion(wrong, kept).to_json(),
+        "error_all": sampler.proportion(wrong).to_json(),
+        "sensitivity": sampler.proportion(calls, truth & kept).to_json(),
+        "specificity": sampler.proportion(~calls, ~truth & kept).to_json(),
+        "n_kept": int(kept.sum()),
+        "curve": {"coverage": _list(coverage[pick] * share), "error": _list(error[pick])},
+    }
+
+
+def check_prevalence(given: float | None) -> None:
+    """Raise `DataError` for a prevalence that is not between 0 and 1; None is none."""
+    if given is not None and not 0.0 < given < 1.0:
+        raise DataError(f"prevalence {given} is no share; give a number between 0 and 1")
+
+
+def prevalences(
+    sampler: Sampler, truth: Bools, calls: Bools, given: float | None
+) -> list[dict[str, Any]]:
+    """PPV and NPV at shares of pneumonia: the usual ones, and the one the user gave.
+
+    Raises `DataError` for a share that is not between 0 and 1.
+    """
+    check_prevalence(given)
+    columns = np.stack([truth & calls, truth, ~truth & ~calls, ~truth], axis=1)
+    se, sp = sampler.proportion(calls, truth), sampler.proportion(~calls, ~truth)
+    table = []
+    for share in sorted({*PREVALENCES, *([] if given is None else [given])}):
+        row: dict[str, Any] = {"prevalence": share, "given": share == given}
+        worst, best = ppv_npv(se.low, sp.low, share), ppv_npv(se.high, sp.high, share)
+        for i, name in enumerate(("ppv", "npv")):
+            row[name] = sampler.from_sums(
+                columns,
+                lambda s, i=i, share=share: _predictive(s, share)[i],  # type: ignore[misc]
+                instead=(worst[i], best[i]),
+            ).to_json()
+        table.append(row)
+    return table
+
+
+def _predictive(sums: Floats, share: float) -> tuple[Floats, Floats]:
+    """PPV and NPV from sums (..., 4) of hits, pneumonia, clears, normal."""
+    se, sp = sums[..., 0] / sums[..., 1], sums[..., 2] / sums[..., 3]
+    hit, alarm = se * share, (1 - sp) * (1 - share)
+    clear, miss = sp * (1 - share), (1 - se) * share
+    return hit / (hit + alarm), clear / (clear + miss)
+
+
+def within(scored: Scored, values: tuple[str, ...], seed: int, draws: int) -> list[dict[str, Any]]:
+    """The main measures within each value of a column; null where a class is missing."""
+    column = np.array(values)
+    table = []
+    for value in sorted(set(values)):
+        here = column == value
+        truth, p = scored.truth[here], scored.scores[here]
+        calls = scored.calls(scored.threshold)[here]
+        patients = [q for q, h in zip(scored.patients, here, strict=True) if h]
+        sampler = Sampler(patients, seed, draws)
+        both = bool(truth.any() and not truth.all())
+        table.append(
+            {
+                "value": value,
+                "n": int(here.sum()),
+                "n_normal": int((~truth).sum()),
+                "n_pneumonia": int(truth.sum()),
+                "auc": sampler.auc(p, truth).to_json() if both else None,
+                "accuracy": sampler.proportion(calls == truth).to_json(),
+                "sensitivity": sampler.proportion(calls, truth).to_json() if truth.any() else None,
+                "specificity": (
+                    sampler.proportion(~calls, ~truth).to_json() if not truth.all() else None
+                ),
+            }
+        )
+    return table
+
+
+def roc(p: Floats, truth: Bools) -> dict[str, Any]:
+    """Corners of the ROC curve, thinned to what can be seen."""
+    fpr, tpr, threshold = roc_points(p, truth)
+    pick = _thin(len(fpr))
+    return {
+        "fpr": _list(fpr[pick]),
+        "tpr": _list(tpr[pick]),
+        "threshold": [finite(t) for t in threshold[pick]],
+    }
+
+
+def pr(p: Floats, truth: Bools) -> dict[str, Any]:
+    """The precision-recall curve, thinned to what can be seen; `share` is what guessing reaches."""
+    recall, precision, threshold = pr_points(p, truth)
+    pick = _thin(len(recall))
+    return {
+        "recall": _list(recall[pick]),
+        "precision": _list(precision[pick]),
+        "threshold": _list(threshold[pick]),
+        "share": float(truth.mean()),
+    }
+
+
+def reliability(p: Floats, truth: Bools) -> dict[str, Any]:
+    """Reliability bins that hold films, each observed share with Wilson's interval over films."""
+    bins = reliability_bins(p, truth)
+    rows = []
+    for i in np.flatnonzero(bins.count):
+        n, observed = int(bins.count[i]), float(bins.observed[i])
+        interval: Range = wilson(observed * n, n)
+        rows.append(
+            {
+                "from": float(bins.edges[i]),
+                "to": float(bins.edges[i + 1]),
+                "predicted": float(bins.predicted[i]),
+                "observed": observed,
+                "low": interval[0],
+                "high": interval[1],
+                "count": n,
+            }
+        )
+    return {
+        "definition": f"{ECE_BINS} equal-width bins of the probability of pneumonia",
+        "bins": rows,
+    }
+
+
+def _thin(n: int) -> npt.NDArray[np.int64]:
+    """At most `CURVE_POINTS` indices of n, the first and the last among them."""
+    return np.unique(np.linspace(0, n - 1, min(n, CURVE_POINTS)).round().astype(np.int64))
+
+
+def _list(x: Floats) -> list[float]:
+    return [float(v) for v in x]
