@@ -171,3 +171,12 @@ def test_a_closed_pipe_does_not_lose_the_files(place: Path) -> None:
     done = subprocess.run(["bash", "-c", f"{command} | true"], capture_output=True, text=True)
     assert done.stderr == ""
     assert len(json.loads((place / "o.json").read_text())) == 3
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_behind_stdout_does_not_lose_the_files(place: Path) -> None:
+    command = f'"{sys.executable}" -m firstread.cli.main read films --bundle bundle --json o.json'
+    done = subprocess.run(["bash", "-c", f"{command} > /dev/full"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "firstread: the disk is full; free space or choose another place\n"
+    assert len(json.loads((place / "o.json").read_text())) == 3

@@ -115,6 +115,8 @@ def run(args: argparse.Namespace) -> int:
         terminal.line(f"wrote {path}")
     for notice in reader.bundle.card.notices:
         terminal.line(notice)
+    if terminal.trouble is not None:
+        raise terminal.trouble
     if interrupted:
         _note(f"interrupted: {len(opinions)} of {len(names)} films were read")
         return 130
@@ -126,10 +128,11 @@ def _note(text: str) -> None:
 
 
 class _Terminal:
-    """Standard output that may go away (`| head`) without ending the reading."""
+    """Standard output that may go away (`| head`) or fill up without ending the reading."""
 
     def __init__(self) -> None:
         self.open = True
+        self.trouble: OSError | None = None
 
     def line(self, text: str) -> None:
         if self.open:
@@ -137,3 +140,5 @@ class _Terminal:
                 print(text, flush=True)
             except BrokenPipeError:
                 self.open = False
+            except OSError as e:  # told at the end, when the files are written
+                self.open, self.trouble = False, e

@@ -83,7 +83,7 @@ def decide(probability: float, no_film: str | None, bundle: Bundle) -> tuple[str
         return REJECTED, (no_film,)
     if card.refer.low <= probability <= card.refer.high:
         return REFER, (
-            f"the probability of {probability:.3f} lies in the uncertain band from "
-            f"{card.refer.low:.3f} to {card.refer.high:.3f}; a person should look first",
+            f"{probability:.3f} lies in the uncertain band from {card.refer.low:.3f} to "
+            f"{card.refer.high:.3f}; let a person look first",
         )
     return (PNEUMONIA if probability >= card.threshold else NO_PNEUMONIA), ()
