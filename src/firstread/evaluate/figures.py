@@ -214,6 +214,8 @@ def accuracy_against_time(models: Sequence[Timed], measure: str = "Accuracy") ->
     `models`: those without a time are left out of that panel. A time axis that spans more
     than eight times is drawn on a log scale.
     """
+    from matplotlib.ticker import LogLocator
+
     figure = _figure(9.0, 3.7)
     left, right = figure.subplots(1, 2, sharey=True)
     panels = (
@@ -234,7 +236,9 @@ def accuracy_against_time(models: Sequence[Timed], measure: str = "Accuracy") ->
         times = [t for _, t in timed]
         if max(times) > 8 * min(times):
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.xaxis.set_major_formatter("{x:g}")
+            axes.minorticks_off()
         axes.margins(x=0.16, y=0.14)
         for model, time in timed:
             spread = [[max(0.0, model.value - model.low)], [max(0.0, model.high - model.value)]]

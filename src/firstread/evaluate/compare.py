@@ -1,0 +1,220 @@
+"""Training runs side by side: what each reaches, what it costs, and what is chance.
+
+All runs are judged on the validation films common to them, so every difference is paired:
+McNemar's test on who calls a film rightly, DeLong's on the AUCs, each run against the best.
+Asking several such questions at once makes a chance finding likelier; Holm's correction
+(Holm 1979) pays for that. Beside the accuracy stand the times, so that the page answers what
+a larger input is worth.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from firstread import __version__
+from firstread.errors import RunError
+from firstread.evaluate import figures
+from firstread.evaluate.intervals import Sampler
+from firstread.evaluate.metrics import confusion, film_losses
+from firstread.evaluate.page import NOTICES, picture, write_page
+from firstread.evaluate.paired import accuracy_difference, delong_paired, mcnemar
+from firstread.evaluate.runs import TIMED_FILMS, Run, common_films, load_runs, reading_times
+from firstread.evaluate.tables import decisions
+
+DECIDED = ("accuracy", "sensitivity", "specificity", "precision", "f1")
+"""Measures that hang on the run's threshold."""
+
+LEVEL = 0.05
+"""Corrected p-values below this are called a difference."""
+
+HOW = {
+    "intervals": "All intervals are 95 %, from a bootstrap that draws patients, not films "
+    "(Wilson's where each patient has one film or no draw differs).",
+    "thresholds": "Each run decides at its own threshold, which was chosen on its validation "
+    "films: accuracy, sensitivity, specificity and F1 are therefore a little too good, for all "
+    "runs alike; the AUC is free of it.",
+    "reading": f"Reading: median of {TIMED_FILMS} random films, one at a time, one thread, the "
+    "network alone, the runs taking turns on this machine.",
+    "training": "Training: as the run recorded it on the machine it was trained on.",
+    "tests": "p-values are corrected by Holm's method for the number of runs set against the "
+    "best; below each the value alone. McNemar's exact test and DeLong's count films as "
+    "independent; the intervals of the accuracy differences draw patients. The best was picked "
+    "on these very films, which favours it a little.",
+}
+"""What the page and the JSON say about how the numbers came about."""
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction (Scand. J. Stat. 6, 1979), in the order given.
+
+    >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
+    adjusted = [0.0] * len(p_values)
+    least = 0.0
+    for rank, i in enumerate(sorted(range(len(p_values)), key=lambda j: p_values[j])):
+        least = max(least, min(1.0, (len(p_values) - rank) * p_values[i]))
+        adjusted[i] = least
+    return adjusted
+
+
+def compare_runs(
+    paths: Sequence[Path],
+    command: str = "",
+    time_reading: Callable[[Sequence[Run]], list[float]] = reading_times,
+) -> dict[str, Any]:
+    """Compare training runs on the films they share, as one JSON object.
+
+    ``films positives patients``: numbers; ``left_out``: films a run has and others lack;
+    ``best``: the name of the run with the highest accuracy (AUC, then the faster reader,
+    where equal); ``runs``: for each its name, path, arch, size, train_seconds, read_ms,
+    threshold, the estimates ``accuracy auc sensitivity specificity precision f1 loss brier``
+    as {"value", "low", "high", "method"}, and ``against_best`` (null for the best itself):
+    the paired differences, the tests, and a finding in words. `time_reading` gives the
+    milliseconds a film of each run. Raises `RunError`, `DataError`.
+    """
+    if len(paths) < 2:
+        raise RunError("a comparison needs two runs or more; name another one")
+    runs = load_runs(paths)
+    files = common_films(runs)
+    truth = np.array([runs[0].films[file].label for file in files], dtype=bool)
+    if truth.all() or not truth.any():
+        raise RunError(
+            "the films common to the runs are all of one class; train them with one and the "
+            "same --data and --split"
+        )
+    patients = [runs[0].films[file].patient or file for file in files]
+    sampler = Sampler(patients)
+    entries = [_measure(run, files, truth, sampler) for run in runs]
+    for entry, ms in zip(entries, time_reading(runs), strict=True):
+        entry["read_ms"] = ms
+    best = max(
+        range(len(runs)),
+        key=lambda i: (
+            entries[i]["accuracy"]["value"],
+            entries[i]["auc"]["value"],
+            -entries[i]["read_ms"],
+        ),
+    )
+    _against(best, runs, entries, files, truth, patients)
+    return {
+        "format": 1,
+        "films": len(files),
+        "positives": int(truth.sum()),
+        "patients": len(set(patients)),
+        "left_out": {r.name: len(r.films) - len(files) for r in runs if len(r.films) > len(files)},
+        "best": runs[best].name,
+        "runs": entries,
+        "how": HOW,
+        "notices": list(NOTICES),
+        "command": command,
+        "versions": _versions(),
+    }
+
+
+def write_comparison(path: Path, result: dict[str, Any]) -> None:
+    """Write a comparison as one HTML file that opens offline. Raises `OutputError`."""
+    timed = [
+        figures.Timed(
+            run["name"],
+            run["accuracy"]["value"],
+            run["accuracy"]["low"],
+            run["accuracy"]["high"],
+            run["train_seconds"],
+            run["read_ms"],
+        )
+        for run in result["runs"]
+    ]
+    drawn = picture(figures.accuracy_against_time(timed))
+    write_page(
+        path,
+        "compare.html",
+        {"result": result, "notices": result["notices"], "time_figure": drawn},
+    )
+
+
+def _calls(run: Run, files: Sequence[str]) -> Any:
+    return run.probabilities(files) >= run.bundle.card.threshold
+
+
+def _measure(run: Run, files: Sequence[str], truth: Any, sampler: Sampler) -> dict[str, Any]:
+    p, calls = run.probabilities(files), _calls(run, files)
+    counts = confusion(truth, calls)
+    decided = decisions(sampler, truth, calls)
+    # The logits order the films as the probabilities do, without rounding ties near 1.
+    others = {
+        "auc": sampler.auc(run.logits(files), truth),
+        "loss": sampler.mean(film_losses(p, truth)),
+        "brier": sampler.mean((p - truth) ** 2),
+    }
+    return {
+        "name": run.name,
+        "path": str(run.path),
+        "arch": run.bundle.card.arch,
+        "size": run.size,
+        "train_seconds": run.train_seconds,
+        "read_ms": None,
+        "threshold": run.bundle.card.threshold,
+        "confusion": counts.matrix,
+        **{name: decided[name] for name in DECIDED},
+        **{name: estimate.to_json() for name, estimate in others.items()},
+        "against_best": None,
+    }
+
+
+def _against(
+    best: int,
+    runs: Sequence[Run],
+    entries: list[dict[str, Any]],
+    files: Sequence[str],
+    truth: Any,
+    patients: Sequence[str],
+) -> None:
+    """Put each other run's paired differences from the best into its entry."""
+    right = [_calls(run, files) == truth for run in runs]
+    others = [i for i in range(len(runs)) if i != best]
+    decisions = [mcnemar(right[i], right[best]) for i in others]
+    areas = [delong_paired(runs[i].logits(files), runs[best].logits(files), truth) for i in others]
+    decisions_p = holm([test.p_value for test in decisions])
+    areas_p = holm([test.p_value for test in areas])
+    for i, decision, area, p, q in zip(others, decisions, areas, decisions_p, areas_p, strict=True):
+        entries[i]["against_best"] = {
+            "accuracy_difference": accuracy_difference(right[i], right[best], patients).to_json(),
+            "only_this_right": decision.only_a,
+            "only_best_right": decision.only_b,
+            "mcnemar_p": decision.p_value,
+            "mcnemar_p_holm": p,
+            "auc_difference": area.difference.to_json(),
+            "delong_p": area.p_value,
+            "delong_p_holm": q,
+            "finding": _finding(p < LEVEL, q < LEVEL, area.difference.value),
+        }
+
+
+def _finding(accuracy_differs: bool, auc_differs: bool, auc_difference: float) -> str:
+    """In words. The best has the highest accuracy, but its AUC may be the lower one."""
+    above = auc_difference > 0
+    if accuracy_differs and auc_differs:
+        return "less accurate; but a higher AUC" if above else "less accurate, lower AUC"
+    if accuracy_differs:
+        return "less accurate; no difference in AUC shown"
+    if auc_differs:
+        return f"{'higher' if above else 'lower'} AUC; no difference in accuracy shown"
+    return "no difference shown"
+
+
+def _versions() -> dict[str, str]:
+    import onnxruntime
+
+    return {
+        "firstread": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "onnxruntime": onnxruntime.__version__,
+        "machine": platform.machine(),
+    }

@@ -1,0 +1,120 @@
+"""One HTML file a page: templates, number formats and inlined pictures.
+
+A page must open anywhere, offline and for years, so everything is inside the one file and a
+content security policy forbids the browser to fetch anything at all. Autoescape is on:
+file names come from strangers. Only what we drew ourselves (`picture`) goes in as markup.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from firstread import __version__
+from firstread.film.files import write_atomic
+from firstread.read.card import NOTICES as EVERYWHERE
+
+NOTICES = (
+    *EVERYWHERE,
+    "Research software: no decision about a patient may rest on it. "
+    "On films of another hospital, scanner or age expect it to be worse than here.",
+)
+"""What every page says, before anything else."""
+
+MISSING = "–"
+
+
+def write_page(path: Path, template: str, context: Mapping[str, Any]) -> None:
+    """Render a template of `templates/` and write it whole or not at all. Raises `OutputError`."""
+    write_atomic(Path(path), render(template, context))
+
+
+def render(template: str, context: Mapping[str, Any]) -> str:
+    """A template of `templates/` as HTML text; a name it does not know is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates", encoding="utf-8"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=number, percent=percent, span=span, count=count, p_value=p_value, duration=duration
+    )
+    said = tuple(context.get("notices", ()))
+    notices = (*NOTICES, *(n for n in said if n not in NOTICES))
+    return environment.get_template(template).render(
+        {**context, "notices": notices, "firstread_version": __version__}
+    )
+
+
+def picture(svg: str) -> Any:
+    """SVG of `firstread.evaluate.figures` as markup that is not escaped again."""
+    from markupsafe import Markup
+
+    return Markup(svg)  # drawn by us; its text was escaped by matplotlib
+
+
+def data_uri(png: bytes) -> str:
+    """PNG bytes as a `data:` address for an `img`."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def _value(x: Any) -> float:
+    """A number, or an estimate's value; NaN for anything else."""
+    if isinstance(x, Mapping):
+        x = x.get("value")
+    if isinstance(x, bool) or not isinstance(x, int | float):
+        return math.nan
+    return float(x)
+
+
+def number(x: Any, digits: int = 3) -> str:
+    """A number or an estimate's value, to `digits` places; a dash where there is none."""
+    value = _value(x)
+    return f"{value:.{digits}f}" if math.isfinite(value) else MISSING
+
+
+def percent(x: Any, digits: int = 1) -> str:
+    """A share of 1 as per cent."""
+    value = _value(x)
+    return f"{100 * value:.{digits}f} %" if math.isfinite(value) else MISSING
+
+
+def span(x: Any, digits: int = 3) -> str:
+    """An estimate's interval, "0.910 to 0.954"; empty where it has none."""
+    if not isinstance(x, Mapping):
+        return ""
+    low, high = _value(x.get("low")), _value(x.get("high"))
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    return f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+def count(x: Any) -> str:
+    """A whole number with thousands apart."""
+    value = _value(x)
+    return f"{value:,.0f}" if math.isfinite(value) else MISSING
+
+
+def p_value(x: Any) -> str:
+    """A p-value: two digits, and no more zeros than anyone believes."""
+    value = _value(x)
+    if not math.isfinite(value):
+        return MISSING
+    return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+
+
+def duration(x: Any) -> str:
+    """Seconds as "45 s", "12.5 min" or "1.4 h"."""
+    value = _value(x)
+    if not math.isfinite(value):
+        return MISSING
+    if value < 90:
+        return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s"
+    return f"{value / 60:.1f} min" if value < 5400 else f"{value / 3600:.1f} h"
