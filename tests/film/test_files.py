@@ -1,0 +1,118 @@
+"""Finding films and writing whole files."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from firstread.errors import FolderNotFound, OutputError
+from firstread.film import files
+from firstread.film.files import find_films, write_atomic
+
+
+def touch(path: Path, data: bytes = b"x") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def test_a_folder_is_walked_and_litter_skipped(tmp_path: Path) -> None:
+    dicom = bytes(128) + b"DICM"
+    wanted = [
+        touch(tmp_path / "a" / "IM-1.JPEG"),
+        touch(tmp_path / "a" / "b" / "film.dcm"),
+        touch(tmp_path / "c.tiff"),
+        touch(tmp_path / "c" / "1.2.840.77", dicom),
+        touch(tmp_path / "c" / "IM000001", dicom),
+    ]
+    touch(tmp_path / "notes.txt", dicom)
+    touch(tmp_path / "c" / "README")
+    touch(tmp_path / "c" / "empty", b"")
+    touch(tmp_path / ".hidden.png")
+    touch(tmp_path / "._IM-1.jpeg")
+    touch(tmp_path / ".cache" / "x.png")
+    touch(tmp_path / "__MACOSX" / "a" / "IM-1.jpeg")
+    touch(tmp_path / "c" / "DICOMDIR", dicom)
+    (tmp_path / "folder.png").mkdir()
+    os.mkfifo(tmp_path / "pipe")  # opening it would wait for ever
+    assert find_films([tmp_path]) == sorted(wanted)
+
+
+def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
+    film = touch(tmp_path / "real" / "x.png")
+    (tmp_path / "walk").mkdir()
+    (tmp_path / "walk" / "again").symlink_to(tmp_path / "real")
+    (tmp_path / "walk" / "loop").symlink_to(tmp_path / "walk")
+    (tmp_path / "walk" / "gone.png").symlink_to(tmp_path / "nowhere")
+    link = tmp_path / "walk" / "link.png"
+    link.symlink_to(film)
+    assert find_films([tmp_path / "walk"]) == [link]
+
+
+def test_named_files_come_as_they_are_in_order_and_once(tmp_path: Path) -> None:
+    odd = touch(tmp_path / "z.odd")
+    film = touch(tmp_path / "d" / "a.png")
+    assert find_films([odd, film, tmp_path / "d", odd]) == [odd, film]
+    assert find_films([]) == []
+
+
+def test_a_missing_path_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FolderNotFound, match="nowhere"):
+        find_films([tmp_path / "nowhere"])
+
+
+def test_write_replaces_whole_and_keeps_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "out.json"
+    write_atomic(path, "grey é")
+    assert path.read_bytes() == "grey é".encode()
+    plain = touch(tmp_path / "plain")
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+    path.chmod(0o640)
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    write_atomic(link, b"two")
+    assert link.is_symlink()
+    assert path.read_bytes() == b"two"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert [p.name for p in path.parent.iterdir()] == ["out.json"]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_failed_write_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    path = touch(tmp_path / "out.html", b"old")
+
+    def full(_: int) -> None:
+        raise error
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises((OutputError, KeyboardInterrupt)):
+        write_atomic(path, "new")
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["out.html"]
+
+
+def test_places_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="folder"):
+        write_atomic(tmp_path, "x")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_atomic(touch(tmp_path / "file") / "out.json", "x")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_atomic(tmp_path / ("long" * 100), "x")
+    write_atomic(Path(os.devnull), "x")
+    assert not Path(os.devnull).is_file()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write and list anything")
+def test_folders_without_permission(tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0)
+    try:
+        with pytest.raises(FolderNotFound, match="permissions"):
+            find_films([tmp_path])
+        with pytest.raises(OutputError):
+            write_atomic(locked / "out.json", "x")
+    finally:
+        locked.chmod(0o700)
