@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import shutil
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -266,6 +267,19 @@ def test_no_server_says_what_to_do(tmp_path: Path, server: Behaviour) -> None:
     assert pauses == [1.0, 2.0]
 
 
+def test_unknown_host_is_given_up_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_names(*args: object, **options: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_names)
+    said: list[str] = []
+    with pytest.raises(DownloadError, match=r"Name or service not known\) \(2 tries\)"):
+        download(
+            "http://nowhere.invalid/", tmp_path / "a", say=said.append, sleep=lambda seconds: None
+        )
+    assert said == ["no connection (Name or service not known); trying again in 1 s"]
+
+
 def test_web_page_instead_of_the_file(server: Behaviour, tmp_path: Path) -> None:
     server.kind = "text/html; charset=utf-8"
     with pytest.raises(DownloadError, match="a web page, not the file"):
@@ -341,6 +355,8 @@ def test_progress_moves_on_a_terminal() -> None:
     assert shown[-1].rstrip() == "set.zip: 4 MB of 4 MB (100 %), 2 MB/s"
     assert len(shown) == 3
     assert out.getvalue().endswith("\n")
+    line.say("trying again")
+    assert out.getvalue().endswith("\nset.zip: trying again\n")
 
 
 def test_progress_is_sparse_in_a_log() -> None:

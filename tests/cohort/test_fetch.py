@@ -146,6 +146,7 @@ def test_broken_network_says_how_to_go_on_by_hand(tmp_path: Path) -> None:
         "download Set.zip from https://example.org/page in a browser, then run: firstread data "
         f"get chest-xray-pneumonia --from Set.zip --to {tmp_path / 'set'}"
     )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_size_reported_by_others_is_a_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import http.client
 import json
 import os
 import shutil
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -45,11 +46,11 @@ class Retry:
 
 
 class _Again(Exception):
-    """A passing fault; `after`: seconds the server asked us to wait."""
+    """A passing fault; `after`: seconds the server asked us to wait; `offline`: no name service."""
 
-    def __init__(self, why: str, after: float = 0.0) -> None:
+    def __init__(self, why: str, after: float = 0.0, offline: bool = False) -> None:
         super().__init__(why)
-        self.after = after
+        self.after, self.offline = after, offline
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
@@ -77,12 +78,14 @@ def download(
     *,
     by_hand: str = "download it in a browser",
     progress: Progress | None = None,
+    say: Callable[[str], None] = lambda text: None,
     retry: Retry | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Path:
     """Fetch `url` to `target` and return it; a `target` that is there already is kept.
 
-    `by_hand` ends the text of every error: what to do without this connection. Raises
+    `by_hand` ends the text of every error: what to do without this connection. `say` is told
+    why a further try is made. Raises
     `DownloadError` where the file cannot be had whole and `OutputError` where the disk
     has no room or the folder cannot be written. Whatever was fetched stays for the next run.
     """
@@ -103,13 +106,15 @@ def download(
         except _Again as fault:
             # A restart from zero is no gain, so only bytes beyond the best mark count as one.
             failures = 0 if _size(part) > before else failures + 1
-            if failures >= retry.tries:
+            if failures >= (min(retry.tries, 2) if fault.offline else retry.tries):
                 raise DownloadError(
-                    f"{url}: {fault} ({retry.tries} tries); run the same command again to go on, "
+                    f"{url}: {fault} ({failures} tries); run the same command again to go on, "
                     f"or {by_hand}"
                 ) from None
             pause = min(retry.longest, retry.wait * 2 ** max(failures - 1, 0))
-            sleep(max(pause, min(fault.after, 2 * retry.longest)))
+            pause = max(pause, min(fault.after, 2 * retry.longest))
+            say(f"{fault}; trying again in {pause:.0f} s")
+            sleep(pause)
         except urllib.error.HTTPError as e:
             e.close()
             raise DownloadError(f"{url}: the server says {e.code} {e.reason}; {by_hand}") from None
@@ -147,7 +152,8 @@ def _attempt(url: str, part: Path, progress: Progress, timeout: float) -> None:
             raise _Again(f"the server says {e.code} {e.reason}", wait) from None
         raise
     except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as e:
-        raise _Again(f"no connection ({_why(e)})") from None
+        offline = isinstance(getattr(e, "reason", None), socket.gaierror)
+        raise _Again(f"no connection ({_why(e)})", offline=offline) from None
     with response:
         if response.headers.get_content_type() == "text/html":
             raise _Refused("the server sends a web page, not the file")

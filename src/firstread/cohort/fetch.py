@@ -82,7 +82,7 @@ def fetch(
         record = _record(source, held, origin, chosen)
         write_atomic(work / "films" / RECORD, json.dumps(record, indent=2) + "\n")
         unpack.put_in_place(work / "films", to)
-    unpack.remove_tree(work)
+        unpack.remove_tree(work)
     return Fetched(to, chosen.counts, held.name, notes=tuple(notes))
 
 
@@ -141,7 +141,11 @@ def _alone(work: Path) -> Iterator[None]:
                 raise OutputError(f"{work}: another run is at work there; let it end") from None
             except OSError:
                 pass  # a file system without locks
-        yield
+        try:
+            yield
+        finally:
+            if work.is_dir() and [p.name for p in work.iterdir()] == ["lock"]:
+                unpack.remove_tree(work)  # nothing was fetched that a next run could use
 
 
 def _fetch_archive(
@@ -150,12 +154,14 @@ def _fetch_archive(
     """The archive, or for Kaggle the folder its client unpacked into its own cache."""
     if way.handle:
         return _from_kaggle(way, by_hand)
-    line = ProgressLine(stream, way.archive) if stream else None
+    target = work / way.archive
+    if stream is None:
+        return download(way.url, target, by_hand=by_hand, retry=retry)
+    line = ProgressLine(stream, way.archive)
     try:
-        return download(way.url, work / way.archive, by_hand=by_hand, progress=line, retry=retry)
+        return download(way.url, target, by_hand=by_hand, progress=line, say=line.say, retry=retry)
     finally:
-        if line:
-            line.close()
+        line.close()
 
 
 def _from_kaggle(way: Way, by_hand: str) -> Path:

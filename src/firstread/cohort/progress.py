@@ -74,9 +74,16 @@ class ProgressLine:
                 line += f", {left // 60} min {left % 60:02d} s left"
         return line
 
+    def say(self, text: str) -> None:
+        """Show `text` on a line of its own."""
+        self.close()
+        self._stream.write(f"{self._what}: {text}\n")
+        self._stream.flush()
+
     def close(self) -> None:
         """End the moving line."""
         if self._moving and self._width:
+            self._width = 0
             with contextlib.suppress(OSError):
                 self._stream.write("\n")
                 self._stream.flush()

@@ -1,0 +1,208 @@
+"""No patient on both sides, whatever is split and however."""
+
+import csv
+import shutil
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from firstread.cohort.split import (
+    COLUMNS,
+    SplitPlan,
+    assert_disjoint,
+    load_split,
+    make_split,
+    save_split,
+    trainable,
+)
+from firstread.cohort.synthetic import write_folder
+from firstread.cohort.table import Cohort, load_cohort
+from firstread.errors import FolderNotFound, NoFilms, OutputError, SplitError, TableError
+
+PLANS = [
+    SplitPlan(),
+    SplitPlan(block=3),
+    SplitPlan(fraction=0.4),
+    SplitPlan("patient"),
+    SplitPlan("patient", fraction=0.5, seed=7),
+]
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    return load_cohort(write_folder(tmp_path_factory.mktemp("films"), 60, size=16))
+
+
+def sides(split: Cohort) -> tuple[set[str], set[str]]:
+    return set(split.part("train").patients), set(split.part("val").patients)
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=str)
+def test_no_patient_on_both_sides_and_no_film_lost(films: Cohort, plan: SplitPlan) -> None:
+    split = make_split(films, plan)
+    train, val = sides(split)
+    assert train
+    assert val
+    assert not train & val
+    assert [r.file for r in split.rows] == [r.file for r in films.rows]
+    assert {r.part for r in split.rows} == {"train", "val"}
+    assert_disjoint(split)
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=str)
+def test_share_of_patients_in_every_etiology(films: Cohort, plan: SplitPlan) -> None:
+    split = make_split(films, plan)
+    for series in {r.series for r in films.rows}:
+        all_of = {r.patient for r in films.rows if r.series == series}
+        held = {r.patient for r in split.part("val").rows if r.series == series}
+        assert 0 < len(held) < len(all_of)
+        if plan.by == "blocks":
+            assert len(held) == max(1, round(len(all_of) * plan.fraction))
+
+
+def test_same_plan_same_split_and_seeds_differ(films: Cohort) -> None:
+    one = make_split(films, SplitPlan("patient", seed=1))
+    assert one.rows == make_split(films, SplitPlan("patient", seed=1)).rows
+    assert sides(one) != sides(make_split(films, SplitPlan("patient", seed=2)))
+
+
+def test_blocks_are_contiguous_and_do_not_overlap(films: Cohort) -> None:
+    seen: Counter[str] = Counter()
+    for block in range(3):
+        split = make_split(films, SplitPlan(block=block))
+        held = sides(split)[1]
+        seen.update(held)
+        for series in {r.series for r in films.rows}:
+            numbers = sorted({r.number or 0 for r in films.rows if r.series == series})
+            taken = sorted({r.number or 0 for r in split.part("val").rows if r.series == series})
+            at = numbers.index(taken[0])
+            assert numbers[at : at + len(taken)] == taken
+            if block == 0:
+                assert taken[-1] == numbers[-1]
+    assert set(seen.values()) == {1}
+
+
+def test_block_beyond_the_first_is_refused(films: Cohort) -> None:
+    with pytest.raises(SplitError, match="use a smaller number"):
+        make_split(films, SplitPlan(block=8))
+
+
+@pytest.mark.parametrize("by", ["blocks", "patient"])
+def test_patients_with_the_same_film_stay_together(tmp_path: Path, by: str) -> None:
+    write_folder(tmp_path, 40, size=16)
+    normal = sorted((tmp_path / "NORMAL").glob("IM-*"))
+    # The first and the last patient share a film: a block at the end would part them.
+    shutil.copy(normal[0], normal[-1])
+    cohort = load_cohort(tmp_path)
+    pair = [cohort.rows.index(r) for r in cohort.rows if r.path in (normal[0], normal[-1])]
+    assert cohort.rows[pair[0]].patient != cohort.rows[pair[1]].patient
+    for seed in range(5):
+        split = make_split(cohort, SplitPlan(by, seed=seed))
+        assert split.rows[pair[0]].part == split.rows[pair[1]].part
+        assert_disjoint(split)
+
+
+def test_official_val_and_test_are_left_alone(tmp_path: Path) -> None:
+    for part in ("train", "val", "test"):
+        write_folder(tmp_path, 20, size=16, part=part)
+    cohort = load_cohort(tmp_path)
+    assert {r.part for r in trainable(cohort).rows} == {"train"}
+    split = make_split(cohort, SplitPlan())
+    assert all(r.file.startswith("train/") for r in split.rows)
+    with pytest.raises(NoFilms, match=r"no `train` part \(has test, val\)"):
+        trainable(cohort.part("val", "test"))
+
+
+def test_films_without_telling_names_can_be_split(tmp_path: Path) -> None:
+    for label in ("NORMAL", "PNEUMONIA"):
+        (tmp_path / label).mkdir()
+        for i in range(20):
+            (tmp_path / label / f"scan{i}.png").write_bytes(f"{label}{i}".encode())
+    for by in ("blocks", "patient"):
+        split = make_split(load_cohort(tmp_path), SplitPlan(by, fraction=0.25))
+        assert Counter(r.label for r in split.part("val").rows) == {0: 5, 1: 5}
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        (SplitPlan("image"), "'image' is not known; use `blocks` or `patient`"),
+        (SplitPlan(fraction=0), "between 0 and 1"),
+        (SplitPlan(fraction=1), "between 0 and 1"),
+    ],
+)
+def test_impossible_plans(films: Cohort, plan: SplitPlan, message: str) -> None:
+    with pytest.raises(SplitError, match=message):
+        make_split(films, plan)
+
+
+def test_too_few_films_for_two_sides(tmp_path: Path) -> None:
+    with pytest.raises(SplitError, match="both classes"):
+        make_split(load_cohort(write_folder(tmp_path, 1, size=16)), SplitPlan())
+
+
+def test_saved_split_comes_back(films: Cohort, tmp_path: Path) -> None:
+    split = make_split(films, SplitPlan())
+    save_split(split, tmp_path / "split.csv")
+    with (tmp_path / "split.csv").open(newline="") as f:
+        records = list(csv.DictReader(f))
+    assert tuple(records[0]) == COLUMNS
+    assert len(records) == len(films)
+    assert all(len(r["sha256"]) == 64 for r in records)
+    assert load_split(tmp_path / "split.csv", films).rows == split.rows
+
+
+def test_split_that_no_longer_fits(tmp_path: Path) -> None:
+    cohort = load_cohort(write_folder(tmp_path / "films", 20, size=16))
+    path = tmp_path / "split.csv"
+    save_split(make_split(cohort, SplitPlan()), path)
+    with pytest.raises(SplitError, match="1 of its films are not in"):
+        load_split(path, cohort.subset(range(1, len(cohort))))
+    cohort.paths[3].write_bytes(b"another film")
+    with pytest.raises(SplitError, match="is not the film it was; split anew"):
+        load_split(path, load_cohort(tmp_path / "films"))
+
+
+def test_split_edited_into_a_leak(films: Cohort, tmp_path: Path) -> None:
+    split = make_split(films, SplitPlan())
+    several = next(p for p, n in Counter(split.patients).items() if n > 1)
+    at = split.patients.index(several)
+    moved = "val" if split.rows[at].part == "train" else "train"
+    rows = list(split.rows)
+    rows[at] = replace(rows[at], part=moved)
+    save_split(Cohort(split.root, tuple(rows)), tmp_path / "split.csv")
+    with pytest.raises(SplitError, match="one patient is in"):
+        load_split(tmp_path / "split.csv", films)
+
+
+def test_same_bytes_under_two_patients_leak(tmp_path: Path) -> None:
+    cohort = load_cohort(write_folder(tmp_path, 10, size=16))
+    first, last = cohort.rows[0], cohort.rows[9]
+    assert first.patient != last.patient
+    shutil.copy(first.path, last.path)
+    rows = (replace(first, part="train"), replace(last, part="val"))
+    with pytest.raises(SplitError, match="one film content is in train and in val"):
+        assert_disjoint(Cohort(tmp_path, rows))
+
+
+def test_what_is_no_split(films: Cohort, tmp_path: Path) -> None:
+    with pytest.raises(FolderNotFound, match="firstread data split"):
+        load_split(tmp_path / "none.csv", films)
+    (tmp_path / "a.csv").write_text("file,label\na.png,0\n")
+    with pytest.raises(TableError, match="not a split"):
+        load_split(tmp_path / "a.csv", films)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError):
+        save_split(make_split(films, SplitPlan()), tmp_path / "file" / "split.csv")
+
+
+@pytest.mark.films
+@pytest.mark.parametrize("plan", [SplitPlan(), SplitPlan("patient")], ids=str)
+def test_the_real_train_folder(films_dir: Path, plan: SplitPlan) -> None:
+    split = make_split(load_cohort(films_dir / "chest_xray"), plan)
+    assert_disjoint(split)
+    assert len(split) == 5216
+    assert 400 < len(split.part("val")) < 900
+    assert {r.etiology for r in split.part("val").rows} == {"normal", "bacterial", "viral"}

@@ -1,0 +1,222 @@
+"""Films with labels and patients, from folders and tables as people keep them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from firstread.cohort.synthetic import write_folder
+from firstread.cohort.table import Cohort, load_cohort, parse_name
+from firstread.errors import ClassFolderError, FolderNotFound, NoFilms, TableError
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(name.encode())
+    return root
+
+
+def table(root: Path, text: str) -> Path:
+    (root / "films.csv").write_text(text, encoding="utf-8")
+    return root / "films.csv"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("person12_virus_34.jpeg", ("virus-12", "virus", 12, "viral")),
+        ("person12_bacteria_34.jpeg", ("bacteria-12", "bacteria", 12, "bacterial")),
+        ("IM-0115-0001.jpeg", ("IM-115", "IM", 115, "normal")),
+        ("IM-0115-0001-0002.jpeg", ("IM-115", "IM", 115, "normal")),
+        ("NORMAL2-IM-0115-0001.jpeg", ("NORMAL2-IM-115", "NORMAL2-IM", 115, "normal")),
+        (
+            "NORMAL2-IM-0115-0001-0002.jpeg",
+            ("NORMAL2-IM-115", "NORMAL2-IM", 115, "normal"),
+        ),
+        ("VIRUS-614452-0001.jpeg", ("mendeley-virus-614452", "mendeley-virus", 614452, "viral")),
+        ("PERSON7_Virus_1.JPEG", ("virus-7", "virus", 7, "viral")),
+        ("scan.of.monday.png", ("film-scan.of.monday", "", None, "")),
+        ("person_virus.jpeg", ("film-person_virus", "", None, "")),
+    ],
+)
+def test_names_tell_the_patient(name: str, expected: tuple[object, ...]) -> None:
+    assert parse_name(name) == expected
+
+
+def test_a_name_with_a_second_number_is_still_that_patient() -> None:
+    """One film of the Guangzhou set is called like this; read wrongly, patient 447 leaks."""
+    assert parse_name("person447_virus_921_1.jpeg") == ("virus-447", "virus", 447, "viral")
+
+
+def test_same_number_in_another_series_is_another_patient() -> None:
+    names = ("person5_virus_1", "person5_bacteria_1", "IM-0005-0001", "NORMAL2-IM-0005-0001")
+    assert len({parse_name(f"{n}.jpeg")[0] for n in names}) == 4
+
+
+def test_folder_with_classes(tmp_path: Path) -> None:
+    cohort = load_cohort(write_folder(tmp_path, 3, size=16))
+    assert len(cohort) == 6
+    assert cohort.labels.dtype == np.int8
+    assert cohort.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert {r.part for r in cohort.rows} == {""}
+    assert all(p.is_file() for p in cohort.paths)
+    assert [r.file for r in cohort.rows] == [
+        p.relative_to(tmp_path).as_posix() for p in cohort.paths
+    ]
+
+
+def test_folder_with_parts(tmp_path: Path) -> None:
+    for part in ("train", "val", "test"):
+        write_folder(tmp_path, 2, size=16, part=part)
+    cohort = load_cohort(tmp_path)
+    assert [len(cohort.part(p)) for p in ("train", "val", "test")] == [4, 4, 4]
+    assert len(cohort.part("train", "test")) == 8
+    assert {r.etiology for r in cohort.rows} == {"bacterial", "viral", "normal"}
+
+
+def test_order_is_the_same_every_time(tmp_path: Path) -> None:
+    write_folder(tmp_path, 5, size=16)
+    assert load_cohort(tmp_path).rows == load_cohort(tmp_path).rows
+    files = [r.file for r in load_cohort(tmp_path).rows]
+    assert files == sorted(files)
+
+
+def test_litter_is_no_film(tmp_path: Path) -> None:
+    touch(
+        tmp_path,
+        "NORMAL/IM-0001-0001.jpeg",
+        "NORMAL/._IM-0001-0001.jpeg",
+        "NORMAL/.hidden/IM-0002-0001.jpeg",
+        "NORMAL/__MACOSX/IM-0003-0001.jpeg",
+        "NORMAL/notes.txt",
+        "PNEUMONIA/deeper/person1_virus_1.PNG",
+    )
+    assert [r.file for r in load_cohort(tmp_path).rows] == [
+        "NORMAL/IM-0001-0001.jpeg",
+        "PNEUMONIA/deeper/person1_virus_1.PNG",
+    ]
+
+
+def test_films_without_a_telling_name_are_each_a_patient(tmp_path: Path) -> None:
+    touch(tmp_path, "NORMAL/a.png", "NORMAL/b.png", "PNEUMONIA/a.png")
+    assert len(set(load_cohort(tmp_path).patients)) == 3
+
+
+def test_misspelt_class_folder_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "NORMAL/a.png", "PNEUMONA/b.png")
+    with pytest.raises(ClassFolderError, match="PNEUMONIA is missing; rename PNEUMONA to"):
+        load_cohort(tmp_path)
+    touch(tmp_path / "b", "healthy/a.png", "PNEUMONIA/b.png")
+    with pytest.raises(ClassFolderError, match=r"NORMAL is missing \(found PNEUMONIA, healthy"):
+        load_cohort(tmp_path / "b")
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(FolderNotFound, match="check the path"):
+        load_cohort(tmp_path / "none")
+    with pytest.raises(ClassFolderError, match="found no folder"):
+        load_cohort(tmp_path)
+    (tmp_path / "NORMAL").mkdir()
+    (tmp_path / "PNEUMONIA").mkdir()
+    with pytest.raises(NoFilms, match="no film found"):
+        load_cohort(tmp_path)
+    touch(tmp_path, "NORMAL/a.png")
+    with pytest.raises(NoFilms, match="no PNEUMONIA film"):
+        load_cohort(tmp_path)
+
+
+def test_folder_without_labels(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "deeper/b.dcm")
+    cohort = load_cohort(tmp_path, need_labels=False)
+    assert cohort.labels.tolist() == [-1, -1]
+    with pytest.raises(ClassFolderError):
+        load_cohort(tmp_path)
+
+
+def test_table_with_everything(tmp_path: Path) -> None:
+    path = table(
+        tmp_path,
+        "file,label,patient,part,age\n"
+        "x/a.png,NORMAL,p1,train,3\n"
+        "x/b.png, pneumonia ,p1,test,4\n"
+        f"{tmp_path}/c.png,1,,,\n",
+    )
+    cohort = load_cohort(path)
+    assert cohort.root == tmp_path
+    assert cohort.labels.tolist() == [0, 1, 1]
+    assert cohort.patients[:2] == ["p1", "p1"]
+    assert cohort.patients[2] not in {"p1", ""}
+    assert [r.part for r in cohort.rows] == ["train", "test", ""]
+    assert cohort.rows[1].extra == {"age": "4"}
+    assert cohort.paths == [tmp_path / "x/a.png", tmp_path / "x/b.png", tmp_path / "c.png"]
+
+
+def test_table_of_a_spreadsheet(tmp_path: Path) -> None:
+    """With a byte order mark and CRLF, as Excel writes "CSV UTF-8"."""
+    path = tmp_path / "films.csv"
+    path.write_bytes(b"\xef\xbb\xbffile,label\r\na.png,0\r\nb.png,1\r\n")
+    assert load_cohort(path).labels.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name,label\na.png,0\n", "no column `file`"),
+        ("", "no column `file`"),
+        ("file,label\n,0\n", "line 2 has no `file`"),
+        ("file,label\na.png,0\nb.png,maybe\n", "line 3: label 'maybe'"),
+        ("file,label\na.png,0\nb.png,\n", "1 films have no label"),
+        ("file\na.png\n", "1 films have no label"),
+    ],
+)
+def test_table_that_is_not_understood(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(TableError, match=message):
+        load_cohort(table(tmp_path, text))
+
+
+def test_table_in_another_encoding(tmp_path: Path) -> None:
+    (tmp_path / "films.csv").write_bytes("file,label\nthörax.png,0\n".encode("latin-1"))
+    with pytest.raises(TableError, match="UTF-8"):
+        load_cohort(tmp_path / "films.csv")
+
+
+def test_empty_table_and_one_class(tmp_path: Path) -> None:
+    with pytest.raises(NoFilms):
+        load_cohort(table(tmp_path, "file,label\n"))
+    with pytest.raises(NoFilms, match="no NORMAL film"):
+        load_cohort(table(tmp_path, "file,label\na.png,1\n"))
+    assert len(load_cohort(table(tmp_path, "file\na.png\n"), need_labels=False)) == 1
+
+
+def test_hash_names_the_films_not_their_order_or_place(tmp_path: Path) -> None:
+    one = load_cohort(write_folder(tmp_path / "one", 3, size=16))
+    two = load_cohort(write_folder(tmp_path / "two", 3, size=16))
+    assert one.data_hash() == two.data_hash()
+    assert one.subset([5, 4, 3, 2, 1, 0]).data_hash() == one.data_hash()
+    assert one.subset(range(5)).data_hash() != one.data_hash()
+    two.paths[0].write_bytes(b"changed")
+    assert Cohort(two.root, two.rows).data_hash() != one.data_hash()
+
+
+def test_subset_keeps_the_order_asked_for(tmp_path: Path) -> None:
+    cohort = load_cohort(write_folder(tmp_path, 3, size=16))
+    picked = cohort.subset(np.array([4, 0]))
+    assert picked.rows == (cohort.rows[4], cohort.rows[0])
+
+
+@pytest.mark.films
+def test_the_real_folder(films_dir: Path) -> None:
+    cohort = load_cohort(films_dir / "chest_xray")
+    counts = {
+        (p, n): int((cohort.part(p).labels == n).sum()) for p in ("train", "val") for n in (0, 1)
+    }
+    assert counts == {("train", 0): 1341, ("train", 1): 3875, ("val", 0): 8, ("val", 1): 8}
+
+
+@pytest.mark.films
+def test_the_real_names_agree_with_the_table(films_dir: Path) -> None:
+    for row in load_cohort(films_dir / "chest_xray.csv").rows:
+        assert row.number == int(row.extra["number"]), row.file
+        assert row.series == row.extra["series"]
+        assert row.etiology == (row.extra["etiology"] or "normal")
