@@ -1,0 +1,102 @@
+"""One command, its wall time, CPU time and peak memory; and what machine it ran on."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one whole process, from fork to exit. Seconds; peak resident memory in MiB."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mib: float
+
+
+def run(command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> tuple[Cost, str]:
+    """Run a command to its end; its cost and its standard output. Exits if it fails."""
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        begun = time.perf_counter()
+        child = subprocess.Popen(
+            [str(c) for c in command],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            env={**os.environ, **(env or {})},
+        )
+        _, status, usage = os.wait4(child.pid, 0)
+        wall = time.perf_counter() - begun
+        child.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        if child.returncode != 0:
+            sys.exit(f"{' '.join(map(str, command))}\nfailed:\n{out.read()}{err.read()[-3000:]}")
+        # ru_maxrss is in KiB on Linux, in bytes on macOS.
+        unit = 1024**2 if sys.platform == "darwin" else 1024
+        cost = Cost(
+            round(wall, 3),
+            round(usage.ru_utime + usage.ru_stime, 3),
+            round(usage.ru_maxrss / unit, 1),
+        )
+        return cost, out.read()
+
+
+def compare(peer: list[Cost], ours: list[Cost], bar: float | None) -> dict[str, Any]:
+    """Medians, their ratio, and the ratios of the runs that stood side by side."""
+    pairs = [p.wall_s / o.wall_s for p, o in zip(peer, ours, strict=True)]
+    ratio = statistics.median(c.wall_s for c in peer) / statistics.median(c.wall_s for c in ours)
+    return {
+        "peer_median_s": round(statistics.median(c.wall_s for c in peer), 2),
+        "ours_median_s": round(statistics.median(c.wall_s for c in ours), 2),
+        "ratio": round(ratio, 2),
+        "ratio_of_pairs": [round(p, 2) for p in pairs],
+        "bar": bar,
+        "met": None if bar is None else ratio >= bar,
+        "peer_peak_mib": max(c.peak_mib for c in peer),
+        "ours_peak_mib": max(c.peak_mib for c in ours),
+        "peer": [asdict(c) for c in peer],
+        "ours": [asdict(c) for c in ours],
+    }
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers depend on: processor, cores, memory, Python. No names of hosts."""
+    info = Path("/proc/cpuinfo").read_text() if sys.platform == "linux" else ""
+    fields = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
+    flags = {k.strip(): v for k, v in fields.items()}.get("flags", "").split()
+    model = {k.strip(): v.strip() for k, v in fields.items()}.get("model name", "")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "processor": model or platform.processor(),
+        "flags": [f for f in CPU_FLAGS if f in flags],
+        "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
+        "memory_gib": round(memory),
+        "python": platform.python_version(),
+    }
+
+
+def versions(names: Sequence[str], python: Path | None = None) -> dict[str, str]:
+    """Installed versions, of this interpreter or of another one."""
+    if python is None:
+        return {n: importlib.metadata.version(n) for n in names}
+    code = f"import importlib.metadata as m, json; print(json.dumps({{n: m.version(n) for n in {list(names)!r}}}))"  # noqa: E501
+    _, out = run([python, "-c", code])
+    found: dict[str, str] = json.loads(out)
+    return found
