@@ -1,0 +1,85 @@
+"""Split films into train and val so that no patient is on both sides.
+
+By `blocks` (the default) the val part is one contiguous block of patient numbers of each
+series, the nearest thing to films of another day; by `patient` it is a random part of the
+patients, even over bacterial, viral and normal. Films in folders val and test stay out.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from firstread.cohort.table import Cohort
+
+HELP = "split films into train and val, no patient on both sides"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """DIR --out split.csv [--by WAY] [--fraction F] [--seed N] [--block K]."""
+    parser.add_argument("data", type=Path, metavar="DIR_OR_CSV", help="folder or CSV of films")
+    parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="the split to write")
+    parser.add_argument(
+        "--by", choices=("blocks", "patient"), default="blocks", help="how (default: blocks)"
+    )
+    parser.add_argument(
+        "--fraction",
+        type=float,
+        default=0.125,
+        metavar="F",
+        help="part of the patients that goes to val (default: 0.125)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="for --by patient (default: 0)"
+    )
+    parser.add_argument(
+        "--block",
+        type=int,
+        default=0,
+        metavar="K",
+        help="for --by blocks: which block, counted from the last (default: 0)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make the split, prove it disjoint, write it, print what went where."""
+    from firstread.cohort.split import SplitPlan, assert_disjoint, make_split, save_split
+    from firstread.cohort.table import load_cohort
+    from firstread.errors import SplitError
+
+    if args.seed < 0 or args.block < 0:
+        raise SplitError("--seed and --block count from 0; give no negative number")
+    cohort = load_cohort(args.data)
+    split = make_split(cohort, SplitPlan(args.by, args.fraction, args.block, args.seed))
+    assert_disjoint(split)
+    save_split(split, args.out)
+    print(summary(split))
+    if left := len(cohort) - len(split):
+        print(f"left out: {left:,} films in folders val and test")
+    print(f"split: {args.out}")
+    return 0
+
+
+def summary(split: Cohort) -> str:
+    """A table of films and patients by part, class, etiology and series."""
+    train, val = (split.part(p) for p in ("train", "val"))
+    rows = [
+        ("", "train", "val"),
+        ("films", f"{len(train):,}", f"{len(val):,}"),
+        ("patients", f"{len(set(train.patients)):,}", f"{len(set(val.patients)):,}"),
+    ]
+    rows += _counted(split, ("normal" if r.label == 0 else "pneumonia" for r in split.rows))
+    rows += _counted(split, (r.etiology for r in split.rows), skip="normal")
+    rows += _counted(split, (f"series {r.series}" if r.series else "" for r in split.rows))
+    wide = max(len(r[0]) for r in rows)
+    return "\n".join(f"{r[0]:<{wide}}  {r[1]:>8}  {r[2]:>8}" for r in rows)
+
+
+def _counted(split: Cohort, names: Iterable[str], skip: str = "") -> list[tuple[str, str, str]]:
+    count = Counter(zip(names, (r.part for r in split.rows), strict=True))
+    kinds = sorted({name for name, _ in count if name and name != skip})
+    return [(kind, f"{count[kind, 'train']:,}", f"{count[kind, 'val']:,}") for kind in kinds]

@@ -1,0 +1,289 @@
+"""What is in a folder of films, and what is wrong with it.
+
+`audit` decodes every film and returns one JSON-able dict: counts, sizes, duplicates,
+patients and duplicates on both sides of a split, properties of the files that betray the
+label, and `findings`, each with a severity and what to do about it.
+
+A bad film never stops the audit; it is listed with its reason.
+"""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from firstread.cohort import duplicates, leaks
+from firstread.cohort.findings import judge
+from firstread.cohort.hashes import combined_sha256
+from firstread.cohort.look import Seen, look_at_all
+from firstread.cohort.sides import check_split, crossings, read_split, sides_of
+from firstread.cohort.table import (
+    CLASS_FOLDERS,
+    PARTS,
+    Cohort,
+    FilmRow,
+    load_cohort,
+    parse_name,
+)
+from firstread.errors import ClassFolderError, DataError, NoFilms
+from firstread.film.files import find_films
+
+LISTED = 200
+"""Entries a list in the report holds at most; the counts beside it are always whole."""
+
+CLASS_NAMES = {0: "NORMAL", 1: "PNEUMONIA", None: "unlabelled"}
+
+
+def load_for_audit(path: Path) -> Cohort:
+    """The cohort at `path`, however untidy: as `load_cohort`, but class folders that are
+    misnamed or lie deeper are left for the audit to name. Films outside any NORMAL/ and
+    PNEUMONIA/ are then unlabelled. Raises `FolderNotFound`, `NoFilms` or `TableError`.
+    """
+    try:
+        cohort = load_cohort(path, need_labels=False)
+    except ClassFolderError:
+        cohort = None
+    if cohort is not None and (path.is_file() or any(r.label is not None for r in cohort.rows)):
+        return cohort
+    rows = tuple(_loose_row(path, film) for film in find_films([path]))
+    if not rows:
+        raise NoFilms(f"{path}: no film found; name the folder that holds NORMAL and PNEUMONIA")
+    return Cohort(path, rows)
+
+
+def layout_problem(root: Path) -> str | None:
+    """Why the other verbs would not take this folder as it is laid out, or None."""
+    try:
+        load_cohort(root)
+    except ClassFolderError as e:
+        return str(e)
+    except DataError:  # a class without films, which the counts tell
+        return None
+    return None
+
+
+def _loose_row(root: Path, path: Path) -> FilmRow:
+    file = path.relative_to(root)
+    folders = file.parts[:-1]
+    label = next((CLASS_FOLDERS[f] for f in reversed(folders) if f in CLASS_FOLDERS), None)
+    part = next((f for f in folders if f in PARTS), "")
+    patient, series, number, etiology = parse_name(path.name)
+    if number is None:
+        patient = f"film-{file.as_posix()}"
+    etiology = "normal" if label == 0 else etiology
+    return FilmRow(file.as_posix(), path, label, patient, series, number, etiology, part)
+
+
+def audit(
+    cohort: Cohort,
+    split: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    walk: bool = True,
+) -> dict[str, Any]:
+    """Look at every film of `cohort`, and at the `split` CSV if one is given.
+
+    Returns the report as plain types; `report["leaks_found"]` says whether a patient or a
+    film is on both sides. `progress` is called with (films done, films). `walk`: the cohort
+    is meant to be all of its folder (not a CSV), so that what lies beside it is named too.
+    Raises `NoFilms` if no film could be read, `SplitError`, `TableError` or `FolderNotFound`
+    for the split.
+    """
+    started = time.monotonic()
+    planned = None if split is None else read_split(split)
+    sides = sides_of(cohort, planned)
+    seen = look_at_all(cohort.paths, progress)
+    if not any(s.reason is None for s in seen):
+        raise NoFilms(
+            f"{cohort.root}: none of {len(seen)} films could be read (first: "
+            f"{cohort.rows[0].file}: {seen[0].reason})"
+        )
+    twins = _duplicates(seen)
+    shas = [s.sha256 for s in seen]
+    report: dict[str, Any] = {
+        "format": 1,
+        "root": str(cohort.root),
+        "split": None if split is None else str(split),
+        "films": len(cohort),
+        "readable": sum(s.reason is None for s in seen),
+        "data_sha256": combined_sha256(sha for sha in shas if sha is not None),
+        "unreadable": _failures(cohort, [s.reason for s in seen]),
+        "doubtful": _failures(cohort, [s.doubt for s in seen]),
+        "counts": _counts(cohort),
+        "patients": _patients(cohort),
+        "pictures": _pictures(cohort, seen),
+        "duplicates": _describe_duplicates(cohort, twins),
+        "between": [c for s in sides for c in crossings(cohort, s, twins.exact, twins.near)],
+        "split_check": None if planned is None else check_split(cohort, planned, shas),
+        "metadata": [
+            k.to_json() for k in leaks.find_leaks(_properties(cohort, seen), cohort.labels)
+        ],
+        "layout_problem": layout_problem(cohort.root) if walk else None,
+        "misnamed_folders": misnamed_folders(cohort.root) if walk else [],
+        "outside": _outside(cohort) if walk else [],
+    }
+    findings = judge(report)
+    report["findings"] = [asdict(f) for f in findings]
+    report["leaks_found"] = any(f.severity == "leak" for f in findings)
+    report["seconds"] = round(time.monotonic() - started, 2)
+    return report
+
+
+def misnamed_folders(root: Path) -> list[dict[str, str]]:
+    """Folders below `root` (two levels) whose name is nearly NORMAL or PNEUMONIA."""
+    if not root.is_dir():
+        return []
+    near = []
+    for folder in sorted([*root.glob("*/"), *root.glob("*/*/")]):
+        if folder.name in CLASS_FOLDERS or folder.name.startswith(".") or not folder.is_dir():
+            continue
+        match = difflib.get_close_matches(folder.name.upper(), CLASS_FOLDERS, 1, 0.75)
+        if match:
+            near.append({"folder": folder.relative_to(root).as_posix(), "should_be": match[0]})
+    return near
+
+
+@dataclass(frozen=True)
+class Twins:
+    """`exact`: groups of film indices; `near`: pairs between different contents."""
+
+    exact: list[list[int]]
+    near: list[duplicates.Pair]
+
+
+def _duplicates(seen: list[Seen]) -> Twins:
+    exact = duplicates.exact_groups([s.sha256 if s.reason is None else None for s in seen])
+    again = {i for group in exact for i in group[1:]}
+    index = [i for i, s in enumerate(seen) if s.thumbnail is not None and i not in again]
+    small = np.stack([s.thumbnail for s in (seen[i] for i in index) if s.thumbnail is not None])
+    near = [
+        duplicates.Pair(index[p.first], index[p.second], p.correlation)
+        for p in duplicates.near_pairs(small)
+    ]
+    return Twins(exact, near)
+
+
+def _describe_duplicates(cohort: Cohort, twins: Twins) -> dict[str, Any]:
+    near = duplicates.joined((p.first, p.second) for p in twins.near)
+    pairs = sorted(twins.near, key=lambda p: -abs(p.correlation))
+    return {
+        "exact": _describe_groups(cohort, twins.exact),
+        "near": {
+            **_describe_groups(cohort, near),
+            "threshold": duplicates.THRESHOLD,
+            "pairs": [
+                {
+                    "files": [cohort.rows[p.first].file, cohort.rows[p.second].file],
+                    "correlation": round(p.correlation, 4),
+                }
+                for p in pairs[:LISTED]
+            ],
+        },
+    }
+
+
+def _describe_groups(cohort: Cohort, groups: list[list[int]]) -> dict[str, Any]:
+    def across(of: Callable[[FilmRow], object]) -> int:
+        return sum(len({of(cohort.rows[i]) for i in g}) > 1 for g in groups)
+
+    return {
+        "groups": len(groups),
+        "films": sum(map(len, groups)),
+        "across_classes": across(lambda r: r.label),
+        "across_patients": across(lambda r: r.patient),
+        "across_parts": across(lambda r: r.part),
+        "list": [[cohort.rows[i].file for i in g] for g in groups[:LISTED]],
+    }
+
+
+def _failures(cohort: Cohort, reasons: list[str | None]) -> list[dict[str, str]]:
+    pairs = zip(cohort.rows, reasons, strict=True)
+    return [{"file": row.file, "reason": reason} for row, reason in pairs if reason]
+
+
+def _counts(cohort: Cohort) -> dict[str, Any]:
+    def count(of: Callable[[FilmRow], str]) -> dict[str, int]:
+        return dict(sorted(Counter(of(r) for r in cohort.rows).items()))
+
+    return {
+        "class": count(lambda r: CLASS_NAMES[r.label]),
+        "part": count(lambda r: r.part or "-"),
+        "series": count(lambda r: r.series or "-"),
+        "etiology": count(lambda r: r.etiology or "-"),
+        "part_class": count(lambda r: f"{r.part or '-'} {CLASS_NAMES[r.label]}"),
+    }
+
+
+def _patients(cohort: Cohort) -> dict[str, Any]:
+    films = Counter(cohort.patients)
+    per = sorted(films.values())
+    lone = [r.file for r in cohort.rows if r.number is None and r.patient == f"film-{r.file}"]
+    return {
+        "patients": len(films),
+        "films_a_patient": {
+            "median": float(np.median(per)),
+            "mean": round(float(np.mean(per)), 2),
+            "most": per[-1],
+            "histogram": {str(k): v for k, v in sorted(Counter(per).items())},
+        },
+        "unknown": {"films": len(lone), "files": lone[:LISTED]},
+    }
+
+
+def _pictures(cohort: Cohort, seen: list[Seen]) -> dict[str, Any]:
+    """Sizes, aspects, bytes and modes of the readable films, a class at a time."""
+    out: dict[str, Any] = {}
+    for label, name in CLASS_NAMES.items():
+        pairs = zip(cohort.rows, seen, strict=True)
+        films = [s for r, s in pairs if r.label == label and s.reason is None]
+        if films:
+            out[name] = {
+                "films": len(films),
+                "width": _spread([s.width for s in films]),
+                "height": _spread([s.height for s in films]),
+                "aspect": _spread([s.width / s.height for s in films]),
+                "bytes": _spread([s.n_bytes for s in films]),
+                "mode": dict(Counter(s.mode for s in films).most_common()),
+                "format": dict(Counter(s.format for s in films).most_common()),
+            }
+    return out
+
+
+def _spread(values: list[int] | list[float]) -> dict[str, float]:
+    names = ("min", "p5", "median", "p95", "max")
+    cuts = np.percentile(np.array(values, np.float64), (0, 5, 50, 95, 100))
+    return {n: round(float(c), 3) for n, c in zip(names, cuts, strict=True)}
+
+
+def _properties(cohort: Cohort, seen: list[Seen]) -> dict[str, list[float | str | None]]:
+    def of(value: Callable[[Seen], float | str]) -> list[float | str | None]:
+        return [value(s) if s.reason is None else None for s in seen]
+
+    properties: dict[str, list[float | str | None]] = {
+        "width": of(lambda s: s.width),
+        "height": of(lambda s: s.height),
+        "aspect": of(lambda s: s.width / s.height),
+        "area": of(lambda s: s.width * s.height),
+        "bytes": of(lambda s: s.n_bytes),
+        "mode": of(lambda s: s.mode),
+        "format": of(lambda s: s.format),
+        "colour": of(lambda s: round(s.colour, 2)),
+    }
+    for column in dict.fromkeys(k for r in cohort.rows for k in r.extra):
+        if column not in leaks.DERIVED:
+            cells = [r.extra.get(column, "") for r in cohort.rows]
+            properties[f"column {column}"] = leaks.numbers_or_words(cells)
+    return properties
+
+
+def _outside(cohort: Cohort) -> list[str]:
+    """Films below a folder that lie outside its class folders, so that no verb would use them."""
+    known = {p.resolve() for p in cohort.paths}
+    found = find_films([cohort.root]) if cohort.root.is_dir() else []
+    return [p.relative_to(cohort.root).as_posix() for p in found if p.resolve() not in known]

@@ -1,0 +1,169 @@
+"""From an audit's numbers to a verdict: each finding with its severity and what to do.
+
+- "leak": evaluation would be fooled (a patient or a film on both sides);
+- "warning": something is probably wrong or will flatter a model;
+- "note": worth knowing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+SEVERITIES = ("leak", "warning", "note")
+SPLIT_ANEW = "split with `firstread data split`, which keeps a patient and his copies together"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to know. `severity`: leak, warning or note; `do`: what to do about it."""
+
+    severity: str
+    code: str
+    text: str
+    do: str
+
+
+def judge(report: dict[str, Any]) -> list[Finding]:
+    """The findings of an audit's report, the gravest first."""
+    parts = (_sides, _split, _files, _folders, _duplicates, _names, _metadata, _balance)
+    found = [finding for part in parts for finding in part(report)]
+    return sorted(found, key=lambda f: SEVERITIES.index(f.severity))
+
+
+def count(n: int, thing: str, things: str = "") -> str:
+    """A number with its noun.
+
+    >>> count(1, "film"), count(2, "film"), count(3, "copy", "copies")
+    ('1 film', '2 films', '3 copies')
+    """
+    return f"{n:,} {thing if n == 1 else things or thing + 's'}"
+
+
+def _sides(report: dict[str, Any]) -> Iterator[Finding]:
+    for cross in report["between"]:
+        what = [
+            text
+            for n, text in (
+                (cross["patients"], count(cross["patients"], "patient")),
+                (cross["exact"], count(cross["exact"], "identical film")),
+                (cross["near"], count(cross["near"], "near-identical film")),
+            )
+            if n
+        ]
+        a, b = cross["between"]
+        if not what:
+            continue
+        severity = "leak" if cross["judged"] else "note"
+        text = f"{', '.join(what)} on both sides of {a} and {b} ({cross['of']})"
+        do = SPLIT_ANEW if cross["judged"] else "judge by the split, not by these folders"
+        yield Finding(severity, "both-sides", text, do)
+
+
+def _split(report: dict[str, Any]) -> Iterator[Finding]:
+    check = report["split_check"]
+    if check is None:
+        return
+    if n := len(check["missing"]):
+        text = f"{count(n, 'film')} of the split not found here (first: {check['missing'][0]})"
+        yield Finding("warning", "split-missing", text, "split this folder anew")
+    if n := len(check["changed"]):
+        text = f"{count(n, 'film')} changed since the split (first: {check['changed'][0]})"
+        yield Finding("warning", "split-changed", text, "split this folder anew")
+    if n := check["unassigned"]:
+        text = f"{count(n, 'film')} left out by the split"
+        yield Finding(
+            "note", "split-left-out", text, "nothing, if they are the val and test folders"
+        )
+
+
+def _files(report: dict[str, Any]) -> Iterator[Finding]:
+    if n := len(report["unreadable"]):
+        first = report["unreadable"][0]
+        text = f"{count(n, 'film')} unreadable (first: {first['file']}: {first['reason']})"
+        yield Finding("warning", "unreadable", text, "copy these files again, or delete them")
+    if n := len(report["doubtful"]):
+        first = report["doubtful"][0]
+        text = f"{count(n, 'picture')} plainly no film (first: {first['file']}: {first['reason']})"
+        yield Finding("warning", "no-film", text, "look at them and delete what is no chest film")
+
+
+def _folders(report: dict[str, Any]) -> Iterator[Finding]:
+    for near in report["misnamed_folders"]:
+        text = f"folder {near['folder']} looks like a misspelt {near['should_be']}"
+        yield Finding("warning", "folder-name", text, f"rename it to {near['should_be']}")
+    if report["layout_problem"] and not report["misnamed_folders"]:
+        do = "name the folder that holds NORMAL and PNEUMONIA, or train, val and test above them"
+        yield Finding("warning", "layout", report["layout_problem"], do)
+    if n := len(report["outside"]):
+        text = f"{count(n, 'film')} outside the class folders (first: {report['outside'][0]})"
+        do = "move them into NORMAL or PNEUMONIA, or delete a second copy; they are not used"
+        yield Finding("warning", "outside", text, do)
+    if n := report["counts"]["class"].get("unlabelled", 0):
+        text = f"{count(n, 'film')} without a label"
+        yield Finding("note", "unlabelled", text, "label them before training or evaluation")
+    val = report["counts"]["part"].get("val", 0)
+    if report["split"] is None and 0 < val < 100 and report["counts"]["part"].get("train", 0) > val:
+        text = (
+            f"the val folder holds {count(val, 'film')}: too few to choose a model or threshold by"
+        )
+        do = "validate on a part of train: `firstread data split DIR --out split.csv`"
+        yield Finding("note", "small-val", text, do)
+
+
+def _duplicates(report: dict[str, Any]) -> Iterator[Finding]:
+    for kind, word in (("exact", "identical"), ("near", "near-identical")):
+        twins = report["duplicates"][kind]
+        n = twins["groups"]
+        if not n:
+            continue
+        extra = twins["films"] - n
+        text = f"{count(n, 'group')} of {word} films ({count(extra, 'copy', 'copies')} too many)"
+        yield Finding(
+            "note", f"{kind}-duplicates", text, "nothing, as long as they stay in one part"
+        )
+        if m := twins["across_classes"]:
+            text = f"{count(m, 'group')} of {word} films under two labels"
+            yield Finding("warning", f"{kind}-two-labels", text, "one label is wrong: look at them")
+        if m := twins["across_patients"]:
+            text = f"{count(m, 'group')} of {word} films under two patients"
+            do = "the patient numbers are not to be trusted there; keep the group in one part"
+            yield Finding("warning", f"{kind}-two-patients", text, do)
+
+
+def _names(report: dict[str, Any]) -> Iterator[Finding]:
+    unknown = report["patients"]["unknown"]["films"]
+    if unknown:
+        whole = f"{count(unknown, 'film')} of {report['films']:,}"
+        text = f"the patient of {whole} is not known: neither named nor in a table"
+        files = report["patients"]["unknown"]["files"]
+        text += f" (first: {files[0]})"
+        do = "patients on both sides cannot be seen there; give a CSV with a column `patient`"
+        yield Finding("warning", "patients-unknown", text, do)
+
+
+def _metadata(report: dict[str, Any]) -> Iterator[Finding]:
+    for leak in report["metadata"]:
+        if leak["warning"]:
+            by = f", higher in {leak['higher_in']}" if leak["higher_in"] else ""
+            text = f"{leak['name']} alone tells the classes apart: AUC {leak['auc']:.2f}{by}"
+            do = "hold it against the model: report this baseline beside it, jitter it in training"
+            yield Finding("warning", "metadata", text, do)
+    constant = [leak["name"] for leak in report["metadata"] if leak["constant"]]
+    if constant:
+        text = f"the same in all films, so harmless here: {', '.join(constant)}"
+        do = "remember that films read later may differ in it"
+        yield Finding("note", "constant", text, do)
+
+
+def _balance(report: dict[str, Any]) -> Iterator[Finding]:
+    classes = report["counts"]["class"]
+    normal, ill = classes.get("NORMAL", 0), classes.get("PNEUMONIA", 0)
+    if normal and ill and max(normal, ill) > 2 * min(normal, ill):
+        text = f"the classes are uneven: {normal:,} NORMAL, {ill:,} PNEUMONIA"
+        yield Finding("note", "balance", text, "balance them in training; read accuracy with care")
+    elif (not normal) != (not ill):
+        missing = "PNEUMONIA" if normal else "NORMAL"
+        text = f"no {missing} film"
+        yield Finding("warning", "one-class", text, f"add a folder {missing}; both are needed")

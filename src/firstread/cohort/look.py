@@ -1,0 +1,68 @@
+"""One look at a file: what it is, whether it decodes, and a thumbnail to compare it by."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from firstread.cohort.duplicates import SIDE, thumbnail
+from firstread.errors import FirstreadError
+from firstread.film import decode
+from firstread.film.quality import plainly_no_film
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one file told: `reason` is None if it decoded, and `doubt` if it looks like a film."""
+
+    sha256: str | None
+    reason: str | None
+    doubt: str | None = None
+    width: int = 0
+    height: int = 0
+    mode: str = ""
+    format: str = ""
+    n_bytes: int = 0
+    colour: float = 0.0
+    thumbnail: npt.NDArray[np.uint8] | None = None
+
+
+def look_at(path: Path) -> Seen:
+    """Read and decode one file; never raises for a bad film."""
+    try:
+        data = path.read_bytes()
+    except OSError as e:
+        return Seen(None, f"cannot be opened ({e.strerror}); check the path")
+    sha = hashlib.sha256(data).hexdigest()
+    try:
+        film = decode(data, reduce_to=SIDE)
+        small = thumbnail(film)
+    except FirstreadError as e:
+        return Seen(sha, str(e), n_bytes=len(data))
+    return Seen(
+        sha, None, plainly_no_film(film), film.width, film.height, film.mode, film.format,
+        film.n_bytes, film.colour, small,
+    )  # fmt: skip
+
+
+def look_at_all(
+    paths: Sequence[Path], progress: Callable[[int, int], None] | None = None
+) -> list[Seen]:
+    """`look_at` every path in threads (decoders release the lock), in the order given."""
+    seen: list[Seen] = []
+    pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+    try:
+        for one in pool.map(look_at, paths):
+            seen.append(one)
+            if progress is not None:
+                progress(len(seen), len(paths))
+    finally:
+        pool.shutdown(cancel_futures=True)  # so that Ctrl-C does not wait for the rest
+    return seen

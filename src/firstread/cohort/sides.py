@@ -1,0 +1,138 @@
+"""Who stands on both sides of a split: patients, identical films, films re-saved.
+
+Without a split file the sides are the folders train, val and test. With one, they are its
+parts, and the test folder where the split leaves it out; what the folders alone would leak
+is then still told, but not held against the split.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from firstread.cohort.duplicates import Pair
+from firstread.cohort.table import Cohort
+from firstread.errors import FolderNotFound, SplitError, TableError
+
+EXAMPLES = 20
+"""Patients or films named for a crossing at most."""
+
+
+@dataclass(frozen=True)
+class SplitFile:
+    """A split as it was written: the part and the sha256 ("" if none) of each file."""
+
+    parts: dict[str, str]
+    hashes: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Sides:
+    """`side`: for each film of a cohort where it stands, None if nowhere. `judged`: whether a
+    crossing counts as a leak of the split in use."""
+
+    of: str
+    side: tuple[str | None, ...]
+    judged: bool
+
+
+def read_split(path: Path) -> SplitFile:
+    """Read a split CSV (columns file, part and, if there, sha256) without judging it.
+
+    Raises `FolderNotFound` or `TableError`.
+    """
+    if not path.is_file():
+        raise FolderNotFound(f"{path}: no such split; make one with `firstread data split`")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as f:
+            records = list(csv.DictReader(f))
+    except (UnicodeDecodeError, csv.Error):
+        raise TableError(f"{path}: not a CSV in UTF-8; save it as one") from None
+    if not records or not {"file", "part"} <= set(records[0]):
+        raise TableError(
+            f"{path}: needs columns file and part; make it with `firstread data split`"
+        )
+    parts: dict[str, str] = {}
+    for record in records:
+        file, part = record["file"] or "", record["part"] or ""
+        if parts.setdefault(file, part) != part:
+            raise SplitError(f"{path}: {file} is in {parts[file]} and in {part}; keep one of them")
+    return SplitFile(parts, {r["file"]: r.get("sha256") or "" for r in records})
+
+
+def check_split(cohort: Cohort, split: SplitFile, hashes: list[str | None]) -> dict[str, Any]:
+    """How far `split` belongs to `cohort`, whose films have these sha256 `hashes` (n,).
+
+    {"films": in both, "missing": named but not in the cohort, "changed": with other bytes,
+    "unassigned": films of the cohort that the split leaves out}.
+    """
+    there = {r.file: h for r, h in zip(cohort.rows, hashes, strict=True)}
+    changed = [f for f, sha in split.hashes.items() if sha and f in there and there[f] != sha]
+    return {
+        "films": sum(f in there for f in split.parts),
+        "missing": [f for f in split.parts if f not in there],
+        "changed": changed,
+        "unassigned": sum(f not in split.parts for f in there),
+    }
+
+
+def sides_of(cohort: Cohort, split: SplitFile | None) -> list[Sides]:
+    """The sides to compare: see the head of this file.
+
+    Raises `SplitError` if no film of the split is in the cohort.
+    """
+    folders = tuple(r.part or None for r in cohort.rows)
+    if split is None:
+        return [Sides("folders", folders, judged=True)]
+    if not any(r.file in split.parts for r in cohort.rows):
+        raise SplitError(
+            f"{cohort.root}: none of its films is in the split; name the folder it was made from"
+        )
+    parts = tuple(
+        split.parts.get(r.file) or ("test folder" if r.part == "test" else None)
+        for r in cohort.rows
+    )
+    return [Sides("split", parts, judged=True), Sides("folders", folders, judged=False)]
+
+
+def crossings(
+    cohort: Cohort, sides: Sides, exact: list[list[int]], near: list[Pair]
+) -> list[dict[str, Any]]:
+    """For each two sides how many patients, exact groups and near pairs are on both.
+
+    `exact`: groups of film indices; `near`: pairs of them. One entry for every two sides, zeros
+    too: {"of", "judged", "between", "patients", "exact", "near", "examples"}.
+    """
+    patients: dict[str, set[str]] = defaultdict(set)
+    for row, side in zip(cohort.rows, sides.side, strict=True):
+        if side is not None:
+            patients[side].add(row.patient)
+    out = []
+    for a, b in combinations(sorted(patients), 2):
+        both = {a, b}
+        shared = sorted(patients[a] & patients[b])
+        groups = [g for g in exact if both <= {sides.side[i] for i in g}]
+        pairs = [p for p in near if {sides.side[p.first], sides.side[p.second]} == both]
+        examples = {
+            "patients": shared[:EXAMPLES],
+            "exact": [[cohort.rows[i].file for i in g] for g in groups[:EXAMPLES]],
+            "near": [
+                [cohort.rows[p.first].file, cohort.rows[p.second].file] for p in pairs[:EXAMPLES]
+            ],
+        }
+        out.append(
+            {
+                "of": sides.of,
+                "judged": sides.judged,
+                "between": [a, b],
+                "patients": len(shared),
+                "exact": len(groups),
+                "near": len(pairs),
+                "examples": examples,
+            }
+        )
+    return out

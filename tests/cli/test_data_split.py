@@ -1,0 +1,71 @@
+"""`firstread data split`: counts printed, a CSV written, no patient on both sides."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from firstread.cli.main import main
+from firstread.cohort.synthetic import write_folder
+
+
+@pytest.mark.parametrize("by", ["blocks", "patient"])
+def test_no_patient_on_both_sides(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], by: str
+) -> None:
+    write_folder(tmp_path / "set", 24, size=32)
+    out = tmp_path / "split.csv"
+    args = ["data", "split", str(tmp_path / "set"), "--out", str(out), "--by", by]
+    assert main([*args, "--fraction", "0.25"]) == 0
+    with out.open(newline="") as f:
+        rows = list(csv.DictReader(f))
+    assert len(rows) == 48
+    sides = {p: {r["patient"] for r in rows if r["part"] == p} for p in ("train", "val")}
+    assert sides["train"]
+    assert sides["val"]
+    assert not sides["train"] & sides["val"]
+    printed = capsys.readouterr().out
+    table = {" ".join(line.split()[:-2]): line.split()[-2:] for line in printed.splitlines()}
+    for part, n in zip(("train", "val"), table["films"], strict=True):
+        assert int(n) == sum(r["part"] == part for r in rows)
+    assert {"normal", "pneumonia", "bacterial", "viral", "series IM"} <= set(table)
+
+
+def test_the_same_seed_gives_the_same_file(tmp_path: Path) -> None:
+    write_folder(tmp_path / "set", 24, size=32)
+    texts = []
+    for name, seed in (("a", "5"), ("b", "5"), ("c", "6")):
+        out = tmp_path / name
+        args = ["data", "split", str(tmp_path / "set"), "--out", str(out), "--by", "patient"]
+        assert main([*args, "--seed", seed]) == 0
+        texts.append(out.read_text())
+    assert texts[0] == texts[1]
+    assert texts[0] != texts[2]
+
+
+def test_blocks_differ_and_folders_val_and_test_stay_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for part, n in (("train", 20), ("val", 2), ("test", 3)):
+        write_folder(tmp_path / "set", n, size=32, part=part)
+    held = []
+    for block in ("0", "1"):
+        out = tmp_path / f"{block}.csv"
+        args = ["data", "split", str(tmp_path / "set"), "--out", str(out), "--block", block]
+        assert main(args) == 0
+        with out.open(newline="") as f:
+            rows = list(csv.DictReader(f))
+        assert all(r["file"].startswith("train/") for r in rows)
+        held.append({r["patient"] for r in rows if r["part"] == "val"})
+    assert not held[0] & held[1]
+    assert "left out: 10 films" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "more", [["--fraction", "1.5"], ["--seed", "-1"], ["--block", "99"], ["--by", "chance"]]
+)
+def test_what_cannot_be(tmp_path: Path, more: list[str]) -> None:
+    write_folder(tmp_path / "set", 6, size=32)
+    out = tmp_path / "split.csv"
+    assert main(["data", "split", str(tmp_path / "set"), "--out", str(out), *more]) == 2
+    assert not out.exists()

@@ -1,0 +1,81 @@
+"""Duplicates: exact by bytes, near by thumbnails, grouped."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from firstread.cohort import duplicates
+from firstread.cohort.duplicates import exact_groups, joined, near_pairs, thumbnail
+from firstread.cohort.synthetic import draw_film
+from firstread.film import decode
+
+
+def _jpeg(pixels: np.ndarray, quality: int, size: tuple[int, int] | None = None) -> bytes:
+    stream = io.BytesIO()
+    image = Image.fromarray(pixels)
+    (image if size is None else image.resize(size)).save(stream, "JPEG", quality=quality)
+    return stream.getvalue()
+
+
+def _thumbs(*files: bytes) -> np.ndarray:
+    return np.stack([thumbnail(decode(f)) for f in files])
+
+
+def test_copies_are_found_and_strangers_are_not() -> None:
+    rng = np.random.default_rng(0)
+    film = draw_film(rng, True, 224)
+    others = [_jpeg(draw_film(rng, bool(i % 2), 224), 90) for i in range(6)]
+    small = _jpeg(film, 40, (150, 130))
+    inverted = _jpeg(255 - film, 90)
+    pairs = near_pairs(_thumbs(_jpeg(film, 95), *others[:3], small, *others[3:], inverted))
+    assert [(p.first, p.second) for p in pairs] == [(0, 4), (0, 8), (4, 8)]
+    assert pairs[0].correlation > 0.998
+    assert pairs[1].correlation < -0.998
+
+
+def test_blocks_give_what_one_product_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    thumbs = rng.integers(0, 256, (23, 64, 64), dtype=np.uint8)
+    thumbs[17] = thumbs[2]
+    thumbs[22] = np.clip(thumbs[5].astype(int) + rng.integers(-3, 4, (64, 64)), 0, 255)
+    whole = near_pairs(thumbs)
+    monkeypatch.setattr(duplicates, "BLOCK", 7)
+    parts = near_pairs(thumbs)
+    assert {(p.first, p.second) for p in whole} == {(2, 17), (5, 22)}
+    assert {(p.first, p.second) for p in parts} == {(2, 17), (5, 22)}
+
+
+def test_correlation_is_numpys() -> None:
+    rng = np.random.default_rng(2)
+    thumbs = rng.integers(0, 256, (2, 64, 64), dtype=np.uint8)
+    thumbs[1] = thumbs[0] // 2 + thumbs[1] // 2
+    [pair] = near_pairs(thumbs, threshold=0.5)
+    expected = np.corrcoef(thumbs[0].ravel(), thumbs[1].ravel())[0, 1]
+    assert pair.correlation == pytest.approx(expected, abs=1e-5)
+
+
+def test_blanks_match_nothing() -> None:
+    assert near_pairs(np.full((3, 64, 64), 90, np.uint8)) == []
+    assert near_pairs(np.empty((0, 64, 64), np.uint8)) == []
+
+
+def test_one_picture_many_times_over_stops() -> None:
+    thumbs = np.repeat(np.random.default_rng(3).integers(0, 256, (1, 64, 64), np.uint8), 30, 0)
+    assert len(near_pairs(thumbs, limit=100)) == 100
+
+
+def test_groups() -> None:
+    assert exact_groups(["a", None, "b", "a", "c", "b", "a", None]) == [[0, 3, 6], [2, 5]]
+    assert joined([(5, 1), (2, 3), (1, 2), (8, 9)]) == [[1, 2, 3, 5], [8, 9]]
+    assert joined([]) == []
+
+
+@pytest.mark.films
+def test_the_known_copies_of_the_real_films(films_dir) -> None:  # type: ignore[no-untyped-def]
+    """An original and its public 224 px copy are one film; its neighbours are others."""
+    originals = sorted((films_dir / "chest_xray_original" / "NORMAL").glob("*.jpeg"))[:12]
+    copies = [films_dir / "chest_xray" / "train" / "NORMAL" / p.name for p in originals]
+    thumbs = np.stack([thumbnail(decode(p)) for p in [*originals, *copies]])
+    assert {(p.first, p.second) for p in near_pairs(thumbs)} == {(i, i + 12) for i in range(12)}
