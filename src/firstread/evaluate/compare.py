@@ -33,7 +33,7 @@ LEVEL = 0.05
 """Corrected p-values below this are called a difference."""
 
 HOW = {
-    "intervals": "All intervals are 95 %, from a bootstrap that draws patients, not films "
+    "intervals": "The intervals come from a bootstrap that draws patients, not films "
     "(Wilson's where each patient has one film or no draw differs).",
     "thresholds": "Each run decides at its own threshold, which was chosen on its validation "
     "films: accuracy, sensitivity, specificity and F1 are therefore a little too good, for all "

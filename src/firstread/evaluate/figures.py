@@ -245,8 +245,15 @@ def accuracy_against_time(models: Sequence[Timed], measure: str = "Accuracy") ->
             axes.errorbar(
                 [time], [model.value], yerr=spread, color=BLUE, marker="o", ms=6, capsize=2, lw=1.2
             )
+            # A name stands to the left of a point that lies in the right half.
+            right = math.log(time / min(times)) > 0.5 * math.log(max(times) / min(times) + 1e-9)
             axes.annotate(
-                model.name, (time, model.value), (7, 5), textcoords="offset points", fontsize=9
+                model.name,
+                (time, model.value),
+                (-7 if right else 7, 5),
+                textcoords="offset points",
+                ha="right" if right else "left",
+                fontsize=9,
             )
     left.set_ylabel(measure)
     words = "; ".join(f"{m.name} {m.value:.3f}" for m in models)

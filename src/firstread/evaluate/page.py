@@ -77,7 +77,13 @@ def _value(x: Any) -> float:
 def number(x: Any, digits: int = 3) -> str:
     """A number or an estimate's value, to `digits` places; a dash where there is none."""
     value = _value(x)
-    return f"{value:.{digits}f}" if math.isfinite(value) else MISSING
+    return _typeset(value, digits) if math.isfinite(value) else MISSING
+
+
+def _typeset(value: float, digits: int) -> str:
+    """With a true minus sign, and no minus before a nought."""
+    text = f"{abs(value):.{digits}f}"
+    return f"\u2212{text}" if value < 0 and float(text) > 0 else text
 
 
 def percent(x: Any, digits: int = 1) -> str:
@@ -93,7 +99,7 @@ def span(x: Any, digits: int = 3) -> str:
     low, high = _value(x.get("low")), _value(x.get("high"))
     if not (math.isfinite(low) and math.isfinite(high)):
         return ""
-    return f"{low:.{digits}f} to {high:.{digits}f}"
+    return f"{_typeset(low, digits)} to {_typeset(high, digits)}"
 
 
 def count(x: Any) -> str:
