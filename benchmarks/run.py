@@ -221,6 +221,7 @@ def main() -> None:
     if args.films is None:
         parser.error("set FIRSTREAD_DATA, or name --films")
     tasks = args.tasks.split(",")
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as tmp:
         bench = Bench(args, Path(tmp))
         report: dict[str, Any] = {
