@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
         scored,
         prevalence=args.prevalence,
         seed=args.seed,
-        command=shlex.join(["firstread", *sys.argv[1:]]),
+        command=_command(args),
         warnings=seen_warnings(cohort, scored.bundle["data"], run_dir),
     )
     if args.json is not None:
@@ -120,6 +120,18 @@ def run(args: argparse.Namespace) -> int:
         if path is not None:
             print(f"wrote {path}")
     return 1 if result["n_rejected"] else 0
+
+
+def _command(args: argparse.Namespace) -> str:
+    """The command line that makes the same result again."""
+    words = ["firstread", "evaluate", args.model]
+    for name in ("data", "split", "part", "prevalence", "seed", "json", "html"):
+        value = getattr(args, name)
+        if value is not None and (name, value) != ("seed", 0):
+            words += [f"--{name}", str(value)]
+    for column in args.by:
+        words += ["--by", column]
+    return shlex.join(words)
 
 
 def find_bundle(model: str) -> tuple[Path | None, Path | None]:
@@ -186,7 +198,8 @@ def table(result: dict[str, Any]) -> str:
     lines += [
         "",
         f"outside of the refer band: {kept['n_kept']} films, "
-        f"error {_number(kept['error']['value'])} (all films: {_number(kept['error_all']['value'])})",
+        f"error {_number(kept['error']['value'])} "
+        f"(all films: {_number(kept['error_all']['value'])})",
     ]
     shortcuts = [s for s in result["shortcuts"] if s["auc"] is not None]
     if shortcuts:

@@ -188,15 +188,10 @@ def _column(cohort: Cohort, name: str) -> tuple[str, ...]:
 
 
 def worst_order(scored: Scored) -> list[int]:
-    """The films by how wrong they are: rejected, then wrong ones by probability of the truth.
-
-    Films that were called rightly are not in it.
-    """
+    """The films called wrongly, the surest mistake first; rejected films are not among them."""
     belief = np.where(scored.truth, scored.scores, 1.0 - scored.scores)
-    belief = np.where(scored.rejected, -1.0, belief)
-    wrong = scored.calls(scored.threshold) != scored.truth
-    order = np.argsort(belief, kind="stable")
-    return [int(i) for i in order if wrong[i]]
+    wrong = (scored.calls(scored.threshold) != scored.truth) & ~scored.rejected
+    return [int(i) for i in np.argsort(belief, kind="stable") if wrong[i]]
 
 
 def worst_films(
@@ -208,30 +203,19 @@ def worst_films(
     reader = Reader(bundle_path)
     films = []
     for i in worst_order(scored)[:most]:
-        pixels = heat = None
-        if not np.isnan(scored.probabilities[i]):
-            opinion = reader.read(cohort.paths[i], heat=True)
-            pixels, heat = opinion.pixels, opinion.heat
-        films.append(_report_film(scored, i, pixels, heat))
+        opinion = reader.read(cohort.paths[i], heat=True)
+        films.append(
+            ReportFilm(
+                scored.files[i],
+                int(scored.labels[i]),
+                float(scored.probabilities[i]),
+                scored.decisions[i],
+                scored.reasons[i],
+                opinion.pixels,
+                opinion.heat,
+            )
+        )
     return films
-
-
-def _report_film(
-    scored: Scored,
-    i: int,
-    pixels: npt.NDArray[np.uint8] | None,
-    heat: npt.NDArray[np.float32] | None,
-) -> ReportFilm:
-    p = float(scored.probabilities[i])
-    return ReportFilm(
-        scored.files[i],
-        int(scored.labels[i]),
-        None if np.isnan(p) else p,
-        scored.decisions[i],
-        scored.reasons[i],
-        pixels,
-        heat,
-    )
 
 
 def evaluate(

@@ -1,0 +1,139 @@
+import time
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from firstread.evaluate import intervals
+from firstread.evaluate.calibration import sigmoid
+from firstread.evaluate.intervals import Sampler, delong, delong_interval, wilson
+from firstread.evaluate.metrics import film_losses
+
+
+def films(patients=120, most=4, seed=0):
+    """Films in patients that share a part of their score."""
+    rng = np.random.default_rng(seed)
+    size = rng.integers(1, most + 1, patients)
+    sick = rng.random(patients) < 0.6
+    own = rng.normal(0, 1, patients)
+    who = np.repeat(np.arange(patients), size)
+    z = 1.5 * (2 * sick[who] - 1) + own[who] + rng.normal(0, 0.7, len(who))
+    return [f"p{i}" for i in who], np.round(sigmoid(z), 2), sick[who]
+
+
+def test_wilson_by_the_book():
+    # Newcombe, Statistics in Medicine 17, 1998, table I: 81 of 263, 15 of 148, 0 of 20, 1 of 29.
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
+    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+    assert wilson(1, 29) == pytest.approx((0.0061, 0.1718), abs=5e-5)
+    assert np.isnan(wilson(0, 0)).all()
+
+
+def test_delong_agrees_with_its_definition():
+    _, p, truth = films(30)
+    a, b = p[truth][:, None], p[~truth][None, :]
+    psi = (a > b) + 0.5 * (a == b)
+    variance = psi.mean(1).var(ddof=1) / len(a) + psi.mean(0).var(ddof=1) / b.shape[1]
+    values, covariance = delong(p, truth)
+    assert values[0] == pytest.approx(roc_auc_score(truth, p))
+    assert covariance[0, 0] == pytest.approx(variance)
+    low, high = delong_interval(p, truth)
+    assert 0 < low < values[0] < high < 1
+
+
+def test_the_bootstrap_ranks_as_sklearn_does_on_repeated_films():
+    patients, p, truth = films(25)
+    sampler = Sampler(patients, seed=5, draws=40)
+    areas, precisions = sampler._ranked(p, truth)
+    for weights, area, precision in zip(sampler._weights, areas, precisions, strict=True):
+        times = weights[sampler._index].astype(int)
+        y, s = np.repeat(truth, times), np.repeat(p, times)
+        assert area == pytest.approx(roc_auc_score(y, s))
+        assert precision == pytest.approx(average_precision_score(y, s))
+
+
+def test_the_draws_are_of_patients_and_all_of_the_same_number():
+    sampler = Sampler(["a", "a", "b", "c"], draws=200)
+    assert sampler.m == 3
+    assert (sampler._weights.sum(axis=1) == 3).all()
+    sums = sampler.sums(np.array([1.0, 1.0, 0.0, 0.0]))
+    assert set(sums[:, 0]) == {0.0, 2.0, 4.0, 6.0}
+
+
+def test_the_same_seed_gives_the_same_interval_and_another_a_near_one():
+    patients, p, truth = films()
+    one, two = (Sampler(patients, seed=3).auc(p, truth) for _ in range(2))
+    other = Sampler(patients, seed=4).auc(p, truth)
+    assert one == two
+    assert one != other
+    assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=0.01)
+
+
+def test_films_of_one_child_widen_the_interval():
+    rng = np.random.default_rng(0)
+    hit = np.repeat(rng.random(60) < 0.8, 5)  # five films a child, all right or all wrong
+    share = Sampler([str(i // 5) for i in range(300)]).proportion(hit)
+    low, high = share.beside["wilson"]
+    assert share.method == "patient bootstrap"
+    assert share.high - share.low > 1.8 * (high - low)
+
+
+def test_single_films_get_wilson_and_the_bootstrap_agrees():
+    rng = np.random.default_rng(1)
+    hit = rng.random(400) < 0.85
+    sampler = Sampler([str(i) for i in range(400)])
+    share = sampler.proportion(hit)
+    assert share.method == "Wilson"
+    assert (share.low, share.high) == wilson(int(hit.sum()), 400)
+    drawn = sampler.mean(hit.astype(float))
+    assert (drawn.low, drawn.high) == pytest.approx((share.low, share.high), abs=0.012)
+
+
+def test_no_error_is_no_certainty():
+    patients = [str(i // 2) for i in range(40)]
+    truth = np.arange(40) % 4 < 2
+    sampler = Sampler(patients)
+    share = sampler.proportion(np.ones(40, bool))
+    assert (share.low, share.high) == wilson(20, 20)
+    area = sampler.auc(truth.astype(float), truth)
+    assert area.value == area.high == 1.0
+    assert area.low == wilson(10, 10)[0]
+    assert "Wilson" in area.method
+
+
+def test_an_empty_share_is_not_a_number_and_null_in_json():
+    share = Sampler(["a", "a", "b"]).proportion(np.ones(3, bool), np.zeros(3, bool))
+    assert np.isnan([share.value, share.low, share.high]).all()
+    assert share.to_json()["value"] is None
+
+
+def test_the_mean_interval_covers_its_truth_about_as_often_as_it_says():
+    _, p, truth = films(200_000, seed=999)
+    expected = film_losses(p, truth).mean()
+    covered = 0
+    for seed in range(120):
+        patients, p, truth = films(80, seed=seed)
+        e = Sampler(patients, seed=seed, draws=300).mean(film_losses(p, truth))
+        covered += e.low <= expected <= e.high
+    assert covered >= 0.88 * 120
+
+
+def test_calibration_intervals_hold_the_truth_of_a_calibrated_model():
+    rng = np.random.default_rng(2)
+    z = rng.normal(0, 2, 2000)
+    truth = rng.random(2000) < sigmoid(z)
+    slope, intercept = Sampler([str(i) for i in range(2000)]).calibration(sigmoid(z), truth)
+    assert slope.low < 1 < slope.high
+    assert intercept.low < 0 < intercept.high
+    assert slope.high - slope.low < 0.3
+
+
+def test_five_thousand_films_in_seconds():
+    patients, p, truth = films(2800, most=3)
+    start = time.perf_counter()
+    sampler = Sampler(patients)
+    sampler.auc(p, truth)
+    sampler.proportion(p > 0.5)
+    assert time.perf_counter() - start < 20
+    assert intervals.DRAWS == sampler.draws == 2000

@@ -1,0 +1,78 @@
+import json
+
+import numpy as np
+import pytest
+
+from firstread.errors import DataError
+from firstread.evaluate.paired import accuracy_difference, delong_paired, mcnemar
+
+
+def rights(only_a, only_b, both=50):
+    a = np.array([True] * only_a + [False] * only_b + [True] * both)
+    b = np.array([False] * only_a + [True] * only_b + [True] * both)
+    return a, b
+
+
+@pytest.mark.parametrize(
+    ("only_a", "only_b", "p"),
+    [(0, 0, 1.0), (5, 5, 1.0), (6, 0, 2 / 64), (8, 2, 2 * (1 + 10 + 45) / 1024)],
+)
+def test_mcnemar_by_hand(only_a, only_b, p):
+    test = mcnemar(*rights(only_a, only_b))
+    assert (test.only_a, test.only_b) == (only_a, only_b)
+    assert test.p_value == pytest.approx(p)
+    assert mcnemar(*rights(only_b, only_a)).p_value == pytest.approx(p)
+
+
+def test_mcnemar_of_thousands_does_not_overflow():
+    assert 0 < mcnemar(*rights(2600, 2400)).p_value < 0.01
+
+
+def test_delong_has_its_size_where_nothing_differs():
+    rng = np.random.default_rng(0)
+    p_values = []
+    for _ in range(300):
+        truth = rng.random(120) < 0.5
+        common = rng.normal(truth * 1.0, 1)
+        a, b = common + rng.normal(0, 0.5, 120), common + rng.normal(0, 0.5, 120)
+        p_values.append(delong_paired(a, b, truth).p_value)
+    assert np.mean(np.array(p_values) < 0.05) == pytest.approx(0.05, abs=0.03)
+
+
+def test_delong_sees_a_difference_and_its_direction():
+    rng = np.random.default_rng(1)
+    truth = rng.random(400) < 0.5
+    good, poor = rng.normal(truth * 2.0, 1), rng.normal(truth * 1.0, 1)
+    test = delong_paired(good, poor, truth)
+    assert test.p_value < 1e-3
+    assert test.difference.low > 0
+    assert test.auc_a - test.auc_b == pytest.approx(test.difference.value)
+    assert delong_paired(poor, good, truth).z == pytest.approx(-test.z)
+
+
+def test_delong_of_a_model_with_itself():
+    truth = np.array([0, 1, 0, 1, 1])
+    same = np.array([0.1, 0.4, 0.5, 0.9, 0.8])
+    assert delong_paired(same, 3 * same + 1, truth).p_value == 1.0
+    perfect = np.array([0.1, 0.9, 0.2, 0.8, 0.7])
+    reverse = delong_paired(perfect, -perfect, truth)
+    assert reverse.p_value == 0.0
+    assert json.loads(json.dumps(reverse.to_json(), allow_nan=False))["z"] is None
+
+
+def test_pairing_narrows_the_difference():
+    rng = np.random.default_rng(2)
+    a = rng.random(500) < 0.9
+    b = a.copy()
+    b[:10] = ~b[:10]
+    e = accuracy_difference(a, b, [str(i // 2) for i in range(500)])
+    assert e.value == pytest.approx(a.mean() - b.mean())
+    assert e.low <= e.value <= e.high
+    assert e.high - e.low < 0.04
+
+
+def test_other_films_are_refused():
+    with pytest.raises(DataError, match="same films"):
+        mcnemar([True], [True, False])
+    with pytest.raises(DataError, match="same films"):
+        accuracy_difference(np.array([True]), np.array([True]), ["a", "b"])

@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from firstread.cohort.table import load_cohort
+from firstread.evaluate.shortcuts import shortcut_aucs, shortcut_numbers
+
+
+def write(path: Path, size, mode="L", seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    grey = np.random.default_rng(seed).integers(0, 255, size[::-1]).astype(np.uint8)
+    Image.fromarray(grey).convert(mode).save(path)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for i in range(4):
+        write(tmp_path / f"NORMAL/IM-{i:04d}-0001.jpeg", (60 + i, 40), seed=i)
+        write(tmp_path / f"PNEUMONIA/person{i}_virus_1.jpeg", (40 + i, 40), "RGB", seed=i)
+    return tmp_path
+
+
+def by_name(cohort):
+    numbers = shortcut_numbers(cohort)
+    table = shortcut_aucs(numbers, cohort.labels == 1, tuple(cohort.patients))
+    return numbers, {row["name"]: row for row in table}
+
+
+def test_size_and_colour_give_the_label_away_in_either_direction(folder):
+    numbers, table = by_name(load_cohort(folder))
+    assert list(table) == ["aspect", "area", "bytes", "colour"]
+    assert numbers["aspect"][0][:2] == pytest.approx([1.5, 61 / 40])
+    assert table["area"]["auc"]["value"] == 1.0
+    assert "smaller means pneumonia" in table["area"]["note"]
+    assert "larger means pneumonia" in table["colour"]["note"]
+    assert table["colour"]["values"] == 2
+
+
+def test_a_size_that_does_not_vary_tells_nothing_and_says_so(tmp_path):
+    for i in range(3):
+        write(tmp_path / f"NORMAL/IM-{i:04d}-0001.png", (30, 30))
+        write(tmp_path / f"PNEUMONIA/person{i}_virus_1.png", (30, 30))
+    _, table = by_name(load_cohort(tmp_path))
+    assert table["area"]["auc"] is None
+    assert "does not vary" in table["area"]["note"]
+    assert "originals' size is not known" in table["area"]["note"]
+
+
+def test_the_original_size_of_a_table_goes_first(folder):
+    lines = ["file,label,original_width,original_height"]
+    for i, row in enumerate(load_cohort(folder).rows):
+        lines.append(f"{row.file},{'PNEUMONIA' if row.label else 'NORMAL'},{1000 + i},500")
+    (folder / "films.csv").write_text("\n".join(lines))
+    numbers, table = by_name(load_cohort(folder / "films.csv"))
+    assert numbers["area"][0][0] == 500_000
+    assert "original_width" in table["aspect"]["note"]
+    (folder / "films.csv").write_text("\n".join(lines).replace("1003,500", ","))
+    assert shortcut_numbers(load_cohort(folder / "films.csv"))["area"][0][0] == 60 * 40
+
+
+def test_a_broken_film_is_left_out(folder):
+    (folder / "NORMAL/IM-0000-0001.jpeg").write_text("no film")
+    _, table = by_name(load_cohort(folder))
+    assert table["area"]["n"] == 7
+    assert table["bytes"]["n"] == 8
