@@ -153,7 +153,9 @@ def test_size_that_betrays_the_label(tmp_path: Path) -> None:
     assert named["width"]["higher_in"] == "PNEUMONIA"
     assert named["mode"]["auc"] == 1.0
     assert named["format"]["constant"]
-    assert "metadata" in _codes(report)
+    codes = _codes(report)
+    assert codes["metadata"] == codes["one-class-only"] == "warning"
+    assert any(f["text"] == "all 16 films of mode RGB are PNEUMONIA" for f in report["findings"])
 
 
 def _write_split(path: Path, rows: list[tuple[str, str, str]]) -> Path:

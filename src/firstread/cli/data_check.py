@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
 
     cohort = load_for_audit(args.data)
     report = audit(cohort, args.split, progress=_show_progress, walk=args.data.is_dir())
-    print(summary(report))
+    print(summary(report, args.data))
     if args.json is not None:
         write_atomic(args.json, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
         print(f"report: {args.json}")
@@ -44,12 +44,12 @@ def run(args: argparse.Namespace) -> int:
     return 1 if report["leaks_found"] else 0
 
 
-def summary(report: dict[str, Any]) -> str:
+def summary(report: dict[str, Any], source: Path) -> str:
     """The report in a few lines for a terminal."""
     patients = report["patients"]
     films_each = patients["films_a_patient"]
     lines = [
-        f"{report['root']}: {report['films']:,} films ({report['readable']:,} readable), "
+        f"{source}: {report['films']:,} films ({report['readable']:,} readable), "
         f"{patients['patients']:,} patients ({films_each['mean']:g} films each, "
         f"at most {films_each['most']})"
     ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 SEVERITIES = ("leak", "warning", "note")
-SPLIT_ANEW = "split with `firstread data split`, which keeps a patient and his copies together"
+SPLIT_ANEW = "split with `firstread data split`, which keeps a patient together"
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,8 @@ def _sides(report: dict[str, Any]) -> Iterator[Finding]:
         severity = "leak" if cross["judged"] else "note"
         text = f"{', '.join(what)} on both sides of {a} and {b} ({cross['of']})"
         do = SPLIT_ANEW if cross["judged"] else "judge by the split, not by these folders"
+        if cross["judged"] and cross["near"]:
+            do += "; give copies under two names one patient, in a CSV with a column `patient`"
         yield Finding(severity, "both-sides", text, do)
 
 
@@ -150,11 +152,27 @@ def _metadata(report: dict[str, Any]) -> Iterator[Finding]:
             text = f"{leak['name']} alone tells the classes apart: AUC {leak['auc']:.2f}{by}"
             do = "hold it against the model: report this baseline beside it, jitter it in training"
             yield Finding("warning", "metadata", text, do)
+    yield from _one_class_only(report["pictures"])
     constant = [leak["name"] for leak in report["metadata"] if leak["constant"]]
     if constant:
         text = f"the same in all films, so harmless here: {', '.join(constant)}"
         do = "remember that films read later may differ in it"
         yield Finding("note", "constant", text, do)
+
+
+def _one_class_only(pictures: dict[str, Any]) -> Iterator[Finding]:
+    """A colour mode or format that only one class has: its AUC is low where it is rare, yet it
+    gives those films away. Told where chance would do it less than once in a hundred."""
+    if not {"NORMAL", "PNEUMONIA"} <= set(pictures):
+        return
+    for mine, other in (("NORMAL", "PNEUMONIA"), ("PNEUMONIA", "NORMAL")):
+        share = pictures[mine]["films"] / (pictures[mine]["films"] + pictures[other]["films"])
+        for what in ("mode", "format"):
+            for value, n in pictures[mine][what].items():
+                if value not in pictures[other][what] and share**n < 0.01:
+                    text = f"all {count(n, 'film')} of {what} {value} are {mine}"
+                    do = "make sure the model never sees it: firstread reads every film as grey"
+                    yield Finding("warning", "one-class-only", text, do)
 
 
 def _balance(report: dict[str, Any]) -> Iterator[Finding]:

@@ -23,8 +23,10 @@ folder is not accused by chance."""
 MAX_WORDS = 10
 """Distinct values up to which a text column is taken for a category."""
 
-DERIVED = frozenset({"etiology", "series", "number", "sha256", "file", "label", "lung_mask"})
-"""Columns that follow from the label or the file's name and would only accuse themselves."""
+DERIVED = frozenset(
+    {"etiology", "series", "number", "sha256", "file", "label", "lung_mask", "patient_id"}
+)
+"""Columns that follow from the label or only name the film; they would accuse themselves."""
 
 
 @dataclass(frozen=True)
