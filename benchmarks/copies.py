@@ -81,6 +81,7 @@ def study(data: Path) -> dict[str, object]:
         note("between", mean_difference(full, reduced))
         note("between_max", float(np.abs(full.astype(np.int16) - reduced).max()))
         note("floor", mean_difference(full, through_jpeg(full)))
+        note("reduced jpeg", mean_difference(through_jpeg(reduced), copy))
         film = decode(path)
         for name in FILTERS:
             pixels = resized(film, name)
@@ -89,7 +90,11 @@ def study(data: Path) -> dict[str, object]:
     return {
         "films": len(originals),
         "size": SIZE,
-        "copies": {"full": summary(found["full"]), "reduced": summary(found["reduced"])},
+        "copies": {
+            "full": summary(found["full"]),
+            "reduced": summary(found["reduced"]),
+            "reduced_after_jpeg": summary(found["reduced jpeg"]),
+        },
         "reduced_against_full": {
             "mean_difference": summary(found["between"]),
             "largest_in_a_film": summary(found["between_max"]),

@@ -165,4 +165,15 @@ def test_originals_come_close_to_their_public_copies(films_dir: Path) -> None:
         copy = films_dir / "chest_xray" / "train" / path.parent.name / path.name
         a = preprocess(decode(path, 224), Preprocess(224)).astype(float)
         b = preprocess(decode(copy, 224), Preprocess(224)).astype(float)
-        assert np.abs(a - b).mean() < 4.0
+        assert np.abs(a - b).mean() < 3.0
+
+
+@pytest.mark.films
+def test_the_public_copies_are_our_pixels_stored_as_jpeg(films_dir: Path) -> None:
+    """Squashed here and saved at quality 75, an original is its copy (another libjpeg: nearly)."""
+    originals = sorted((films_dir / "chest_xray_original").rglob("*.jpeg"))[::26]
+    for path in originals:
+        copy = decode(films_dir / "chest_xray" / "train" / path.parent.name / path.name).pixels
+        stored = io.BytesIO()
+        Image.fromarray(preprocess(decode(path), Preprocess(224))).save(stored, "JPEG", quality=75)
+        assert np.abs(decode(stored.getvalue()).pixels.astype(int) - copy).mean() < 0.2

@@ -4,10 +4,12 @@ Training, evaluation and reading all call `preprocess`; a bundle's card carries 
 `Preprocess` record it was trained with, so that there is no second way to get it wrong.
 
 The film is squashed to a square with an antialiasing triangle filter. Squashing is the
-plain choice for the data at hand, whose public 224 px copies are made so: of Pillow's
-five filters this one comes closest to those copies (mean absolute difference 1.6 of 255,
-against 1.8 to 2.1). The aspect ratio, which alone nearly gives the label away in the
-Guangzhou set, is thereby kept from the model except as distortion.
+plain choice for the data at hand, whose public 224 px copies are made so: an original squashed
+here and stored as JPEG at quality 75 is its public copy, pixel for pixel, on all 260
+originals at hand (benchmarks/copies.py). What is left between an original and its copy, a
+mean of 1.6 of 255 levels, is that JPEG storage alone. The aspect ratio, which alone nearly
+gives the label away in the Guangzhou set, is thereby kept from the model except as
+distortion.
 """
 
 from __future__ import annotations
