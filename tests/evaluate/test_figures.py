@@ -25,6 +25,7 @@ DRAWN = {
     "empty reliability": lambda: figures.reliability([]),
     "confusion": lambda: figures.confusion([[90, 10], [5, 95]], ["no", "yes"], ["no", "yes"]),
     "time": lambda: figures.accuracy_against_time(TIMED),
+    "selective": lambda: figures.selective([0.1, 1], [0, 0.2], [figures.Mark("band", 0.9, 0.1)]),
     "untimed": lambda: figures.accuracy_against_time(
         [figures.Timed("a", 0.9, 0.8, 1.0, None, None)]
     ),

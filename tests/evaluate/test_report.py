@@ -179,6 +179,7 @@ def test_what_must_be_said_is_said(html):
         "0.961",
         "0.940 to 0.980",
         "aspect ratio",
+        "file size (all alike)",
         "sensitivity 95 %",
         "5.0 % (yours)",
         "outside the band",
@@ -252,12 +253,18 @@ def test_a_measured_result_makes_a_page(tmp_path):
         refer=(0.45, 0.55),
         thresholds={"decision": {"value": 0.5, "how": "by hand"}},
         groups={"series": tuple("ab"[i % 2] for i in range(60))},
-        numbers={"file size": (rng.normal(size=60), "bytes")},
+        numbers={"bytes": (rng.normal(size=60), "bytes")},
         bundle={"name": "tiny", "arch": "mean", "size": 32},
         data={"source": "drawn", "films": 60, "patients": 30, "sha256": "00"},
     )
     result = measure(scored, prevalence=0.03, draws=200, command="firstread evaluate X")
     write_report(tmp_path / "measured.html", result, [])
     text = " ".join(Page((tmp_path / "measured.html").read_text(encoding="utf-8")).words)
-    for words in ("3.0 % (yours)", "file size", "torn", "Within series", "firstread evaluate X"):
+    for words in (
+        "3.0 % (yours)",
+        "size of the file",
+        "torn",
+        "Within series",
+        "firstread evaluate X",
+    ):
         assert words in text

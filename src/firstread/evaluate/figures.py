@@ -1,30 +1,21 @@
-"""Pictures for the pages: curves, counts and trade-offs, drawn without global state.
+"""Pictures for the pages: curves, counts and trade-offs.
 
 Each function takes plain numbers and gives back either inline SVG (text) for an HTML page
-or PNG (bytes) for a file. Figures are matplotlib `Figure` objects, never pyplot, so nothing
-opens a window, leaks between calls or depends on a display. Colours are of the Okabe-Ito
-palette (Okabe and Ito 2008, "Color Universal Design"), which stays apart for colour-blind
-eyes, and no line is told from another by colour alone. SVG keeps its text as text, in the
-font of the page, so it can be searched, read out and printed sharply.
+or PNG (bytes) for a file. No line is told from another by colour alone.
 """
 
 from __future__ import annotations
 
-import html
-import io
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from firstread.evaluate.canvas import BLUE, INK, SOFT, VERMILLION, plain, png, sheet, svg
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
-INK, SOFT, RULE = "#1d2530", "#5b6673", "#d9dee4"
-FONT = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', Arial, sans-serif"
 
 
 @dataclass(frozen=True)
@@ -98,7 +89,7 @@ def precision_recall(
 
 def reliability(bins: Sequence[Bin], note: str = "") -> str:
     """Reliability diagram as SVG: observed share against predicted, counts below."""
-    figure = _figure(4.4, 4.6)
+    figure = sheet(4.4, 4.6)
     top, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     used = [b for b in bins if b.count > 0]
     x = [b.predicted for b in used]
@@ -128,17 +119,29 @@ def reliability(bins: Sequence[Bin], note: str = "") -> str:
     below.set(xlabel="Predicted probability", ylabel="Films")
     below.set_yticks([])
     for axes in (top, below):
-        _style(axes)
+        plain(axes)
     below.grid(False)
     _note(top, note, 0.97, 0.06, "right")
     counts = "; ".join(f"predicted {b.predicted:.2f}, observed {b.observed:.2f}" for b in used)
     return svg(figure, f"Reliability diagram. {note} {counts}")
 
 
+def selective(coverage: Sequence[float], error: Sequence[float], marks: Sequence[Mark] = ()) -> str:
+    """Error among the films decided against the share that is decided, as SVG."""
+    figure = sheet(4.4, 3.4)
+    axes = figure.subplots()
+    plain(axes)
+    axes.plot(coverage, error, color=BLUE, lw=2)
+    _marks(axes, marks)
+    axes.set(xlabel="Share of films decided", ylabel="Error among them", xlim=(-0.02, 1.02))
+    axes.set_ylim(bottom=0.0)
+    return svg(figure, "Error among the films decided against the share that is decided.")
+
+
 def confusion(matrix: Sequence[Sequence[int]], rows: Sequence[str], columns: Sequence[str]) -> str:
     """Confusion matrix as SVG. `matrix`: counts, a row a true class, a column a decision."""
     n_rows, n_columns = len(rows), len(columns)
-    figure = _figure(1.9 + 1.15 * n_columns, 1.3 + 0.95 * n_rows)
+    figure = sheet(1.9 + 1.15 * n_columns, 1.3 + 0.95 * n_rows)
     axes = figure.subplots()
     for i, row in enumerate(matrix):
         total = max(sum(row), 1)
@@ -179,7 +182,7 @@ def curves(history: Sequence[Mapping[str, Any]]) -> bytes:
     train_accuracy, val_loss, val_accuracy, val_auc; values may be numbers, text, empty or
     missing, and what is not a number leaves a gap.
     """
-    figure = _figure(9.0, 3.6)
+    figure = sheet(9.0, 3.6)
     left, right = figure.subplots(1, 2)
     epochs = [_number(row.get("epoch")) for row in history]
     if any(math.isnan(e) for e in epochs):
@@ -201,7 +204,7 @@ def curves(history: Sequence[Mapping[str, Any]]) -> bytes:
     left.set(xlabel="Epoch", ylabel="Loss (cross-entropy)")
     right.set(xlabel="Epoch", ylabel="Accuracy, AUC")
     for axes in (left, right):
-        _style(axes)
+        plain(axes)
         axes.xaxis.get_major_locator().set_params(integer=True)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False, fontsize=9, labelcolor=INK)
@@ -216,7 +219,7 @@ def accuracy_against_time(models: Sequence[Timed], measure: str = "Accuracy") ->
     """
     from matplotlib.ticker import LogLocator
 
-    figure = _figure(9.0, 3.7)
+    figure = sheet(9.0, 3.7)
     left, right = figure.subplots(1, 2, sharey=True)
     panels = (
         (left, [(m, m.seconds / 60) for m in models if m.seconds], "Training time (minutes)"),
@@ -227,7 +230,7 @@ def accuracy_against_time(models: Sequence[Timed], measure: str = "Accuracy") ->
         ),
     )
     for axes, timed, label in panels:
-        _style(axes)
+        plain(axes)
         axes.set_xlabel(label)
         if not timed:
             axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, ha="center", color=SOFT)
@@ -260,62 +263,12 @@ def accuracy_against_time(models: Sequence[Timed], measure: str = "Accuracy") ->
     return svg(figure, f"{measure} against training time and reading time. {words}")
 
 
-def svg(figure: Figure, description: str) -> str:
-    """A figure as SVG to stand inside an HTML page.
-
-    `description`: what a screen reader says. Ids are made from the content, with nothing
-    random, so equal figures give equal bytes and several can share a page.
-    """
-    import matplotlib
-
-    buffer = io.StringIO()
-    quiet = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "firstread"}):
-        figure.savefig(buffer, format="svg", metadata=quiet, transparent=True)
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :].strip()
-    text = text.replace("xlink:href", "href")
-    text = re.sub(r' xmlns(?::\w+)?="[^"]*"', "", text)  # HTML knows SVG without being told
-    text = re.sub(r'<g id="[^"]*"', "<g", text)
-    # matplotlib names its own font list; the page has one font.
-    text = re.sub(r"'DejaVu Sans'(?:, [^;\"]+)?(?=[;\"])", FONT, text)
-    label = html.escape(" ".join(description.split()), quote=True)
-    return text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
-
-
-def png(figure: Figure, dpi: int = 144) -> bytes:
-    """A figure as PNG bytes on white."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def _figure(width: float, height: float) -> Figure:
-    """An empty figure, sides in inches, drawn by Agg whatever the display."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def _square() -> tuple[Figure, Axes]:
-    figure = _figure(4.4, 4.4)
+    figure = sheet(4.4, 4.4)
     axes = figure.subplots()
-    _style(axes)
+    plain(axes)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     return figure, axes
-
-
-def _style(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(RULE)
-    axes.grid(color=RULE, lw=0.6)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=SOFT, labelsize=9, length=0)
-    axes.xaxis.label.set(color=INK, size=10)
-    axes.yaxis.label.set(color=INK, size=10)
 
 
 def _marks(axes: Axes, marks: Sequence[Mark]) -> None:

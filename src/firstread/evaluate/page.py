@@ -44,7 +44,13 @@ def render(template: str, context: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=number, percent=percent, span=span, count=count, p_value=p_value, duration=duration
+        sentence=sentence,
+        number=number,
+        percent=percent,
+        span=span,
+        count=count,
+        p_value=p_value,
+        duration=duration,
     )
     said = tuple(context.get("notices", ()))
     notices = (*NOTICES, *(n for n in said if n not in NOTICES))
@@ -124,3 +130,11 @@ def duration(x: Any) -> str:
     if value < 90:
         return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s"
     return f"{value / 60:.1f} min" if value < 5400 else f"{value / 3600:.1f} h"
+
+
+def sentence(text: Any) -> str:
+    """Text with a capital first letter and a full stop; empty stays empty."""
+    plain = str(text or "").strip()
+    if not plain:
+        return ""
+    return plain[0].upper() + plain[1:] + ("" if plain[-1] in ".!?" else ".")

@@ -42,6 +42,11 @@ def write_report(path: Path, result: Mapping[str, Any], films: Sequence[ReportFi
         "labels": LABELS,
         "threshold_names": THRESHOLDS,
         "bars": shortcut_bars(result),
+        "silent": [
+            (SHORTCUTS.get(s["name"], s["name"]), s.get("note") or "not measured")
+            for s in result.get("shortcuts", ())
+            if not s.get("auc")
+        ],
         "figures": _figures(result),
         "quality": _quality(result),
         "facts": _facts(result),
@@ -49,6 +54,15 @@ def write_report(path: Path, result: Mapping[str, Any], films: Sequence[ReportFi
         "films": [_film(film) for film in films if film.decision != "rejected"],
     }
     write_page(path, "report.html", context)
+
+
+SHORTCUTS = {
+    "aspect": "width to height",
+    "area": "size of the picture",
+    "bytes": "size of the file",
+    "colour": "stored in colour",
+}
+"""What the shortcuts of the JSON are called on the page."""
 
 
 def shortcut_bars(result: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -66,7 +80,7 @@ def shortcut_bars(result: Mapping[str, Any]) -> list[dict[str, Any]]:
         width = 0.0 if area is None else 200.0 * max(0.0, min(1.0, area) - 0.5)
         bars.append(
             {
-                "name": entry["name"],
+                "name": SHORTCUTS.get(entry["name"], entry["name"]),
                 "auc": entry["auc"],
                 "width": f"{width:.1f}",
                 "note": entry.get("note") or "",
@@ -82,7 +96,18 @@ def _figures(result: Mapping[str, Any]) -> dict[str, Any]:
     precision = _plain(result["precision"])
     roc, pr, bins = result["roc"], result["pr"], result["reliability"]["bins"]
     labels = result["confusion"]["labels"]
-    return {
+    band = result.get("selective") or {}
+    drawn = {}
+    if band.get("curve"):
+        kept, wrong = _plain(band["coverage"]), _plain(band["error"])
+        drawn["selective"] = picture(
+            figures.selective(
+                band["curve"]["coverage"],
+                band["curve"]["error"],
+                _mark("outside the band", kept, wrong),
+            )
+        )
+    return drawn | {
         "roc": picture(
             figures.roc(
                 roc["fpr"],
