@@ -10,18 +10,22 @@ children of one to five years from one hospital.
 
 from __future__ import annotations
 
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
+
     from firstread.read.reader import Reader
 
-__version__ = metadata.version("firstread")
 __all__ = ["Reader", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    # Lazy, so that `firstread --help` does not pay for onnxruntime.
+    # Lazy, so that a cold start pays only for what it uses.
+    if name == "__version__":
+        from importlib import metadata
+
+        return metadata.version("firstread")
     if name == "Reader":
         from firstread.read.reader import Reader
 

@@ -34,7 +34,7 @@ LABEL_WORDS = {
     "bacterial": 1, "viral": 1,
 }  # fmt: skip
 
-_PERSON = re.compile(r"person(\d+)_(bacteria|virus)_\d+", re.IGNORECASE)
+_PERSON = re.compile(r"person(\d+)_(bacteria|virus)_\d+(?:_\d+)*", re.IGNORECASE)
 _NORMAL = re.compile(r"(NORMAL2-IM|IM)-(\d+)(?:-\d+)*", re.IGNORECASE)
 _MENDELEY = re.compile(r"(BACTERIA|VIRUS|NORMAL)-(\d+)-\d+", re.IGNORECASE)
 _ETIOLOGY = {"bacteria": "bacterial", "virus": "viral", "normal": "normal"}

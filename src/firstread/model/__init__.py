@@ -1,0 +1,1 @@
+"""Architectures and weights. Everything here needs torch (the extra `train`)."""

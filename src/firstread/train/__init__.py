@@ -1,0 +1,1 @@
+"""Recipes, augmentation, the fit and tuning. Everything here needs the extra `train`."""

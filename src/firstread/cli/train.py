@@ -1,0 +1,71 @@
+"""`firstread train`: from a folder of films to a bundle."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "train a model from a recipe: fit, choose the operating point on validation, export"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("recipe", metavar="RECIPE", help="default, cnn, vgg19, or a .toml file")
+    add_data_arguments(parser)
+    parser.add_argument("--seed", type=int, help="instead of the recipe's")
+    parser.add_argument("--size", type=int, metavar="PX", help="instead of the recipe's")
+    parser.add_argument("--epochs", type=int, metavar="N", help="instead of the recipe's")
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run's folder")
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments that training and tuning share."""
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="DIR_OR_CSV",
+        help="NORMAL/ and PNEUMONIA/, or these below train/; val/ and test/ are left alone",
+    )
+    parser.add_argument(
+        "--split",
+        type=Path,
+        metavar="CSV",
+        help="from `firstread data split`; else the last eighth of each series validates",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="ImageNet weights (.safetensors or torchvision's .pth), or `none` for from scratch; "
+        "else looked for in FIRSTREAD_WEIGHTS, then fetched",
+    )
+    parser.add_argument("--device", choices=("cpu", "cuda", "mps"), help="default: the best there")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; 1 if some films could not be decoded, else 0."""
+    from firstread.train.malloc import tune_malloc
+
+    tune_malloc()  # before torch is imported
+    from firstread.cohort.table import load_cohort
+    from firstread.train.recipe import load_recipe
+    from firstread.train.run import Job, train
+
+    given = {"seed": args.seed, "size": args.size, "epochs": args.epochs}
+    changes = {key: value for key, value in given.items() if value is not None}
+    if args.size is not None:
+        changes["train_size"] = 0  # a training size of the recipe's own belongs to its own size
+    recipe = load_recipe(args.recipe, **changes)
+    job = Job(
+        recipe=recipe,
+        name=Path(args.recipe).stem,
+        films=load_cohort(args.data),
+        out=args.out,
+        split=args.split,
+        weights=args.weights,
+        device=args.device,
+    )
+    state = train(job, say=lambda text: print(text, flush=True))
+    print(f"validation AUC {state['val_auc']:.4f} after {state['epochs_run']} epochs")
+    print(f"next: firstread evaluate {args.out} --data FILMS --html report.html")
+    return 1 if state["failed_films"] else 0

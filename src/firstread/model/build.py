@@ -1,0 +1,39 @@
+"""From the name of an architecture to a network."""
+
+from __future__ import annotations
+
+from firstread.errors import RecipeError
+from firstread.model.cnn import cnn
+from firstread.model.mobilenet_v2 import mobilenet_v2
+from firstread.model.net import FilmNet
+from firstread.model.vgg19 import LAST_BLOCK, vgg19
+from firstread.model.weights import Weights, load_trunk
+
+ARCHITECTURES = ("cnn", "vgg19", "mobilenet_v2")
+MIN_SIZE = 32
+
+
+def build_net(arch: str, size: int, dropout: float, weights: Weights) -> FilmNet:
+    """A network for films of `size` px, started from `weights`. Raises `RecipeError`."""
+    if arch not in ARCHITECTURES:
+        raise RecipeError(f"architecture {arch!r} is not known; use {', '.join(ARCHITECTURES)}")
+    if size < MIN_SIZE:
+        raise RecipeError(f"size {size} is too small; use {MIN_SIZE} px or more")
+    if arch == "cnn":
+        return cnn(size, dropout)
+    net = {"vgg19": vgg19, "mobilenet_v2": mobilenet_v2}[arch](weights.record, dropout)
+    load_trunk(net.trunk, weights)
+    return net
+
+
+def freeze(net: FilmNet, what: str) -> None:
+    """Stop a part of the trunk from learning: "nothing", "base", or "all but the last block".
+
+    The last is VGG19's fifth block, the usual second step after a frozen base.
+    """
+    if what == "nothing":
+        return
+    seen_last = False
+    for name, p in net.trunk.named_parameters():
+        seen_last = seen_last or (what != "base" and name.startswith(LAST_BLOCK))
+        p.requires_grad_(seen_last)

@@ -1,0 +1,54 @@
+"""A trained network as ONNX: uint8 film in, logit and map out."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from firstread.model.net import FilmNet
+
+OPSET = 18
+
+
+class _Reading(nn.Module):
+    """What the reader calls: the scaling to [0, 1] is inside, so it cannot be forgotten."""
+
+    def __init__(self, net: FilmNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, film: Tensor) -> tuple[Tensor, Tensor]:
+        return self.net.explain(film.unsqueeze(1).float() / 255.0)
+
+
+def to_onnx(net: FilmNet, size: int) -> bytes:
+    """The network as an ONNX file: `film` uint8 (n, size, size) to `logit` (n,), `map` (n, h, w).
+
+    Batch normalisation is folded into the convolutions; dropout is gone.
+    """
+    import onnx
+
+    net = net.cpu().eval()
+    film = torch.zeros(2, size, size, dtype=torch.uint8)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the TorchScript exporter announces its successor
+        path = Path(folder) / "model.onnx"
+        torch.onnx.export(
+            _Reading(net).eval(),
+            (film,),
+            path,
+            input_names=["film"],
+            output_names=["logit", "map"],
+            dynamic_axes={"film": {0: "n"}, "logit": {0: "n"}, "map": {0: "n"}},
+            opset_version=OPSET,
+            # The newer exporter wants another package and gives the same graph.
+            dynamo=False,
+        )
+        model = onnx.load(path)
+    onnx.checker.check_model(model)
+    data: bytes = model.SerializeToString()
+    return data

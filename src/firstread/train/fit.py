@@ -1,0 +1,158 @@
+"""Drive one fit with Lightning: schedule, averaging, early stopping, checkpoints, logs."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import numpy.typing as npt
+import torch
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    EMAWeightAveraging,
+    ModelCheckpoint,
+)
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from firstread.film.files import write_atomic
+from firstread.model.net import FilmNet
+from firstread.train.batches import Batches, epoch_order
+from firstread.train.checkpoint import SafeCheckpointIO
+from firstread.train.module import FilmFit
+from firstread.train.recipe import Recipe
+
+ACCELERATORS = {"cpu": "cpu", "cuda": "cuda", "mps": "mps"}
+
+
+class _WriteHistory(Callback):  # type: ignore[misc]
+    """metrics.csv, whole after every epoch."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
+        write_history(self.path, module.history)
+
+
+def write_history(path: Path, history: list[dict[str, float]]) -> None:
+    """One row an epoch as CSV."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(history[0]) if history else ["epoch"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: f"{v:.6g}" for k, v in row.items()} for row in history)
+    write_atomic(path, out.getvalue())
+
+
+def fit(
+    net: FilmNet,
+    recipe: Recipe,
+    films: tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]],
+    labels: tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]],
+    out: Path,
+    device: str = "cpu",
+    callbacks: tuple[Any, ...] = (),
+    quiet: bool = False,
+) -> FilmFit:
+    """Fit `net` in place and return the module with its history.
+
+    `films`: train and val, pixels (n, s, s) uint8 or features (n, c, h, w). A checkpoint
+    found below `out` is resumed; the result is that of a run never stopped.
+    """
+    train_films, val_films = films
+    train_labels, val_labels = labels
+
+    def batches(epoch: int) -> Batches:
+        order = epoch_order(train_labels, recipe.balance, recipe.batch_size, recipe.seed, epoch)
+        return Batches(train_films, train_labels, order, recipe.batch_size)
+
+    module = FilmFit(net, recipe, steps=recipe.epochs * len(batches(0)))
+    module.make_batches = batches
+    val = Batches(val_films, val_labels, np.arange(len(val_labels)), 64)
+
+    folder = out / "checkpoints"
+    keep = ModelCheckpoint(folder, filename="last", save_top_k=1, enable_version_counter=False)
+    extra: list[Any] = [keep, _WriteHistory(out / "metrics.csv"), *callbacks]
+    best = None
+    if recipe.ema:
+        extra.append(EMAWeightAveraging(decay=recipe.ema, use_buffers=True))
+    if recipe.patience:
+        best = ModelCheckpoint(
+            folder, "best", monitor="val_auc", mode="max", enable_version_counter=False
+        )
+        extra += [best, EarlyStopping("val_auc", mode="max", patience=recipe.patience)]
+    with _hush():
+        trainer = pl.Trainer(
+            accelerator=ACCELERATORS[device],
+            devices=1,
+            max_epochs=recipe.epochs,
+            precision=precision_for(recipe, device),
+            callbacks=extra,
+            logger=TensorBoardLogger(out, name="tensorboard", version=""),
+            plugins=[SafeCheckpointIO()],
+            reload_dataloaders_every_n_epochs=1,
+            num_sanity_val_steps=0,
+            enable_progress_bar=not quiet,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            log_every_n_steps=10,
+        )
+        last = folder / "last.ckpt"
+        trainer.fit(module, None, val, ckpt_path=str(last) if last.is_file() else None)
+    if best is not None and best.best_model_path:
+        state = SafeCheckpointIO().load_checkpoint(best.best_model_path)["state_dict"]
+        module.load_state_dict(state)
+    net.eval()
+    return module
+
+
+@contextlib.contextmanager
+def _hush() -> Iterator[None]:
+    """Lightning advertises and gives advice on data loaders we do not use."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            warnings.filterwarnings("ignore", message=".*isinstance.*LeafSpec.*")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def precision_for(recipe: Recipe, device: str) -> str:
+    """Lightning's name of the precision a recipe comes to on this machine."""
+    if recipe.precision != "bf16-if-fast":
+        return recipe.precision
+    fast = {
+        "cpu": torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported(),
+        "cuda": torch.cuda.is_available()
+        and torch.cuda.is_bf16_supported(including_emulation=False),
+        "mps": False,
+    }
+    return "bf16-mixed" if fast[device] else "32-true"
+
+
+def device_for(wanted: str | None) -> str:
+    """The device asked for, else the best there is. Raises `FirstreadError` if it is not there."""
+    from firstread.errors import RecipeError
+
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if wanted is None:
+        return next(d for d in ("cuda", "mps", "cpu") if there[d])
+    if not there[wanted]:
+        raise RecipeError(f"no {wanted} device is seen here; use --device cpu")
+    return wanted

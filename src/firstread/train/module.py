@@ -1,0 +1,126 @@
+"""The Lightning module: what happens to one batch."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics.functional.classification import binary_auroc
+
+from firstread.model.net import FilmNet
+from firstread.train.augment import augment
+from firstread.train.batches import Batches
+from firstread.train.recipe import Recipe
+
+
+class FilmFit(pl.LightningModule):  # type: ignore[misc]
+    """Fits a `FilmNet` to films by binary cross-entropy.
+
+    `history` gathers one row an epoch: epoch, train and val loss and accuracy, val AUC, seconds.
+    """
+
+    def __init__(self, net: FilmNet, recipe: Recipe, steps: int) -> None:
+        super().__init__()
+        self.net = net.to(memory_format=torch.channels_last)
+        self.recipe = recipe
+        self.steps = steps
+        self.history: list[dict[str, float]] = []
+        self._started = 0.0
+        self._seen: list[tuple[float, float, int]] = []
+        self._val: list[tuple[Tensor, Tensor]] = []
+
+    def train_dataloader(self) -> Batches:
+        """Set by `fit`; Lightning asks anew every epoch."""
+        return self.make_batches(self.current_epoch)
+
+    make_batches: Any = None
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Seed every step by its number: a resumed run must go on as if never stopped."""
+        torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
+
+    def on_train_epoch_start(self) -> None:
+        """A frozen trunk must not update its batch statistics either."""
+        if self.recipe.freeze == "base":
+            self.net.trunk.eval()
+        self._seen.clear()
+        self._started = time.perf_counter()
+
+    def _logits(self, films: Tensor, training: bool) -> Tensor:
+        if films.ndim == 4:  # features computed once
+            logit: Tensor = self.net.head(films.float())
+            return logit
+        films = films.unsqueeze(1).float() / 255.0
+        size, how = self.recipe.fit_size, self.recipe.augment
+        if training and (how.active or size != films.shape[-1]):
+            # Drawn on the CPU, so that every device sees the same films.
+            rng = torch.Generator().manual_seed(self.recipe.seed * 999_983 + self.global_step)
+            films = augment(films, how, size, rng)
+        out: Tensor = self.net(films.contiguous(memory_format=torch.channels_last))
+        return out
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Loss of one batch."""
+        films, labels = batch
+        logits = self._logits(films, training=True).float()
+        smooth = self.recipe.label_smoothing
+        loss = F.binary_cross_entropy_with_logits(logits, labels * (1 - smooth) + smooth / 2)
+        right = float(((logits > 0) == (labels > 0.5)).float().mean())
+        self._seen.append((float(loss.detach()), right, len(labels)))
+        self.log("loss", loss.detach(), prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Gather logits; the numbers are computed over the whole part at once."""
+        films, labels = batch
+        self._val.append((self._logits(films, training=False).float().cpu(), labels.cpu()))
+
+    def on_validation_epoch_end(self) -> None:
+        """Write one row of history."""
+        logits, labels = (torch.cat(x) for x in zip(*self._val, strict=True))
+        self._val.clear()
+        auc = float(binary_auroc(logits, labels.long()))
+        loss = float(F.binary_cross_entropy_with_logits(logits, labels))
+        accuracy = float(((logits > 0) == (labels > 0.5)).float().mean())
+        self.log_dict({"val_auc": auc, "val_loss": loss, "val_accuracy": accuracy}, prog_bar=True)
+        n = sum(s[2] for s in self._seen) or 1
+        row = {
+            "epoch": float(self.current_epoch),
+            "train_loss": sum(s[0] * s[2] for s in self._seen) / n,
+            "train_accuracy": sum(s[1] * s[2] for s in self._seen) / n,
+            "val_loss": loss,
+            "val_accuracy": accuracy,
+            "val_auc": auc,
+            "seconds": time.perf_counter() - self._started,
+        }
+        self.history = [r for r in self.history if r["epoch"] < row["epoch"]] + [row]
+
+    def configure_optimizers(self) -> Any:
+        """AdamW under a one-cycle schedule; no decay on biases and normalisation."""
+        learning = [p for p in self.net.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in learning if p.ndim > 1]},
+            {"params": [p for p in learning if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(
+            groups, lr=self.recipe.lr, weight_decay=self.recipe.weight_decay
+        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, self.recipe.lr, total_steps=self.steps, pct_start=self.recipe.warmup
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the history with the weights."""
+        checkpoint["history"] = self.history
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the history up again."""
+        self.history = list(checkpoint["history"])

@@ -1,0 +1,174 @@
+"""A recipe: everything that decides what comes out of a training run, in one frozen record.
+
+A recipe is a TOML file over these defaults; an unknown key is an error. The shipped ones are
+`default`, `cnn` and `vgg19`, and a TOML of one's own may start from one of them with
+`base = "default"`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from firstread.errors import RecipeError
+
+SHIPPED = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Random changes to a training film; each is drawn anew for every film and epoch.
+
+    `crop`: share of the area a random-resized crop keeps, (least, most). `stretch`: most a
+    crop's aspect ratio departs from 1, as a factor. `flip`: chance of a left-right mirror.
+    `rotate`: degrees either way. `brightness`, `contrast`, `gamma`: strength, as the half-width
+    of the factor (gamma: of its logarithm). `noise`: highest standard deviation on [0, 1],
+    for half of the films. `blur`: highest standard deviation in pixels, for half of the films.
+    """
+
+    crop: tuple[float, float] = (1.0, 1.0)
+    stretch: float = 1.0
+    flip: float = 0.0
+    rotate: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    gamma: float = 0.0
+    noise: float = 0.0
+    blur: float = 0.0
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is changed at all."""
+        return self != Augment()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to train. Sizes in pixels; `lr` is the peak of a one-cycle schedule.
+
+    `size`: what the model reads. `train_size`: what it is trained on, 0 for the same; crops
+    magnify, so training a little smaller than reading evens the apparent size of things
+    (Touvron et al. 2019, arXiv:1906.06423) and is faster. `pretrained`: start from ImageNet.
+    `freeze`: "nothing", "base", "all but the last block". `balance`: as many normal films as
+    pneumonia films in every batch. `ema`: decay of the averaged weights, 0 for none.
+    `patience`: epochs without a better validation AUC before the fit stops, 0 to run them
+    all; the best epoch is then kept instead of the last. `precision`: "32-true", "bf16-mixed",
+    or "bf16-if-fast": bfloat16 where the processor multiplies it in hardware. It pays on plain
+    convolutions, hurts depthwise ones, and is several times slower where it is emulated.
+    """
+
+    arch: str = "mobilenet_v2"
+    size: int = 224
+    train_size: int = 0
+    pretrained: bool = True
+    freeze: str = "nothing"
+    epochs: int = 10
+    batch_size: int = 32
+    lr: float = 1e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.2
+    dropout: float = 0.2
+    label_smoothing: float = 0.0
+    balance: bool = True
+    ema: float = 0.0
+    patience: int = 0
+    precision: str = "32-true"
+    seed: int = 0
+    augment: Augment = field(default_factory=Augment)
+
+    def __post_init__(self) -> None:
+        _check(self.epochs >= 1, "epochs", self.epochs, "1 or more")
+        _check(self.batch_size >= 2, "batch_size", self.batch_size, "2 or more")
+        _check(self.size >= 32, "size", self.size, "32 px or more")
+        _check(
+            self.train_size == 0 or self.train_size >= 32, "train_size", self.train_size, "0 or 32+"
+        )
+        _check(self.lr > 0, "lr", self.lr, "above 0")
+        _check(0 <= self.dropout < 1, "dropout", self.dropout, "0 to below 1")
+        _check(0 <= self.ema < 1, "ema", self.ema, "0 to below 1")
+        frozen = ("nothing", "base", "all but the last block")
+        _check(self.freeze in frozen, "freeze", self.freeze, " or ".join(frozen))
+        known = ("32-true", "bf16-mixed", "bf16-if-fast")
+        _check(self.precision in known, "precision", self.precision, " or ".join(known))
+        low, high = self.augment.crop
+        _check(0 < low <= high <= 1, "augment.crop", self.augment.crop, "0 < least <= most <= 1")
+        _check(self.augment.stretch >= 1, "augment.stretch", self.augment.stretch, "1 or more")
+
+    @property
+    def fit_size(self) -> int:
+        """Side of the films while training, in pixels."""
+        return self.train_size or self.size
+
+    @property
+    def features_once(self) -> bool:
+        """A frozen base that always sees the same pixels need only be run once."""
+        return self.freeze == "base" and not self.augment.active and self.fit_size == self.size
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        return asdict(self)
+
+
+def _check(good: bool, key: str, value: object, wanted: str) -> None:
+    if not good:
+        raise RecipeError(f"recipe: {key} = {value!r} is not possible; use {wanted}")
+
+
+def load_recipe(name: str, **changes: Any) -> Recipe:
+    """A recipe by the name of a shipped one or the path of a TOML file.
+
+    `changes` override single keys, e.g. `seed=1`. Raises `RecipeError`.
+    """
+    return make_recipe({**_read(name), **changes}, name)
+
+
+def make_recipe(values: dict[str, Any], name: str) -> Recipe:
+    """A recipe from plain values; `name` is only for the error. Raises `RecipeError`."""
+    values = dict(values)
+    augment = values.pop("augment", {})
+    if not isinstance(augment, dict):
+        raise RecipeError(f"recipe {name}: augment must be a table, [augment]")
+    if isinstance(augment.get("crop"), list):
+        augment = {**augment, "crop": tuple(augment["crop"])}
+    made = _typed(Augment, augment, name, "augment.")
+    return _typed(Recipe, {**values, "augment": made}, name, "")
+
+
+def _typed(kind: type[Any], values: dict[str, Any], name: str, prefix: str) -> Any:
+    defaults = {f.name: getattr(kind(), f.name) for f in dataclasses.fields(kind)}
+    for key, value in values.items():
+        if key not in defaults:
+            raise RecipeError(
+                f"recipe {name}: unknown key {prefix}{key}; known are "
+                + ", ".join(prefix + k for k in defaults)
+            )
+        want = type(defaults[key])
+        if want is float and type(value) is int:
+            values = {**values, key: float(value)}
+        elif type(value) is not want:
+            raise RecipeError(f"recipe {name}: {prefix}{key} must be {want.__name__}")
+    return kind(**values)
+
+
+def _read(name: str) -> dict[str, Any]:
+    path = Path(name)
+    if path.suffix != ".toml":
+        path = SHIPPED / f"{name}.toml"
+        if not path.is_file():
+            known = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.toml")))
+            raise RecipeError(f"no recipe {name!r}; use {known}, or the path of a .toml file")
+    elif not path.is_file():
+        raise RecipeError(f"{path}: no such recipe file")
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise RecipeError(f"{path}: not valid TOML ({e})") from None
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    under = _read(str(base))
+    merged = {**under.pop("augment", {}), **values.pop("augment", {})}
+    return {**under, **values, "augment": merged}

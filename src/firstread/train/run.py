@@ -1,0 +1,272 @@
+"""A training run from a cohort to a bundle, in a folder that can be resumed.
+
+RUN/ holds: split.csv (who was trained on), recipe.json (the resolved recipe), run.json
+(data hash, weights, versions, git state, times), metrics.csv and curves.png, checkpoints/,
+tensorboard/, val.csv (file, label, patient, logit) and bundle/.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import platform
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from firstread.cohort.cache import CachedFilms, cached_films
+from firstread.cohort.split import SplitPlan, load_split, make_split, save_split
+from firstread.cohort.table import Cohort
+from firstread.errors import RunError
+from firstread.evaluate.figures import curves
+from firstread.evaluate.operating import fit_operating_point
+from firstread.film.files import write_atomic
+from firstread.film.preprocess import Preprocess
+from firstread.model.build import build_net, freeze
+from firstread.model.net import FilmNet
+from firstread.model.weights import Weights, resolve_weights
+from firstread.read.bundle import write_bundle
+from firstread.train.export import to_onnx
+from firstread.train.fit import device_for, fit, precision_for
+from firstread.train.recipe import Recipe
+
+PACKAGES = ("firstread", "torch", "lightning", "numpy", "pillow", "onnx", "onnxruntime")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to train on what. `weights`: a file, "none", or None to look for them."""
+
+    recipe: Recipe
+    name: str
+    films: Cohort
+    out: Path
+    split: Path | None = None
+    weights: str | None = None
+    device: str | None = None
+
+
+def train(
+    job: Job,
+    say: Callable[[str], None] = lambda text: None,
+    callbacks: tuple[Any, ...] = (),
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Train, choose the operating point on the validation part, write the bundle.
+
+    A run folder of the same recipe and films is resumed; one that is finished is left as it
+    is. Returns run.json's content. Raises `RunError` if the folder is another run's, and the
+    errors of the parts.
+    """
+    recipe, out = job.recipe, job.out
+    device = device_for(job.device)
+    weights = resolve_weights(recipe.arch, job.weights, recipe.pretrained)
+    split = load_split(job.split, job.films) if job.split else make_split(job.films, SplitPlan())
+    state = _open_run(job, split, weights, device)
+    if state.get("finished"):
+        say(f"{out} is finished already; delete it to train anew")
+        return state
+    if not (out / "split.csv").exists():
+        save_split(split, out / "split.csv")
+
+    started = time.perf_counter()
+    parts = [_decoded(split.part(name), recipe.size, name, say) for name in ("train", "val")]
+    decode_seconds = time.perf_counter() - started
+    torch.manual_seed(recipe.seed)
+    net = build_net(recipe.arch, recipe.size, recipe.dropout, weights)
+    freeze(net, recipe.freeze)
+    pixels = [np.asarray(p.pixels) for p in parts]
+    started = time.perf_counter()
+    inputs = [_features(net, p, say) for p in pixels] if recipe.features_once else pixels
+    feature_seconds = time.perf_counter() - started
+    labels = [p.films.labels for p in parts]
+    say(f"training {recipe.arch} at {recipe.fit_size} px on {len(labels[0])} films")
+    module = fit(
+        net,
+        recipe,
+        (inputs[0], inputs[1]),
+        (labels[0], labels[1]),
+        out,
+        device=device,
+        callbacks=callbacks,
+        quiet=quiet,
+    )
+    fit_seconds = sum(row["seconds"] for row in module.history)
+    write_atomic(out / "curves.png", curves(module.history))
+    state |= {
+        "decode_seconds": round(decode_seconds, 3),
+        "feature_seconds": round(feature_seconds, 3),
+        "fit_seconds": round(fit_seconds, 3),
+        "train_seconds": round(decode_seconds + feature_seconds + fit_seconds, 3),
+        "epochs_run": len(module.history),
+        "val_auc": module.history[-1]["val_auc"],
+        "failed_films": [list(f) for p in parts for f in p.failed],
+    }
+    _finish(job, net, parts[1], pixels[1], state)
+    say(f"bundle written to {out / 'bundle'}")
+    return state
+
+
+def _open_run(job: Job, split: Cohort, weights: Weights, device: str) -> dict[str, Any]:
+    """run.json of this run: made now, or taken up again if it is the same run."""
+    shares = "\n".join(f"{r.part} {h}" for r, h in zip(split.rows, split.hashes, strict=True))
+    resolved = json.dumps(job.recipe.to_dict(), sort_keys=True)
+    identity = hashlib.sha256(f"{resolved}\n{weights.sha256}\n{shares}".encode()).hexdigest()
+    path = job.out / "run.json"
+    if path.is_file():
+        try:
+            state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            raise RunError(f"{path}: damaged; delete the run folder and train again") from None
+        if state.get("identity") != identity:
+            raise RunError(
+                f"{job.out}: holds another run (recipe, weights or films differ); "
+                "give another --out or delete it"
+            )
+        return state
+    if job.out.is_dir() and any(job.out.iterdir()):
+        raise RunError(f"{job.out}: not empty and no run of ours; give another --out")
+    state = {
+        "identity": identity,
+        "finished": False,
+        "name": job.name,
+        "recipe": job.recipe.to_dict(),
+        "precision": precision_for(job.recipe, device),
+        "device": device,
+        "started": _now(),
+        "data_sha256": split.data_hash(),
+        "films": {p: len(split.part(p)) for p in ("train", "val")},
+        "patients": {p: len(set(split.part(p).patients)) for p in ("train", "val")},
+        "weights": {
+            "name": weights.record.name,
+            "sha256": weights.sha256,
+            "licence": weights.record.licence,
+            "source": weights.record.source,
+        },
+        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "git": _git_state(),
+    }
+    write_atomic(job.out / "recipe.json", json.dumps(job.recipe.to_dict(), indent=2) + "\n")
+    write_atomic(path, json.dumps(state, indent=2) + "\n")
+    return state
+
+
+def _decoded(films: Cohort, size: int, name: str, say: Callable[[str], None]) -> CachedFilms:
+    def progress(done: int, total: int) -> None:
+        if done % 1000 == 0 or done == total:
+            say(f"decoding the {name} part: {done} of {total}")
+
+    cached = cached_films(films, Preprocess(size), progress=progress)
+    for file, why in cached.failed:
+        say(f"left out {file}: {why}")
+    return cached
+
+
+def _features(
+    net: FilmNet, pixels: npt.NDArray[np.uint8], say: Callable[[str], None]
+) -> npt.NDArray[np.float16]:
+    """The trunk's output for every film, (n, c, h, w); for a trunk that does not learn."""
+    net.eval().to(memory_format=torch.channels_last)
+    out: list[npt.NDArray[np.float16]] = []
+    with torch.inference_mode():
+        for start in range(0, len(pixels), 64):
+            films = torch.from_numpy(np.ascontiguousarray(pixels[start : start + 64]))
+            film = (films.unsqueeze(1).float() / 255.0).contiguous(
+                memory_format=torch.channels_last
+            )
+            out.append(net.features(film).half().numpy())
+            if start // 64 % 20 == 0:
+                say(f"features: {start + len(films)} of {len(pixels)}")
+    return np.concatenate(out)
+
+
+def _finish(
+    job: Job,
+    net: FilmNet,
+    val: CachedFilms,
+    pixels: npt.NDArray[np.uint8],
+    state: dict[str, Any],
+) -> None:
+    """Validation logits from the exported graph, the operating point, the bundle, run.json."""
+    size = job.recipe.size
+    graph = to_onnx(net, size)
+    logits = _onnx_logits(graph, pixels)
+    write_atomic(job.out / "val.csv", _val_csv(val.films, logits))
+    point = fit_operating_point(logits, val.films.labels)
+    films: dict[str, int] = state["films"]
+    card = {
+        "name": f"{job.name}-{job.recipe.arch}-{size}-seed{job.recipe.seed}",
+        "arch": job.recipe.arch,
+        "created": _now(),
+        "version": metadata.version("firstread"),
+        "licence": "Apache-2.0",
+        "labels": ["no pneumonia", "pneumonia"],
+        "preprocess": {"size": size},
+        **point.to_card(),
+        "data": {
+            "source": job.films.root.name,
+            "films": films["train"],
+            "patients": state["patients"]["train"],
+            "validation_films": films["val"],
+            "validation_patients": state["patients"]["val"],
+            "sha256": state["data_sha256"],
+        },
+        "training": {
+            key: state[key]
+            for key in ("recipe", "precision", "weights", "versions", "git", "train_seconds")
+        },
+        "notices": [],
+    }
+    write_bundle(job.out / "bundle", graph, card)
+    state |= {"finished": True, "ended": _now()}
+    write_atomic(job.out / "run.json", json.dumps(state, indent=2) + "\n")
+
+
+def _onnx_logits(graph: bytes, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+    import onnxruntime as ort
+
+    session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    parts = [
+        session.run(["logit"], {"film": np.ascontiguousarray(pixels[i : i + 32])})[0]
+        for i in range(0, len(pixels), 32)
+    ]
+    return np.concatenate(parts).astype(np.float64)
+
+
+def _val_csv(films: Cohort, logits: npt.NDArray[np.float64]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("file", "label", "patient", "logit"))
+    for row, logit in zip(films.rows, logits, strict=True):
+        writer.writerow((row.file, row.label, row.patient, f"{logit:.6f}"))
+    return out.getvalue()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _git_state() -> dict[str, Any]:
+    """Commit and cleanliness of the checkout the package runs from, if it is one."""
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parent), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return {"commit": git("rev-parse", "HEAD"), "clean": not changed}
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "clean": None}
