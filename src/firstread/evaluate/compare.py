@@ -40,7 +40,8 @@ HOW = {
     "runs alike; the AUC is free of it.",
     "reading": f"Reading: median of {TIMED_FILMS} random films, one at a time, one thread, the "
     "network alone, the runs taking turns on this machine.",
-    "training": "Training: as the run recorded it on the machine it was trained on.",
+    "training": "Training: as the run recorded it, on the machine it was trained on; decoding the "
+    "films is in it unless an earlier run had left them in the cache.",
     "tests": "p-values are corrected by Holm's method for the number of runs set against the "
     "best; below each the value alone. McNemar's exact test and DeLong's count films as "
     "independent; the intervals of the accuracy differences draw patients. The best was picked "
