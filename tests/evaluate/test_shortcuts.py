@@ -56,7 +56,12 @@ def test_the_original_size_of_a_table_goes_first(folder):
     numbers, table = by_name(load_cohort(folder / "films.csv"))
     assert numbers["area"][0][0] == 500_000
     assert "original_width" in table["aspect"]["note"]
-    (folder / "films.csv").write_text("\n".join(lines).replace("1003,500", ","))
+    text = "\n".join(lines).replace("1003,500", ",")
+    (folder / "films.csv").write_text(text)
+    _, table = by_name(load_cohort(folder / "films.csv"))
+    assert table["area"]["n"] == 7
+    assert "films without, left out: 1" in table["area"]["note"]
+    (folder / "films.csv").write_text(text.replace(",500", ","))
     assert shortcut_numbers(load_cohort(folder / "films.csv"))["area"][0][0] == 60 * 40
 
 

@@ -29,14 +29,17 @@ def shortcut_numbers(cohort: Cohort) -> dict[str, tuple[Floats, str]]:
     """Numbers that need no look at the pixels, (n,) each, with a note on where they are from.
 
     "aspect" (width / height), "area" (pixels), "bytes" (file size), "colour" (1 if not stored
-    grey). The size is the original's where the table says it for every film. NaN where a
-    file's header does not tell.
+    grey). The size is the original's if the table says it for most films; copies of one size
+    would hide it. NaN where a film's size is not told.
     """
     headers = np.array([_header(path) for path in cohort.paths]).reshape(-1, 4)
     original = np.array([_original(row) for row in cohort.rows]).reshape(-1, 2)
-    known = bool(np.isfinite(original).all())
+    told = np.isfinite(original).all(axis=1)
+    known = bool(told.mean() > 0.5)
     width, height = original.T if known else headers[:, :2].T
     note = FROM_TABLE if known else FROM_FILES
+    if known and not told.all():
+        note += f"; films without, left out: {int((~told).sum())}"
     if not known and len(np.unique(headers[:, :2], axis=0)) == 1:
         note += "; all are the same, so the originals' size is not known here"
     return {
