@@ -92,3 +92,11 @@ class FilmNet(nn.Module):
         """Logits (n,) and their HiResCAM maps (n, h, w), positive where evidence speaks for."""
         features = self.features(film)
         return self.head(features), (self.head.gradient(features) * features).sum(dim=1)
+
+
+def channels_last(net: FilmNet) -> FilmNet:
+    """The network with its weights laid out channels last, which is faster on CPUs; in place."""
+    for p in net.parameters():
+        if p.ndim == 4:
+            p.data = p.data.contiguous(memory_format=torch.channels_last)
+    return net

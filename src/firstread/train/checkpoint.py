@@ -22,7 +22,7 @@ from firstread.errors import RunError
 TENSOR, PAIRS = "__tensor__", "__pairs__"
 
 
-class SafeCheckpointIO(CheckpointIO):  # type: ignore[misc]
+class SafeCheckpointIO(CheckpointIO):
     """Saves and loads what Lightning hands over; raises `RunError` on a damaged file."""
 
     def save_checkpoint(

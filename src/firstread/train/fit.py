@@ -9,7 +9,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 import numpy as np
@@ -30,10 +30,12 @@ from firstread.train.checkpoint import SafeCheckpointIO
 from firstread.train.module import FilmFit
 from firstread.train.recipe import Recipe
 
+Precision = Literal["32-true", "bf16-mixed"]
+
 ACCELERATORS = {"cpu": "cpu", "cuda": "cuda", "mps": "mps"}
 
 
-class _WriteHistory(Callback):  # type: ignore[misc]
+class _WriteHistory(Callback):
     """metrics.csv, whole after every epoch."""
 
     def __init__(self, path: Path) -> None:
@@ -74,8 +76,7 @@ def fit(
         order = epoch_order(train_labels, recipe.balance, recipe.batch_size, recipe.seed, epoch)
         return Batches(train_films, train_labels, order, recipe.batch_size)
 
-    module = FilmFit(net, recipe, steps=recipe.epochs * len(batches(0)))
-    module.make_batches = batches
+    module = FilmFit(net, recipe, recipe.epochs * len(batches(0)), batches)
     val = Batches(val_films, val_labels, np.arange(len(val_labels)), 64)
 
     folder = out / "checkpoints"
@@ -129,14 +130,13 @@ def _hush() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def precision_for(recipe: Recipe, device: str) -> str:
+def precision_for(recipe: Recipe, device: str) -> Precision:
     """Lightning's name of the precision a recipe comes to on this machine."""
     if recipe.precision != "bf16-if-fast":
-        return recipe.precision
+        return "bf16-mixed" if recipe.precision == "bf16-mixed" else "32-true"
     fast = {
         "cpu": torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported(),
-        "cuda": torch.cuda.is_available()
-        and torch.cuda.is_bf16_supported(including_emulation=False),
+        "cuda": torch.cuda.is_available() and torch.cuda.is_bf16_supported(False),
         "mps": False,
     }
     return "bf16-mixed" if fast[device] else "32-true"

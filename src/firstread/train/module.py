@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
@@ -11,33 +12,34 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics.functional.classification import binary_auroc
 
-from firstread.model.net import FilmNet
+from firstread.model.net import FilmNet, channels_last
 from firstread.train.augment import augment
 from firstread.train.batches import Batches
 from firstread.train.recipe import Recipe
 
 
-class FilmFit(pl.LightningModule):  # type: ignore[misc]
+class FilmFit(pl.LightningModule):
     """Fits a `FilmNet` to films by binary cross-entropy.
 
     `history` gathers one row an epoch: epoch, train and val loss and accuracy, val AUC, seconds.
     """
 
-    def __init__(self, net: FilmNet, recipe: Recipe, steps: int) -> None:
+    def __init__(
+        self, net: FilmNet, recipe: Recipe, steps: int, make_batches: Callable[[int], Batches]
+    ) -> None:
         super().__init__()
-        self.net = net.to(memory_format=torch.channels_last)
+        self.net = channels_last(net)
         self.recipe = recipe
         self.steps = steps
+        self.make_batches = make_batches
         self.history: list[dict[str, float]] = []
         self._started = 0.0
         self._seen: list[tuple[float, float, int]] = []
         self._val: list[tuple[Tensor, Tensor]] = []
 
     def train_dataloader(self) -> Batches:
-        """Set by `fit`; Lightning asks anew every epoch."""
+        """Asked for anew every epoch, since the order depends on it."""
         return self.make_batches(self.current_epoch)
-
-    make_batches: Any = None
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed every step by its number: a resumed run must go on as if never stopped."""
@@ -102,7 +104,7 @@ class FilmFit(pl.LightningModule):  # type: ignore[misc]
     def configure_optimizers(self) -> Any:
         """AdamW under a one-cycle schedule; no decay on biases and normalisation."""
         learning = [p for p in self.net.parameters() if p.requires_grad]
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": [p for p in learning if p.ndim > 1]},
             {"params": [p for p in learning if p.ndim <= 1], "weight_decay": 0.0},
         ]

@@ -134,7 +134,8 @@ def make_recipe(values: dict[str, Any], name: str) -> Recipe:
     if isinstance(augment.get("crop"), list):
         augment = {**augment, "crop": tuple(augment["crop"])}
     made = _typed(Augment, augment, name, "augment.")
-    return _typed(Recipe, {**values, "augment": made}, name, "")
+    recipe: Recipe = _typed(Recipe, {**values, "augment": made}, name, "")
+    return recipe
 
 
 def _typed(kind: type[Any], values: dict[str, Any], name: str, prefix: str) -> Any:

@@ -34,7 +34,7 @@ from firstread.evaluate.operating import fit_operating_point
 from firstread.film.files import write_atomic
 from firstread.film.preprocess import Preprocess
 from firstread.model.build import build_net, freeze
-from firstread.model.net import FilmNet
+from firstread.model.net import FilmNet, channels_last
 from firstread.model.weights import Weights, resolve_weights
 from firstread.read.bundle import write_bundle
 from firstread.train.export import to_onnx
@@ -178,7 +178,7 @@ def _features(
     net: FilmNet, pixels: npt.NDArray[np.uint8], say: Callable[[str], None]
 ) -> npt.NDArray[np.float16]:
     """The trunk's output for every film, (n, c, h, w); for a trunk that does not learn."""
-    net.eval().to(memory_format=torch.channels_last)
+    channels_last(net).eval()
     out: list[npt.NDArray[np.float16]] = []
     with torch.inference_mode():
         for start in range(0, len(pixels), 64):
