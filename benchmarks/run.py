@@ -74,8 +74,6 @@ class Bench:
         """The same films, split, epochs and seeds on both sides."""
         common = ["--films", self.films, "--split", self.split, "--epochs", str(self.args.epochs)]
         said: dict[str, list[float]] = {"peer": [], "ours": []}
-        recipe = self.work / f"{arch}.toml"
-        recipe.write_text(f"base = {json.dumps(RECIPES[arch])}\nepochs = {self.args.epochs}\n")
 
         def peer(turn: int, precision: str = "float32") -> Cost:
             out = self.work / f"{arch}-{turn}.keras"
@@ -88,10 +86,9 @@ class Bench:
 
         def ours(turn: int) -> Cost:
             out = self.work / f"{arch}-{turn}"
-            seeded = self.work / f"{arch}-{turn}.toml"
-            seeded.write_text(f"base = {json.dumps(str(recipe))}\nseed = {turn}\n")
             cost = self.ours(
-                "train", seeded, "--data", self.films, "--split", self.split,
+                "train", RECIPES[arch], "--data", self.films, "--split", self.split,
+                "--epochs", str(self.args.epochs), "--seed", str(turn),
                 "--device", "cpu", "--out", out,
             )  # fmt: skip
             self.models[f"ours-{arch}-{turn}"] = out / "bundle"
@@ -209,6 +206,7 @@ def main() -> None:
     add = parser.add_argument
     add("--films", type=Path, default=Path(data, "chest_xray_original") if data else None)
     add("--score", type=Path, default=Path(data, "chest_xray", "train") if data else None)
+    add("--no-score", dest="score", action="store_const", const=None, help="skip the accuracy")
     add("--tasks", default="cnn,vgg19,read,cold", help="of: cnn, vgg19, read, cold")
     add("--epochs", type=int, default=10)
     add("--repeats", type=int, default=3)
@@ -227,6 +225,7 @@ def main() -> None:
         report: dict[str, Any] = {
             "date": datetime.date.today().isoformat(),
             "machine": machine(),
+            "load_before": round(os.getloadavg()[0], 2),
             "versions": {
                 **versions(["firstread", "torch", "onnxruntime", "numpy", "pillow"]),
                 **versions(["keras", "tensorflow-cpu"], args.peer_python),
