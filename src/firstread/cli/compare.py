@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,11 +40,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _command(args: argparse.Namespace) -> str:
-    words = ["firstread", "compare", *map(str, args.runs)]
+    from firstread.evaluate.places import command_line
+
+    words: list[str | Path] = ["firstread", "compare", *args.runs]
     for name in ("html", "json"):
         if getattr(args, name) is not None:
-            words += [f"--{name}", str(getattr(args, name))]
-    return shlex.join(words)
+            words += [f"--{name}", getattr(args, name)]
+    return command_line(words)
 
 
 def table(result: dict[str, Any]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -71,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
     """Score, measure, write and print; 1 if some films were rejected, else 0."""
     from firstread.cohort.split import load_split
     from firstread.cohort.table import load_cohort
+    from firstread.evaluate.places import portable
     from firstread.evaluate.result import measure
     from firstread.evaluate.score import score_cohort, worst_films
     from firstread.evaluate.seen import seen_warnings
@@ -100,7 +100,11 @@ def run(args: argparse.Namespace) -> int:
             f"{'; '.join(scored.reasons[0])}"
         )
     scored.data.update(
-        {"given": str(args.data), "part": part, "split": args.split and str(args.split)}
+        {
+            "given": portable(args.data),
+            "part": part,
+            "split": args.split and portable(args.split),
+        }
     )
     result = measure(
         scored,
@@ -124,14 +128,17 @@ def run(args: argparse.Namespace) -> int:
 
 def _command(args: argparse.Namespace) -> str:
     """The command line that makes the same result again."""
-    words = ["firstread", "evaluate", args.model]
+    from firstread.evaluate.places import command_line
+
+    model = args.model if args.model == SHIPPED else Path(args.model)
+    words: list[str | Path] = ["firstread", "evaluate", model]
     for name in ("data", "split", "part", "prevalence", "seed", "json", "html"):
         value = getattr(args, name)
         if value is not None and (name, value) != ("seed", 0):
-            words += [f"--{name}", str(value)]
+            words += [f"--{name}", value if isinstance(value, Path) else str(value)]
     for column in args.by:
         words += ["--by", column]
-    return shlex.join(words)
+    return command_line(words)
 
 
 def find_bundle(model: str) -> tuple[Path | None, Path | None]:

@@ -23,6 +23,7 @@ from firstread.evaluate.intervals import Sampler
 from firstread.evaluate.metrics import confusion, film_losses
 from firstread.evaluate.page import NOTICES, picture, write_page
 from firstread.evaluate.paired import accuracy_difference, delong_paired, mcnemar
+from firstread.evaluate.places import portable
 from firstread.evaluate.runs import TIMED_FILMS, Run, common_films, load_runs, reading_times
 from firstread.evaluate.tables import decisions
 
@@ -155,7 +156,7 @@ def _measure(run: Run, files: Sequence[str], truth: Any, sampler: Sampler) -> di
     }
     return {
         "name": run.name,
-        "path": str(run.path),
+        "path": portable(run.path),
         "arch": run.bundle.card.arch,
         "size": run.size,
         "train_seconds": run.train_seconds,

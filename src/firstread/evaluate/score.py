@@ -20,6 +20,7 @@ import numpy.typing as npt
 from firstread.cohort.table import Cohort
 from firstread.errors import DataError
 from firstread.evaluate.calibration import Floats
+from firstread.evaluate.places import portable
 from firstread.evaluate.shortcuts import shortcut_numbers
 
 WORST_FILMS = 24
@@ -135,7 +136,10 @@ def score_cohort(
         patients=tuple(cohort.patients),
         probabilities=np.array(p, dtype=np.float64),
         decisions=tuple(o.decision for o in opinions),
-        reasons=tuple(tuple(o.reasons) for o in opinions),
+        reasons=tuple(
+            tuple(reason.replace(str(r.path), r.file) for reason in o.reasons)
+            for o, r in zip(opinions, cohort.rows, strict=True)
+        ),
         threshold=card.threshold,
         refer=(card.refer.low, card.refer.high),
         thresholds={k: {"value": t.value, "how": t.how} for k, t in card.thresholds.items()},
@@ -147,14 +151,14 @@ def score_cohort(
             "created": card.created,
             "version": card.version,
             "size": card.preprocess.size,
-            "path": str(bundle.path),
+            "path": portable(bundle.path),
             "sha256": bundle.sha256,
             "onnx_sha256": card.onnx_sha256,
             "data": card.raw.get("data", {}),
             "calibration": card.raw.get("calibration", {}),
         },
         data={
-            "source": str(cohort.root),
+            "source": portable(cohort.root),
             "films": len(cohort),
             "patients": len(set(cohort.patients)),
             "sha256": _data_hash(cohort),
