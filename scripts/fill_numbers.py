@@ -151,7 +151,8 @@ def show(value: Any, formats: list[str]) -> str:
         elif word not in known:
             raise ValueError(f"format {word!r} is not known")
     if isinstance(value, str):
-        return value[:10] if "day" in formats else value[:12] if "short" in formats else value
+        cut = 10 if "day" in formats else 12 if "short" in formats else None
+        return value[:cut].replace("|", "\\|")  # which would end a table's cell
     if isinstance(value, list):
         if "span" not in formats:
             return ", ".join(show(entry, formats) for entry in value)
