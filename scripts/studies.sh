@@ -3,7 +3,7 @@
 #
 #   FIRSTREAD_DATA=... FIRSTREAD_WEIGHTS=... scripts/studies.sh
 #
-# A day's work on two cores, mostly the three trainings. A step whose output exists is
+# Hours on two cores, most of them the trainings. A step whose output exists is
 # skipped, and a training that was stopped goes on where it was: run the script again after
 # an interruption; delete an output to make it anew. Runs lie in RUNS (runs/, which git
 # ignores). Only numbers go to docs/results/: no film, no picture of one, no machine's path.
