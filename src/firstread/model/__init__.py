@@ -1,1 +1,1 @@
-"""Architectures and weights. Everything here needs torch (the extra `train`)."""
+"""Architectures and weights. All but their names needs torch (the extra `train`)."""

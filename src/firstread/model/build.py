@@ -5,12 +5,10 @@ from __future__ import annotations
 from firstread.errors import RecipeError
 from firstread.model.cnn import cnn
 from firstread.model.mobilenet_v2 import mobilenet_v2
+from firstread.model.names import ARCHITECTURES, MIN_SIZE
 from firstread.model.net import FilmNet
 from firstread.model.vgg19 import LAST_BLOCK, vgg19
 from firstread.model.weights import Weights, load_trunk
-
-ARCHITECTURES = ("cnn", "vgg19", "mobilenet_v2")
-MIN_SIZE = 32
 
 
 def build_net(arch: str, size: int, dropout: float, weights: Weights) -> FilmNet:

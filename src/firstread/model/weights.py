@@ -126,12 +126,25 @@ def _load(path: Path, arch: str) -> Weights:
             f"{path}: not a weights file ({type(e).__name__}); "
             "give a .safetensors or torchvision .pth file"
         ) from None
+    if not _named_tensors(tensors):
+        raise WeightsError(
+            f"{path}: holds no named tensors; give a state dict with torchvision's key names"
+        )
     record = RECORDS[arch]
     if metadata:
         record = _record_from(metadata, arch, path.name)
     elif f"-{record.sha256_prefix}" in path.name and not digest.startswith(record.sha256_prefix):
         raise WeightsError(f"{path}: damaged (sha256 differs); delete it and fetch it again")
     return Weights(record, tensors, digest)
+
+
+def _named_tensors(loaded: object) -> bool:
+    """Whether a file held what a network can be started from; a .pth may hold anything."""
+    return (
+        isinstance(loaded, dict)
+        and len(loaded) > 0
+        and all(isinstance(t, Tensor) for t in loaded.values())
+    )
 
 
 def _record_from(metadata: dict[str, str], arch: str, name: str) -> WeightRecord:

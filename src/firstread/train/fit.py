@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import logging
+import signal
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,8 +82,7 @@ def fit(
 
     folder = out / "checkpoints"
     keep = ModelCheckpoint(folder, filename="last", save_top_k=1, enable_version_counter=False)
-    extra: list[Any] = [keep, _WriteHistory(out / "metrics.csv"), *callbacks]
-    best = None
+    extra: list[Any] = [_WriteHistory(out / "metrics.csv"), *callbacks]
     if recipe.ema:
         extra.append(EMAWeightAveraging(decay=recipe.ema, use_buffers=True))
     if recipe.patience:
@@ -90,13 +90,50 @@ def fit(
             folder, "best", monitor="val_auc", mode="max", enable_version_counter=False
         )
         extra += [best, EarlyStopping("val_auc", mode="max", patience=recipe.patience)]
+    # Behind `best`: killed between the two, a run repeats the epoch and loses no best one.
+    extra.append(keep)
+    last = folder / "last.ckpt"
+    saved = SafeCheckpointIO().load_checkpoint(last) if last.is_file() else None
+    if saved is not None and _had_ended(saved["history"], recipe):
+        # Killed between the last epoch and the bundle. Lightning would not put the averaged
+        # weights in place, and after an early stop it would train an epoch too many.
+        module.load_state_dict(saved["state_dict"])
+        module.history = list(saved["history"])
+    else:
+        _drive(module, val, recipe, out, device, extra, last if saved else None, quiet)
+    if recipe.patience:
+        state = SafeCheckpointIO().load_checkpoint(folder / "best.ckpt")["state_dict"]
+        module.load_state_dict(state)
+    net.eval()
+    return module
+
+
+def _had_ended(history: list[dict[str, float]], recipe: Recipe) -> bool:
+    """Whether a fit with this history had run its epochs or out of patience."""
+    aucs = [row["val_auc"] for row in history]
+    waited = len(aucs) - 1 - aucs.index(max(aucs))
+    return len(aucs) >= recipe.epochs or (recipe.patience > 0 and waited >= recipe.patience)
+
+
+def _drive(
+    module: FilmFit,
+    val: Batches,
+    recipe: Recipe,
+    out: Path,
+    device: str,
+    callbacks: list[Any],
+    resume: Path | None,
+    quiet: bool,
+) -> None:
+    """Let Lightning run the epochs that are left. Ctrl-C stays a `KeyboardInterrupt`."""
+    interrupt = signal.getsignal(signal.SIGINT)
     with _hush():
         trainer = pl.Trainer(
             accelerator=ACCELERATORS[device],
             devices=1,
             max_epochs=recipe.epochs,
             precision=precision_for(recipe, device),
-            callbacks=extra,
+            callbacks=callbacks,
             logger=TensorBoardLogger(out, name="tensorboard", version=""),
             plugins=[SafeCheckpointIO()],
             reload_dataloaders_every_n_epochs=1,
@@ -106,13 +143,15 @@ def fit(
             use_distributed_sampler=False,
             log_every_n_steps=10,
         )
-        last = folder / "last.ckpt"
-        trainer.fit(module, None, val, ckpt_path=str(last) if last.is_file() else None)
-    if best is not None and best.best_model_path:
-        state = SafeCheckpointIO().load_checkpoint(best.best_model_path)["state_dict"]
-        module.load_state_dict(state)
-    net.eval()
-    return module
+        try:
+            trainer.fit(module, None, val, ckpt_path=None if resume is None else str(resume))
+        except SystemExit as e:
+            # Lightning makes an exit of Ctrl-C, and leaves the signal ignored.
+            if not isinstance(e.__context__, KeyboardInterrupt):
+                raise
+            if interrupt is not None:
+                signal.signal(signal.SIGINT, interrupt)
+            raise KeyboardInterrupt from None
 
 
 @contextlib.contextmanager

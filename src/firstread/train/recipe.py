@@ -8,12 +8,14 @@ A recipe is a TOML file over these defaults; an unknown key is an error. The shi
 from __future__ import annotations
 
 import dataclasses
+import json
 import tomllib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from firstread.errors import RecipeError
+from firstread.model.names import ARCHITECTURES, MIN_SIZE
 
 SHIPPED = Path(__file__).parent / "recipes"
 
@@ -80,13 +82,22 @@ class Recipe:
     augment: Augment = field(default_factory=Augment)
 
     def __post_init__(self) -> None:
+        _check(self.arch in ARCHITECTURES, "arch", self.arch, " or ".join(ARCHITECTURES))
         _check(self.epochs >= 1, "epochs", self.epochs, "1 or more")
         _check(self.batch_size >= 2, "batch_size", self.batch_size, "2 or more")
-        _check(self.size >= 32, "size", self.size, "32 px or more")
+        _check(self.size >= MIN_SIZE, "size", self.size, f"{MIN_SIZE} px or more")
         _check(
-            self.train_size == 0 or self.train_size >= 32, "train_size", self.train_size, "0 or 32+"
+            self.train_size == 0 or self.train_size >= MIN_SIZE,
+            "train_size",
+            self.train_size,
+            f"0 or {MIN_SIZE} px and more",
         )
         _check(self.lr > 0, "lr", self.lr, "above 0")
+        _check(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
+        _check(0 < self.warmup < 1, "warmup", self.warmup, "a share between 0 and 1")
+        _check(self.patience >= 0, "patience", self.patience, "0 or more")
+        smooth = self.label_smoothing
+        _check(0 <= smooth < 1, "label_smoothing", smooth, "0 to below 1")
         _check(0 <= self.dropout < 1, "dropout", self.dropout, "0 to below 1")
         _check(0 <= self.ema < 1, "ema", self.ema, "0 to below 1")
         frozen = ("nothing", "base", "all but the last block")
@@ -96,6 +107,10 @@ class Recipe:
         low, high = self.augment.crop
         _check(0 < low <= high <= 1, "augment.crop", self.augment.crop, "0 < least <= most <= 1")
         _check(self.augment.stretch >= 1, "augment.stretch", self.augment.stretch, "1 or more")
+        _check(0 <= self.augment.flip <= 1, "augment.flip", self.augment.flip, "0 to 1")
+        for key in ("rotate", "brightness", "contrast", "gamma", "noise", "blur"):
+            value = getattr(self.augment, key)
+            _check(value >= 0, f"augment.{key}", value, "0 or more")
 
     @property
     def fit_size(self) -> int:
@@ -131,11 +146,31 @@ def make_recipe(values: dict[str, Any], name: str) -> Recipe:
     augment = values.pop("augment", {})
     if not isinstance(augment, dict):
         raise RecipeError(f"recipe {name}: augment must be a table, [augment]")
-    if isinstance(augment.get("crop"), list):
-        augment = {**augment, "crop": tuple(augment["crop"])}
+    if "crop" in augment:
+        crop = augment["crop"]
+        pair = isinstance(crop, (list, tuple)) and len(crop) == 2
+        if not pair or any(type(share) not in (int, float) for share in crop):
+            raise RecipeError(f"recipe {name}: augment.crop must be two numbers, [least, most]")
+        augment = {**augment, "crop": (float(crop[0]), float(crop[1]))}
     made = _typed(Augment, augment, name, "augment.")
     recipe: Recipe = _typed(Recipe, {**values, "augment": made}, name, "")
     return recipe
+
+
+def recipe_toml(recipe: Recipe) -> str:
+    """A recipe as TOML, every key written out; `load_recipe` gives the same recipe back."""
+    values = recipe.to_dict()
+    augment = values.pop("augment")
+    lines = [f"{key} = {_toml(value)}" for key, value in values.items()]
+    lines += ["", "[augment]"]
+    lines += [f"{key} = {_toml(value)}" for key, value in augment.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    return json.dumps(value)  # numbers, strings and true or false are written as in JSON
 
 
 def _typed(kind: type[Any], values: dict[str, Any], name: str, prefix: str) -> Any:
@@ -154,7 +189,10 @@ def _typed(kind: type[Any], values: dict[str, Any], name: str, prefix: str) -> A
     return kind(**values)
 
 
-def _read(name: str) -> dict[str, Any]:
+def _read(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The plain values of a recipe over those of its base; `above`: recipes it is a base of."""
+    if name in above:
+        raise RecipeError(f"recipe {name}: is its own base; name another as base")
     path = Path(name)
     if path.suffix != ".toml":
         path = SHIPPED / f"{name}.toml"
@@ -170,6 +208,8 @@ def _read(name: str) -> dict[str, Any]:
     base = values.pop("base", None)
     if base is None:
         return values
-    under = _read(str(base))
-    merged = {**under.pop("augment", {}), **values.pop("augment", {})}
-    return {**under, **values, "augment": merged}
+    under = _read(str(base), (*above, name))
+    augment, changes = under.pop("augment", {}), values.pop("augment", {})
+    if not (isinstance(augment, dict) and isinstance(changes, dict)):
+        raise RecipeError(f"recipe {name}: augment must be a table, [augment]")
+    return {**under, **values, "augment": {**augment, **changes}}

@@ -11,6 +11,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import platform
 import subprocess
 import time
@@ -88,7 +89,8 @@ def train(
     freeze(net, recipe.freeze)
     pixels = [np.asarray(p.pixels) for p in parts]
     started = time.perf_counter()
-    inputs = [_features(net, p, say) for p in pixels] if recipe.features_once else pixels
+    bf16 = state["precision"] == "bf16-mixed"
+    inputs = [_features(net, p, bf16, say) for p in pixels] if recipe.features_once else pixels
     feature_seconds = time.perf_counter() - started
     labels = [p.films.labels for p in parts]
     say(f"training {recipe.arch} at {recipe.fit_size} px on {len(labels[0])} films")
@@ -104,13 +106,18 @@ def train(
     )
     fit_seconds = sum(row["seconds"] for row in module.history)
     write_atomic(out / "curves.png", curves(module.history))
+    kept = module.history[-1]
+    if recipe.patience:  # then the best epoch is kept
+        kept = max(module.history, key=lambda row: row["val_auc"])
+    if not math.isfinite(kept["val_loss"]):
+        raise RunError(f"{out}: the fit diverged; give a recipe with a lower lr and another --out")
     state |= {
         "decode_seconds": round(decode_seconds, 3),
         "feature_seconds": round(feature_seconds, 3),
         "fit_seconds": round(fit_seconds, 3),
         "train_seconds": round(decode_seconds + feature_seconds + fit_seconds, 3),
         "epochs_run": len(module.history),
-        "val_auc": module.history[-1]["val_auc"],
+        "val_auc": kept["val_auc"],
         "failed_films": [list(f) for p in parts for f in p.failed],
     }
     _finish(job, net, parts[1], pixels[1], state)
@@ -124,6 +131,7 @@ def _open_run(job: Job, split: Cohort, weights: Weights, device: str) -> dict[st
     resolved = json.dumps(job.recipe.to_dict(), sort_keys=True)
     identity = hashlib.sha256(f"{resolved}\n{weights.sha256}\n{shares}".encode()).hexdigest()
     path = job.out / "run.json"
+    recipe_json = json.dumps(job.recipe.to_dict(), indent=2) + "\n"
     if path.is_file():
         try:
             state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -134,8 +142,10 @@ def _open_run(job: Job, split: Cohort, weights: Weights, device: str) -> dict[st
                 f"{job.out}: holds another run (recipe, weights or films differ); "
                 "give another --out or delete it"
             )
+        if not (job.out / "recipe.json").is_file():  # killed between the two
+            write_atomic(job.out / "recipe.json", recipe_json)
         return state
-    if job.out.is_dir() and any(job.out.iterdir()):
+    if job.out.is_dir() and any(not p.name.startswith(".") for p in job.out.iterdir()):
         raise RunError(f"{job.out}: not empty and no run of ours; give another --out")
     state = {
         "identity": identity,
@@ -158,8 +168,8 @@ def _open_run(job: Job, split: Cohort, weights: Weights, device: str) -> dict[st
         "python": platform.python_version(),
         "git": _git_state(),
     }
-    write_atomic(job.out / "recipe.json", json.dumps(job.recipe.to_dict(), indent=2) + "\n")
     write_atomic(path, json.dumps(state, indent=2) + "\n")
+    write_atomic(job.out / "recipe.json", recipe_json)
     return state
 
 
@@ -175,12 +185,12 @@ def _decoded(films: Cohort, size: int, name: str, say: Callable[[str], None]) ->
 
 
 def _features(
-    net: FilmNet, pixels: npt.NDArray[np.uint8], say: Callable[[str], None]
+    net: FilmNet, pixels: npt.NDArray[np.uint8], bf16: bool, say: Callable[[str], None]
 ) -> npt.NDArray[np.float16]:
     """The trunk's output for every film, (n, c, h, w); for a trunk that does not learn."""
     channels_last(net).eval()
     out: list[npt.NDArray[np.float16]] = []
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         for start in range(0, len(pixels), 64):
             films = torch.from_numpy(np.ascontiguousarray(pixels[start : start + 64]))
             film = (films.unsqueeze(1).float() / 255.0).contiguous(

@@ -1,0 +1,334 @@
+"""Runs as a whole: killed and resumed, finished, another's; and which films they may see."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("lightning")
+
+import lightning.pytorch as pl
+import torch
+
+from firstread.cohort.synthetic import write_folder
+from firstread.cohort.table import load_cohort
+from firstread.errors import RunError
+from firstread.read.bundle import Bundle
+from firstread.train import run as room
+from firstread.train.checkpoint import SafeCheckpointIO
+from firstread.train.run import Job, train
+from tiny_training import tiny_job, tiny_recipe
+
+KILLED = """
+import os, signal, sys
+import torch
+from lightning.pytorch.callbacks import Callback
+torch.set_num_threads(1)
+from pathlib import Path
+from firstread.train.run import train
+from tiny_training import tiny_job
+
+class Kill(Callback):
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        if trainer.current_epoch == 2 and batch_idx == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+train(tiny_job(Path(sys.argv[1]), Path(sys.argv[2])), callbacks=(Kill(),), quiet=True)
+"""
+
+
+class Stop(Exception):
+    """Stands for a kill where another process would be a waste: nothing is saved on it."""
+
+
+def stopped(*_: Any) -> bytes:
+    raise Stop
+
+
+class StopAt(pl.Callback):
+    """Stops a fit before the given epoch begins."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
+        if trainer.current_epoch == self.epoch:
+            raise Stop
+
+
+def weights(run: Path) -> dict[str, Any]:
+    """What a run's last checkpoint says of the network, its averages and the optimiser."""
+    saved = SafeCheckpointIO().load_checkpoint(run / "checkpoints" / "last.ckpt")
+    keys = ("state_dict", "current_model_state", "averaging_state", "optimizer_states")
+    return {key: saved.get(key) for key in (*keys, "lr_schedulers", "epoch", "global_step")}
+
+
+def assert_equal(a: Any, b: Any) -> None:
+    if isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_equal(a[key], b[key])
+    elif isinstance(a, list):
+        assert len(a) == len(b)
+        for one, other in zip(a, b, strict=True):
+            assert_equal(one, other)
+    elif isinstance(a, torch.Tensor):
+        assert torch.equal(a, b)
+    else:
+        assert a == b
+
+
+def history(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open(newline="") as f:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(f)]
+
+
+def assert_same(a: Path, b: Path) -> None:
+    assert (a / "val.csv").read_bytes() == (b / "val.csv").read_bytes()
+    assert history(a) == history(b)
+    assert_equal(weights(a), weights(b))
+    assert (a / "bundle/model.onnx").read_bytes() == (b / "bundle/model.onnx").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def whole(films: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing stopped."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIRSTREAD_CACHE", str(cache))
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        train(tiny_job(films, out), quiet=True)
+        torch.set_num_threads(threads)
+    return out
+
+
+def test_a_run_holds_what_it_promises(whole: Path, films: Path) -> None:
+    state = json.loads((whole / "run.json").read_text())
+    assert state["finished"] is True
+    assert state["epochs_run"] == 4
+    assert state["data_sha256"] == load_cohort(films).data_hash()
+    assert state["weights"]["name"] == "none"
+    assert set(state["versions"]) >= {"torch", "lightning", "firstread"}
+    assert state["films"] == {"train": 44, "val": 4}
+    assert json.loads((whole / "recipe.json").read_text())["arch"] == "cnn"
+    assert (whole / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert len(history(whole)) == 4
+    bundle = Bundle.load(whole / "bundle")
+    assert bundle.name == "tiny-cnn-32-seed0"
+    assert bundle.card.raw["training"]["recipe"]["epochs"] == 4
+    assert bundle.card.raw["data"]["films"] == 44
+
+
+def test_killed_and_resumed_is_the_run_never_stopped(
+    whole: Path, films: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    place = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(films), str(out)],
+        env=place, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert len(history(out)) == 2
+    assert json.loads((out / "run.json").read_text())["finished"] is False
+    train(tiny_job(films, out), quiet=True)
+    assert_same(whole, out)
+
+
+@pytest.mark.parametrize("changes", [{"ema": 0.9}, {"ema": 0.0}], ids=["averaged", "plain"])
+def test_killed_while_the_bundle_is_made(
+    changes: dict[str, Any],
+    whole: Path,
+    films: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All epochs are done; what is left must be made from the averaged weights."""
+    if not changes["ema"]:
+        train(tiny_job(films, tmp_path / "whole", **changes), quiet=True)
+        whole = tmp_path / "whole"
+    out = tmp_path / "run"
+
+    with monkeypatch.context() as patch:
+        patch.setattr(room, "to_onnx", stopped)
+        with pytest.raises(Stop):
+            train(tiny_job(films, out, **changes), quiet=True)
+    state = train(tiny_job(films, out, **changes), quiet=True)
+    assert state["epochs_run"] == 4
+    assert_same(whole, out)
+
+
+@pytest.fixture
+def aucs(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[float]], None]:
+    """Put given validation AUCs, one an epoch, in the place of the measured ones."""
+    from firstread.train import module
+
+    def put(values: list[float]) -> None:
+        monkeypatch.setattr(module, "binary_auroc", lambda *_: torch.tensor(values.pop(0)))
+
+    return put
+
+
+def test_patience_keeps_the_best_epoch_also_when_killed(
+    films: Path,
+    tmp_path: Path,
+    aucs: Callable[[list[float]], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    changes = {"epochs": 6, "patience": 2}
+    aucs([0.5, 0.8, 0.7, 0.6, 0.9, 0.9])
+    whole = tmp_path / "whole"
+    state = train(tiny_job(films, whole, **changes), quiet=True)
+    assert state["epochs_run"] == 4
+    assert state["val_auc"] == pytest.approx(0.8)
+
+    out = tmp_path / "run"
+    aucs([0.5, 0.8, 0.7])
+    with pytest.raises(Stop):
+        train(tiny_job(films, out, **changes), callbacks=(StopAt(3),), quiet=True)
+    aucs([0.6, 0.9, 0.9])
+    with monkeypatch.context() as patch:
+        patch.setattr(room, "to_onnx", stopped)
+        with pytest.raises(Stop):
+            train(tiny_job(films, out, **changes), quiet=True)
+    aucs([0.9, 0.9])  # not asked for: the fit had ended
+    assert train(tiny_job(films, out, **changes), quiet=True)["epochs_run"] == 4
+    assert_same(whole, out)
+
+
+def test_ctrl_c_stays_ctrl_c(films: Path, tmp_path: Path) -> None:
+    class Press(pl.Callback):
+        def on_train_batch_end(self, *_: Any) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_job(films, tmp_path / "run"), callbacks=(Press(),), quiet=True)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert not (tmp_path / "run" / "bundle").exists()
+
+
+def test_a_finished_run_is_left_alone(whole: Path, films: Path) -> None:
+    before = {p: p.stat().st_mtime_ns for p in whole.rglob("*") if p.is_file()}
+    said: list[str] = []
+    assert train(tiny_job(films, whole), said.append, quiet=True)["finished"] is True
+    assert "finished already" in said[-1]
+    assert {p: p.stat().st_mtime_ns for p in whole.rglob("*") if p.is_file()} == before
+
+
+def test_another_recipe_or_other_films_are_refused(
+    whole: Path, films: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(RunError, match="holds another run"):
+        train(tiny_job(films, whole, lr=0.01), quiet=True)
+    others = write_folder(tmp_path / "others", 24, seed=2, size=48)
+    with pytest.raises(RunError, match="holds another run"):
+        train(tiny_job(others, whole), quiet=True)
+
+
+def test_a_folder_that_is_no_run_is_refused(films: Path, tmp_path: Path) -> None:
+    (tmp_path / "letters.txt").write_text("private")
+    with pytest.raises(RunError, match="not empty and no run of ours"):
+        train(tiny_job(films, tmp_path), quiet=True)
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / "run.json").write_text("{")
+    with pytest.raises(RunError, match="damaged"):
+        train(tiny_job(films, damaged), quiet=True)
+
+
+def test_a_damaged_checkpoint_is_said(films: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(Stop):
+        train(tiny_job(films, out), callbacks=(StopAt(1),), quiet=True)
+    last = out / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:-100])
+    with pytest.raises(RunError, match="the checkpoint is damaged"):
+        train(tiny_job(films, out), quiet=True)
+
+
+def test_killed_while_the_folder_was_opened(films: Path, tmp_path: Path) -> None:
+    """Nothing but run.json and the leftover of a write: taken up, and recipe.json made."""
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / ".run.json.0123.part").write_text("{")
+    with pytest.raises(Stop):
+        train(tiny_job(films, out), callbacks=(StopAt(0),), quiet=True)
+    (out / "recipe.json").unlink()
+    with pytest.raises(Stop):
+        train(tiny_job(films, out), callbacks=(StopAt(0),), quiet=True)
+    assert (out / "recipe.json").is_file()
+
+
+def test_a_fit_that_diverges_is_said(films: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="diverged"):
+        train(tiny_job(films, tmp_path / "run", lr=1e30, epochs=2), quiet=True)
+
+
+class Watch(pl.Callback):
+    """Counts the films a fit was trained and validated on."""
+
+    def __init__(self) -> None:
+        self.train = 0
+        self.val = 0
+
+    def on_train_batch_end(
+        self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.train += len(batch[1])
+
+    def on_validation_batch_end(
+        self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.val += len(batch[1])
+
+
+def test_the_official_val_and_test_are_never_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only films below train/ are decoded, and those of validation never learnt from."""
+    root = tmp_path / "films"
+    for part, n in (("train", 16), ("val", 4), ("test", 8)):
+        write_folder(root, n, size=48, part=part)
+    used: dict[str, list[str]] = {}
+    decoded = room._decoded
+
+    def spy(part: Any, size: int, name: str, say: Any) -> Any:
+        used[name] = [row.file for row in part.rows]
+        return decoded(part, size, name, say)
+
+    monkeypatch.setattr(room, "_decoded", spy)
+    seen = Watch()
+    job = Job(tiny_recipe(epochs=1), "tiny", load_cohort(root), tmp_path / "run", device="cpu")
+    train(job, callbacks=(seen,), quiet=True)
+    assert all(f.startswith("train/") for part in used.values() for f in part)
+    assert set(used) == {"train", "val"}
+    assert not set(used["train"]) & set(used["val"])
+    patients = {name: {r.patient for r in job.films.rows if r.file in used[name]} for name in used}
+    assert not patients["train"] & patients["val"]
+    with (job.out / "val.csv").open(newline="") as f:
+        rows = list(csv.DictReader(f))
+    assert [r["file"] for r in rows] == used["val"]
+    assert seen.val == len(used["val"])
+    assert seen.train == len(used["train"]) // 8 * 8
+
+
+def test_a_run_can_be_read_with(whole: Path, films: Path) -> None:
+    """The bundle gives the films of val.csv the logits that stand there."""
+    from firstread import Reader
+
+    reader = Reader(whole / "bundle")
+    with (whole / "val.csv").open(newline="") as f:
+        rows = list(csv.DictReader(f))
+    read = [reader.read(films / r["file"]).logit for r in rows]
+    assert np.allclose(read, [float(r["logit"]) for r in rows], atol=2e-3)
