@@ -1,0 +1,61 @@
+"""The exported graph gives what torch gives, for every architecture and size."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+import onnx
+import onnxruntime as ort
+import torch
+
+from firstread.model.build import build_net
+from firstread.model.net import FilmNet
+from firstread.model.weights import RECORDS, SCRATCH, WeightRecord, Weights
+from firstread.train.export import to_onnx
+
+SIZES = (32, 64, 128, 224)
+CASES = [("vgg19", 32), *((arch, size) for arch in ("cnn", "mobilenet_v2") for size in SIZES)]
+
+
+def stirred(net: FilmNet) -> FilmNet:
+    """A network whose batch norms have seen films, so that folding them is not trivial."""
+    torch.manual_seed(1)
+    for m in net.modules():
+        if isinstance(m, torch.nn.BatchNorm2d):
+            m.running_mean = torch.randn_like(m.running_mean) * 0.1
+            m.running_var = torch.rand_like(m.running_var) + 0.5
+    return net
+
+
+def assert_same(net: FilmNet, size: int) -> onnx.ModelProto:
+    graph = to_onnx(net, size)
+    films = np.random.default_rng(0).integers(0, 256, (3, size, size), np.uint8)
+    session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    with torch.inference_mode():
+        logit, heat = net.explain(torch.from_numpy(films).unsqueeze(1).float() / 255)
+    for n in (1, 3):
+        got_logit, got_heat = session.run(["logit", "map"], {"film": films[:n]})
+        np.testing.assert_allclose(got_logit, logit[:n].numpy(), atol=1e-4)
+        np.testing.assert_allclose(got_heat, heat[:n].numpy(), atol=1e-4)
+    return onnx.load_model_from_string(graph)
+
+
+@pytest.mark.parametrize(("arch", "size"), CASES, ids=lambda x: str(x))
+def test_onnx_is_torch(arch: str, size: int) -> None:
+    net = stirred(build_net(arch, size, 0.5, Weights(SCRATCH, {})))
+    model = assert_same(net.train(), size)
+    (film,) = model.graph.input
+    assert film.name == "film"
+    assert film.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    assert [o.name for o in model.graph.output] == ["logit", "map"]
+    assert not {"Dropout", "BatchNormalization"} & {node.op_type for node in model.graph.node}
+
+
+def test_tensorflows_padding_is_exported_too() -> None:
+    record = WeightRecord("x", "mobilenet_v2", "", "", padding="same")
+    tensors = build_net("mobilenet_v2", 64, 0.2, Weights(SCRATCH, {})).trunk.state_dict()
+    same = build_net("mobilenet_v2", 64, 0.2, Weights(record, tensors))
+    assert_same(stirred(same), 64)
+    assert RECORDS["mobilenet_v2"].padding == "torch"

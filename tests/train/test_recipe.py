@@ -1,0 +1,120 @@
+"""Recipes: what is shipped, TOML over TOML, and every way to get one wrong."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firstread.errors import RecipeError
+from firstread.train.recipe import SHIPPED, Augment, Recipe, load_recipe, make_recipe, recipe_toml
+
+
+@pytest.mark.parametrize("name", ["default", "cnn", "vgg19"])
+def test_the_shipped_recipes(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.arch == {"default": "mobilenet_v2"}.get(name, name)
+    json.dumps(recipe.to_dict())
+    assert {p.stem for p in SHIPPED.glob("*.toml")} == {"default", "cnn", "vgg19"}
+
+
+def test_the_default_crops_hard_and_the_cnn_needs_no_weights() -> None:
+    assert load_recipe("default").augment.crop == (0.08, 1.0)
+    assert not load_recipe("cnn").pretrained
+    assert load_recipe("vgg19").features_once
+    assert not load_recipe("default").features_once
+
+
+def test_changes_override_single_keys() -> None:
+    recipe = load_recipe("default", seed=7, epochs=2)
+    assert (recipe.seed, recipe.epochs) == (7, 2)
+    assert recipe.augment == load_recipe("default").augment
+
+
+def test_a_toml_over_a_toml_over_a_shipped_one(tmp_path: Path) -> None:
+    under, over = tmp_path / "under.toml", tmp_path / "over.toml"
+    under.write_text('base = "default"\nlr = 1\n[augment]\nblur = 0.5\n')
+    over.write_text(f"base = {json.dumps(str(under))}\nsize = 64\ntrain_size = 0\n")
+    recipe, default = load_recipe(str(over)), load_recipe("default")
+    assert (recipe.size, recipe.fit_size) == (64, 64)
+    assert (recipe.lr, type(recipe.lr)) == (1.0, float)
+    assert recipe.augment.blur == 0.5
+    assert recipe.augment.crop == default.augment.crop
+    assert recipe.ema == default.ema
+
+
+def test_toml_there_and_back(tmp_path: Path) -> None:
+    path = tmp_path / "all.toml"
+    for recipe in (
+        *(load_recipe(name) for name in ("default", "cnn", "vgg19")),
+        Recipe(lr=1.5e-7, balance=False, augment=Augment(crop=(0.1, 0.9), noise=1 / 3)),
+    ):
+        path.write_text(recipe_toml(recipe))
+        assert load_recipe(str(path)) == recipe
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("epoch = 3", "unknown key epoch; known are arch, size"),
+        ("[augment]\nzoom = 3", "unknown key augment.zoom; known are augment.crop"),
+        ("augment = 3", "augment must be a table"),
+        ('base = "default"\naugment = 3', "augment must be a table"),
+        ('epochs = "3"', "epochs must be int"),
+        ("epochs = 3.5", "epochs must be int"),
+        ("epochs = true", "epochs must be int"),
+        ("balance = 1", "balance must be bool"),
+        ("lr = [1]", "lr must be float"),
+        ("[augment]\ncrop = 0.5", "augment.crop must be two numbers"),
+        ("[augment]\ncrop = [0.5]", "augment.crop must be two numbers"),
+        ('[augment]\ncrop = ["a", "b"]', "augment.crop must be two numbers"),
+        ("[augment]\ncrop = [0.9, 0.5]", "augment.crop = (0.9, 0.5) is not possible"),
+        ("epochs = ", "not valid TOML"),
+        ('base = "defualt"', "no recipe 'defualt'; use cnn, default, vgg19"),
+        ('base = "SELF"', "is its own base"),
+        ('base = "elsewhere.toml"', "no such recipe file"),
+    ],
+)
+def test_what_is_wrong_is_said(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace('"SELF"', json.dumps(str(path))))
+    with pytest.raises(RecipeError) as e:
+        load_recipe(str(path))
+    assert said in str(e.value)
+    assert str(path) in str(e.value) or "is not possible" in said or "no " in said
+
+
+def test_a_toml_in_another_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes("# Größe\nsize = 64".encode("utf-16"))
+    with pytest.raises(RecipeError, match="not valid TOML"):
+        load_recipe(str(path))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("arch", "resnet"),
+        ("size", 31),
+        ("train_size", 16),
+        ("epochs", 0),
+        ("batch_size", 1),
+        ("lr", 0.0),
+        ("lr", float("nan")),
+        ("weight_decay", -0.1),
+        ("warmup", 1.0),
+        ("dropout", 1.0),
+        ("label_smoothing", 1.0),
+        ("ema", 1.0),
+        ("patience", -1),
+        ("freeze", "all"),
+        ("precision", "16"),
+        ("augment", {"crop": [0.0, 1.0]}),
+        ("augment", {"stretch": 0.9}),
+        ("augment", {"flip": 1.5}),
+        ("augment", {"noise": -0.1}),
+    ],
+)
+def test_impossible_values(key: str, value: Any) -> None:
+    with pytest.raises(RecipeError, match=rf"recipe: {key}\S* = .* is not possible; use "):
+        make_recipe({key: value}, "mine")
