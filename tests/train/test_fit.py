@@ -99,6 +99,22 @@ def test_weights_decay_and_biases_do_not() -> None:
     assert len(matrices["params"]) + len(rest["params"]) == len(list(net_for(recipe).parameters()))
 
 
+@pytest.mark.parametrize("steps", [1, 2, 5, 6])
+def test_the_schedule_ends_where_the_fit_ends(steps: int) -> None:
+    """Five steps and a warm-up of a fifth is one step exactly, which torch divides by."""
+    module = module_for(tiny_recipe(lr=0.1, warmup=0.2))
+    module.steps = steps
+    made = module.configure_optimizers()
+    rates = []
+    for _ in range(steps):
+        rates.append(made["optimizer"].param_groups[0]["lr"])
+        made["optimizer"].step()
+        if len(rates) < steps:
+            made["lr_scheduler"]["scheduler"].step()
+    assert all(0 < rate <= 0.1 for rate in rates)
+    assert rates[-1] == min(rates)
+
+
 def test_label_smoothing_is_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     films, labels = drawn(4)
     batch = torch.from_numpy(films), torch.from_numpy(labels).float()

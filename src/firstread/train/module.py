@@ -111,8 +111,11 @@ class FilmFit(pl.LightningModule):
         optimizer = torch.optim.AdamW(
             groups, lr=self.recipe.lr, weight_decay=self.recipe.weight_decay
         )
+        warmup = self.recipe.warmup
+        if warmup * self.steps == 1:
+            warmup *= 0.99  # torch divides by the length of the warm-up less one step
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.recipe.lr, total_steps=self.steps, pct_start=self.recipe.warmup
+            optimizer, self.recipe.lr, total_steps=self.steps, pct_start=warmup
         )
         return {
             "optimizer": optimizer,

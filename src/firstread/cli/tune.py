@@ -1,0 +1,65 @@
+"""`firstread tune`: search for a better recipe."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from firstread.cli.train import add_data_arguments
+from firstread.errors import RecipeError
+
+HELP = (
+    "search around a recipe for a better one. Trial 0 is the recipe itself; the search resumes "
+    "where it was stopped. The value it reports is optimistic, since it was chosen among many on "
+    "one validation part: judge DIR/best.toml on films that took no part in the search"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("recipe", metavar="RECIPE", help="default, cnn, vgg19, or a .toml file")
+    add_data_arguments(parser)
+    parser.add_argument(
+        "--trials",
+        type=int,
+        required=True,
+        metavar="N",
+        help="finished trials wanted in all; with those of an earlier call counted",
+    )
+    parser.add_argument("--seed", type=int, help="of the search and of every trial")
+    parser.add_argument("--epochs", type=int, metavar="N", help="of every trial")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Search; 1 if some films could not be decoded, else 0."""
+    from firstread.train.malloc import tune_malloc
+
+    if args.trials < 1:
+        raise RecipeError(f"--trials {args.trials} is not possible; use 1 or more")
+    tune_malloc()  # before torch is imported
+    from firstread.cohort.table import load_cohort
+    from firstread.train.recipe import load_recipe
+    from firstread.train.tune import Search, tune
+
+    given = {"seed": args.seed, "epochs": args.epochs}
+    search = Search(
+        recipe=load_recipe(args.recipe, **{k: v for k, v in given.items() if v is not None}),
+        name=Path(args.recipe).stem,
+        films=load_cohort(args.data),
+        out=args.out,
+        trials=args.trials,
+        split=args.split,
+        weights=args.weights,
+        device=args.device,
+    )
+    result = tune(search, say=lambda text: print(text, flush=True))
+    best = result["best"]
+    if best is None:
+        print("every trial was stopped early: none has a value yet; give a larger --trials")
+    else:
+        print(f"best of {len(result['trials'])}: {best['folder']}, AUC {best['val_auc']:.4f}")
+        print(result["note"])
+        print(f"next: firstread train {args.out / 'best.toml'} --data DIR --out RUN")
+    print(f"the search in pictures: {args.out / 'search.html'}")
+    return 1 if any(trial["failed_films"] for trial in result["trials"]) else 0

@@ -1,0 +1,297 @@
+"""Search for a better recipe with Optuna: seeded, resumable, poor trials stopped early.
+
+Every trial is a run of `firstread.train.run` in a folder of its own, and the study is a
+SQLite file beside them, so a kill costs at most the epoch at hand: the trial that was
+running is asked for again with the same values and resumes from its checkpoint. The sampler
+is seeded anew for every trial by its number; a search that was stopped and taken up again
+therefore visits the same points as one that was not.
+
+TPE: Bergstra et al. 2011, "Algorithms for hyper-parameter optimization". Trials whose best
+validation AUC lies below the median of the earlier ones at the same epoch are stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import hashlib
+import json
+import math
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from lightning.pytorch.callbacks import Callback
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+)
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from firstread.cohort.split import SplitPlan, load_split, make_split, save_split
+from firstread.cohort.table import Cohort
+from firstread.errors import RunError
+from firstread.model.weights import resolve_weights
+from firstread.train.recipe import Recipe
+from firstread.train.run import Job, train
+from firstread.train.search_page import write_search
+from firstread.train.space import Choice, Range, point_of, recipe_at, space_of
+
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+FOLDER, FAILED_FILMS = "folder", "failed_films"
+RANDOM_TRIALS, UNPRUNED_TRIALS = 8, 5
+"""How many trials are drawn at random before TPE takes over, and run to their end before
+the median of their curves may stop another."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """What to search around, on what films. `trials`: finished ones wanted, all in all."""
+
+    recipe: Recipe
+    name: str
+    films: Cohort
+    out: Path
+    trials: int
+    split: Path | None = None
+    weights: str | None = None
+    device: str | None = None
+
+
+def tune(
+    search: Search, say: Callable[[str], None] = lambda text: None, quiet: bool = False
+) -> dict[str, Any]:
+    """Run trials until `search.trials` are finished; returns the content of trials.json.
+
+    DIR/ then holds study.db, split.csv, trial-000/ (the recipe itself), trial-001/ ...,
+    trials.csv, trials.json, best.toml, search.png and search.html; all but study.db are
+    written anew after every trial, whole or not at all. Of the trials only the best keeps
+    its bundle. Raises `RunError` if the folder holds another search or is in use.
+    """
+    search.out.mkdir(parents=True, exist_ok=True)
+    with _alone(search.out), _study(search) as study:
+        for trial in study.get_trials(states=(TrialState.RUNNING,)):
+            _ask_again(study, trial)
+        result = None
+        try:
+            while _finished(study) < search.trials:
+                _one(study, search, say, quiet)
+                result = _write(study, search)
+                _tidy(search.out, result)
+        except KeyboardInterrupt:
+            say(f"{_finished(study)} finished trials are kept; the same command goes on")
+            raise
+        if result is None:
+            say(f"{_finished(study)} trials are finished already; give a larger --trials")
+            result = _write(study, search)
+            _tidy(search.out, result)
+        return result
+
+
+@contextlib.contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Hold the folder: two searches at once would take each other's trials for killed ones."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    with (out / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RunError(f"{out}: another search runs here; wait or give another --out") from None
+        yield
+
+
+@contextlib.contextmanager
+def _study(search: Search) -> Iterator[optuna.Study]:
+    """The study in DIR/study.db, made now or taken up again if it is the same search."""
+    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.pool import NullPool
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if search.split:
+        split = load_split(search.split, search.films)
+    else:
+        split = make_split(search.films, SplitPlan())
+    identity = _identity(search, split)
+    path = search.out / "study.db"
+    if not path.exists() and any(not p.name.startswith(".") for p in search.out.iterdir()):
+        raise RunError(f"{search.out}: not empty and no search of ours; give another --out")
+    try:
+        # No pool: connections are closed after use, and none is left open at the end.
+        storage = optuna.storages.RDBStorage(
+            f"sqlite:///{path.resolve()}", engine_kwargs={"poolclass": NullPool}
+        )
+        study = optuna.create_study(
+            storage=storage,
+            study_name="firstread",
+            direction="maximize",
+            load_if_exists=True,
+            pruner=optuna.pruners.MedianPruner(
+                n_startup_trials=UNPRUNED_TRIALS,
+                # The first epochs of a one-cycle schedule say little.
+                n_warmup_steps=max(1, search.recipe.epochs // 3),
+            ),
+        )
+    except (SQLAlchemyError, optuna.exceptions.OptunaError) as e:
+        raise RunError(
+            f"{path}: cannot be used ({type(e).__name__}); delete the folder to search anew"
+        ) from None
+    try:
+        if study.user_attrs.setdefault("identity", identity) != identity:
+            raise RunError(
+                f"{search.out}: holds another search (recipe, weights or films differ); "
+                "give another --out or delete it"
+            )
+        study.set_user_attr("identity", identity)
+        if not (search.out / "split.csv").is_file():
+            save_split(split, search.out / "split.csv")
+        if not study.get_trials():
+            study.enqueue_trial(dict(point_of(search.recipe)))
+        yield study
+    finally:
+        storage.remove_session()
+
+
+def _identity(search: Search, split: Cohort) -> str:
+    shares = "\n".join(f"{r.part} {h}" for r, h in zip(split.rows, split.hashes, strict=True))
+    weights = resolve_weights(search.recipe.arch, search.weights, search.recipe.pretrained).sha256
+    recipe = json.dumps(search.recipe.to_dict(), sort_keys=True)
+    return hashlib.sha256(f"{recipe}\n{weights}\n{shares}".encode()).hexdigest()
+
+
+def _finished(study: optuna.Study) -> int:
+    return len(study.get_trials(deepcopy=False, states=FINISHED))
+
+
+def _ask_again(study: optuna.Study, trial: FrozenTrial) -> None:
+    """A trial still marked as running was killed: the same values and folder come first."""
+    study.tell(trial.number, state=TrialState.FAIL)
+    study.enqueue_trial(trial.params, user_attrs=trial.user_attrs)
+
+
+def _distributions(recipe: Recipe) -> dict[str, BaseDistribution]:
+    made: dict[str, BaseDistribution] = {}
+    for name, bounds in space_of(recipe).items():
+        if isinstance(bounds, Range):
+            made[name] = FloatDistribution(bounds.low, bounds.high, log=bounds.log)
+        elif isinstance(bounds, Choice):
+            made[name] = CategoricalDistribution(bounds.options)
+    return made
+
+
+def _one(study: optuna.Study, search: Search, say: Callable[[str], None], quiet: bool) -> None:
+    """Ask for a trial, run it and tell the study what came of it."""
+    used = {t.user_attrs[FOLDER] for t in study.get_trials() if FOLDER in t.user_attrs}
+    study.sampler = optuna.samplers.TPESampler(
+        seed=search.recipe.seed * 100_003 + len(used), n_startup_trials=RANDOM_TRIALS
+    )
+    trial = study.ask(_distributions(search.recipe))
+    if FOLDER not in trial.user_attrs:
+        trial.set_user_attr(FOLDER, f"trial-{len(used):03d}")
+    name = trial.user_attrs[FOLDER]
+    say(f"{name} of {search.trials}: " + _words(trial.params))
+    job = Job(
+        recipe=recipe_at(search.recipe, trial.params),
+        name=f"{search.name}-{name}",
+        films=search.films,
+        out=search.out / name,
+        split=search.out / "split.csv",
+        weights=search.weights,
+        device=search.device,
+    )
+    try:
+        state = train(job, say, callbacks=(_Report(trial),), quiet=quiet)
+    except optuna.TrialPruned as e:
+        study.tell(trial, state=TrialState.PRUNED)
+        say(f"{name}: {e}")
+        return
+    except Exception:
+        # An error of this trial's own must not come back with every resume.
+        study.tell(trial, state=TrialState.FAIL)
+        raise
+    trial.set_user_attr(FAILED_FILMS, state["failed_films"])
+    _report_rest(trial, history_of(job.out))
+    study.tell(trial, state["val_auc"])
+    say(f"{name}: validation AUC {state['val_auc']:.4f}, best so far {study.best_value:.4f}")
+
+
+def _words(params: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value:.3g}" for name, value in params.items())
+
+
+class _Report(Callback):
+    """Tells the study the validation AUC after every epoch and stops a trial it gives up."""
+
+    def __init__(self, trial: Trial) -> None:
+        self.trial = trial
+        self.reported = 0
+
+    def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
+        """Report; also the epochs from before a kill."""
+        _report_rest(self.trial, module.history[self.reported :])
+        self.reported = len(module.history)
+        row = module.history[-1]
+        if not math.isfinite(row["train_loss"] + row["val_loss"]):
+            raise optuna.TrialPruned(f"stopped after epoch {len(module.history)}: it diverged")
+        if trainer.current_epoch + 1 < trainer.max_epochs and self.trial.should_prune():
+            raise optuna.TrialPruned(
+                f"stopped after epoch {len(module.history)}: validation AUC {row['val_auc']:.4f}, "
+                "below the median of the trials before"
+            )
+
+
+def _report_rest(trial: Trial, history: list[dict[str, float]]) -> None:
+    known = trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values
+    for row in history:
+        if int(row["epoch"]) not in known:
+            trial.report(row["val_auc"], int(row["epoch"]))
+
+
+def history_of(run: Path) -> list[dict[str, float]]:
+    """metrics.csv of a run as numbers; empty where no epoch was finished."""
+    path = run / "metrics.csv"
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as f:
+        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(f)]
+
+
+def _write(study: optuna.Study, search: Search) -> dict[str, Any]:
+    """Everything that tells of the search, from the study and the trials' folders."""
+    trials = []
+    for trial in study.get_trials(deepcopy=False, states=FINISHED):
+        name = trial.user_attrs[FOLDER]
+        history = history_of(search.out / name)
+        complete = trial.state == TrialState.COMPLETE
+        trials.append(
+            {
+                "number": int(name.removeprefix("trial-")),
+                "folder": name,
+                "state": "complete" if complete else "pruned",
+                "val_auc": trial.value if complete else None,
+                "last_val_auc": history[-1]["val_auc"] if history else None,
+                "epochs": len(history),
+                "seconds": round(sum(row["seconds"] for row in history), 3),
+                "params": trial.params,
+                "failed_films": trial.user_attrs.get(FAILED_FILMS, []),
+            }
+        )
+    trials.sort(key=lambda t: t["number"])
+    return write_search(search.out, search.name, search.recipe, trials)
+
+
+def _tidy(out: Path, result: dict[str, Any]) -> None:
+    """Drop what is heavy: checkpoints of finished trials, bundles of all but the best."""
+    best = result["best"]["folder"] if result["best"] else None
+    for trial in result["trials"]:
+        shutil.rmtree(out / trial["folder"] / "checkpoints", ignore_errors=True)
+        if trial["folder"] != best:
+            shutil.rmtree(out / trial["folder"] / "bundle", ignore_errors=True)

@@ -1,0 +1,103 @@
+"""The verb `train`: exit codes and one-line errors."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("lightning")
+
+import torch
+
+from firstread.cli.main import main
+from firstread.read.bundle import Bundle
+from firstread.train import run as room
+from firstread.train.recipe import recipe_toml
+from tiny_training import tiny_films, tiny_recipe
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with films/ and tiny.toml, one thread, no weights and a cache of its own."""
+    monkeypatch.setenv("FIRSTREAD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("FIRSTREAD_WEIGHTS", raising=False)
+    # It acts on the whole process, and a test must leave that as it was.
+    monkeypatch.setattr("firstread.train.malloc.tune_malloc", lambda: False)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    tiny_films(tmp_path / "films")
+    (tmp_path / "tiny.toml").write_text(recipe_toml(tiny_recipe(epochs=2)))
+    yield tmp_path
+    torch.set_num_threads(threads)
+
+
+def train(place: Path, *words: Any, recipe: str = "tiny.toml") -> int:
+    given = recipe if "." not in recipe else str(place / recipe)
+    run = ["train", given, "--data", place / "films", "--out", place / "run", "--device", "cpu"]
+    return main([*map(str, run), *map(str, words)])
+
+
+def test_from_films_to_a_bundle_and_once_more(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(place, "--epochs", 1, "--seed", 3) == 0
+    out = capsys.readouterr().out
+    assert "validation AUC 0." in out or "validation AUC 1." in out
+    assert f"next: firstread evaluate {place / 'run'} --data FILMS" in out
+    assert Bundle.load(place / "run" / "bundle").name == "tiny-cnn-32-seed3"
+    assert json.loads((place / "run" / "recipe.json").read_text())["epochs"] == 1
+    assert train(place, "--epochs", 1, "--seed", 3) == 0
+    assert "is finished already" in capsys.readouterr().out
+    assert train(place, "--epochs", 1) == 2
+    assert "holds another run" in capsys.readouterr().err
+
+
+def test_a_film_that_does_not_decode_is_left_out_and_said(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = sorted((place / "films" / "NORMAL").iterdir())[0]
+    broken.write_bytes(b"no film")
+    assert train(place, "--epochs", 1) == 1
+    assert f"left out NORMAL/{broken.name}" in capsys.readouterr().out
+    assert len(json.loads((place / "run" / "run.json").read_text())["failed_films"]) == 1
+
+
+def test_size_puts_the_recipes_own_training_size_aside(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+
+    def stop(job: Any, **_: Any) -> dict[str, Any]:
+        seen.append(job)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(room, "train", stop)
+    assert train(place, "--size", 64, recipe="default") == 130
+    assert (seen[0].recipe.size, seen[0].recipe.fit_size) == (64, 64)
+    assert train(place, recipe="default") == 130
+    assert (seen[1].recipe.size, seen[1].recipe.fit_size) == (224, 176)
+    assert (seen[1].weights, seen[1].split, seen[1].name) == (None, None, "default")
+
+
+@pytest.mark.parametrize(
+    ("words", "recipe", "said"),
+    [
+        ([], "defualt", "no recipe 'defualt'"),
+        ([], "missing.toml", "no such recipe file"),
+        (["--epochs", "0"], "tiny.toml", "epochs = 0 is not possible"),
+        (["--data", "nowhere"], "tiny.toml", "no such folder"),
+        (["--split", "nowhere.csv"], "tiny.toml", "no such split"),
+        (["--weights", "nowhere.pth"], "default", "no such weights file"),
+        (["--weights", "some.pth"], "tiny.toml", "cnn has no ImageNet weights"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    words: list[str], recipe: str, said: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(place, *words, recipe=recipe) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+    assert not (place / "run").exists()
