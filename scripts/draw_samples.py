@@ -7,7 +7,7 @@ No real film comes into the package: what is drawn is new (`firstread.cohort.eig
 SYNTHETIC in its corner and its metadata, and is thrown away where its 64 px thumbnail
 correlates 0.97 or more with any film under the folders named by --against. `--keep` names the
 draws of each class that are kept, so that a person can look at many (`--sheet`) and leave out
-the ghostly ones. Takes about ten minutes on one core and 2 GB.
+the ghostly ones. Takes about ten minutes on one core and 1 GB.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ SIZE = (256, 208)
 NOTE = (
     "SYNTHETIC film, drawn by firstread's eigenfilm generator. It shows no real patient. "
     "Not for diagnosis."
+)
+SOURCE = (
+    "the train folder of the Guangzhou paediatric chest X-rays (Kermany, Zhang & Goldbaum 2018, "
+    "Mendeley Data rscbjbr9sj, CC BY 4.0)"
 )
 SUFFIXES = (".jpeg", ".png", ".jpeg", ".dcm")
 """Formats by turns, so that the demo reads several."""
@@ -96,6 +100,7 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--each", type=int, default=4, help="films a class, where --keep is not given")
     p.add_argument("--keep", metavar="C=N,N", nargs="*", help="the draws to keep of each class")
     p.add_argument("--patients", type=int, default=1400, help="most patients a class")
+    p.add_argument("--source", default=SOURCE, help="what the films are, and their licence")
     p.add_argument("--sheet", type=Path, help="also a PNG of the first 24 draws of each class")
     return p.parse_args()
 
@@ -224,6 +229,7 @@ def samples_json(
         "command": " ".join([*shown, "--out", "OUT"]),
         "seed": args.seed,
         "fitted_on": {
+            "source": args.source,
             "films": len(fitted),
             "lay_well": {c: g.n for c, g in generators.items()},
             "sha256": fitted.data_hash(),

@@ -13,6 +13,7 @@ that exposure and a white lung matter little.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -121,6 +122,7 @@ def inverse(ux: Floats, uy: Floats, steps: int = 12) -> tuple[Floats, Floats]:
     return vx, vy
 
 
+@lru_cache(maxsize=2)
 def cosine_basis(side: int) -> tuple[Floats, Floats]:
     """(ORDER², side * side) products of cosines, and the squared frequency of each."""
     t = (np.arange(side) + 0.5) / side
