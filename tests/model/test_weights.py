@@ -182,6 +182,7 @@ def test_the_weights_at_hand(weights_dir: Path, monkeypatch: pytest.MonkeyPatch)
     assert (record.mean, record.std) == ((0.5,) * 3, (0.5,) * 3)
     assert record.licence == "Apache-2.0"
     net = build_net("mobilenet_v2", 64, 0.2, weights).eval()
-    features = net.features(torch.rand(1, 1, 64, 64))
+    with torch.inference_mode():
+        features = net.features(torch.rand(1, 1, 64, 64))
     assert features.shape == (1, 1280, 2, 2)
     assert 0.05 < float(features.mean()) < 5  # batch norms fit the weights
