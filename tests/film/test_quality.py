@@ -83,3 +83,9 @@ def test_no_real_film_is_turned_away(films_dir: Path, folder: str, step: int) ->
     assert paths
     refused = {p.name: plainly_no_film(decode(p, 224)) for p in paths[::step]}
     assert not {name: why for name, why in refused.items() if why}
+
+
+@pytest.mark.parametrize(("mean", "spread"), [(128, 8), (60, 4), (200, 5)])
+def test_a_faint_film_of_little_contrast_is_still_a_film(mean: int, spread: int) -> None:
+    pixels = np.random.default_rng(0).normal(mean, spread, (64, 64)).clip(0, 255).astype(np.uint8)
+    assert plainly_no_film(Film(pixels, 64, 64, "L", "PNG", 99)) is None

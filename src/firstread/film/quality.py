@@ -34,6 +34,12 @@ MAX_TWO_LEVELS = 0.9
 
 Films: up to 0.80; a page of dense text: 0.92 to 0.94; a mask: 1."""
 
+FAR = 64
+"""Grey levels between the middles of two bands that are taken for ink and paper."""
+
+LEAST_INK = 0.02
+"""Share of pixels that the lesser of the two greys must have; with less there is only one."""
+
 OTHER_MODALITIES = frozenset({"CT", "MR", "US", "NM", "PT", "ES", "OP", "XC", "SM", "GM", "ECG"})
 """DICOM modalities that make no radiographs (PS3.3 C.7.3.1.1.1)."""
 
@@ -72,10 +78,15 @@ def _grey_shares(film: Film) -> npt.NDArray[np.float64]:
 
 
 def _two_levels(share: npt.NDArray[np.float64], reach: int = 8) -> float:
-    """Share of the two most crowded bands of 2 * `reach` + 1 grey levels."""
+    """Share of the most crowded band of 2 * `reach` + 1 grey levels and of another far from it.
+
+    Far, since ink and paper are; the two bands of a faint film of little contrast lie side by
+    side, and that is a poor film, but a film.
+    """
     band = np.ones(2 * reach + 1)
     crowd = np.convolve(share, band, mode="same")
     first = int(crowd.argmax())
     rest = share.copy()
-    rest[max(0, first - reach) : first + reach + 1] = 0
-    return float(crowd[first] + np.convolve(rest, band, mode="same").max())
+    rest[max(0, first - FAR + reach + 1) : first + FAR - reach] = 0
+    second = float(np.convolve(rest, band, mode="same").max())
+    return float(crowd[first]) + second if second >= LEAST_INK else 0.0
