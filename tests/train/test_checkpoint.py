@@ -1,5 +1,7 @@
 """Checkpoints without pickles: everything Lightning puts in comes out again."""
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,7 @@ pytest.importorskip("lightning")
 
 import torch
 
-from firstread.errors import RunError
-from firstread.train import checkpoint
+from firstread.errors import OutputError, RunError
 from firstread.train.checkpoint import SafeCheckpointIO
 
 
@@ -68,13 +69,13 @@ def test_a_save_that_fails_leaves_the_one_before(
     io = SafeCheckpointIO()
     io.save_checkpoint({"epoch": 1}, path)
 
-    def half(tensors: Any, filename: Path, metadata: Any) -> None:
-        filename.write_bytes(b"half")
-        raise OSError("disk full")
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "disk full")
 
-    monkeypatch.setattr(checkpoint, "save_file", half)
-    with pytest.raises(OSError, match="disk full"):
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="disk full"):
         io.save_checkpoint({"epoch": 2}, path)
+    assert list(tmp_path.iterdir()) == [path]
     assert io.load_checkpoint(path) == {"epoch": 1}
 
 

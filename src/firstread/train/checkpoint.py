@@ -8,16 +8,16 @@ a kill in the middle leaves the previous one.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins import CheckpointIO
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from firstread.errors import RunError
+from firstread.film.files import write_atomic
 
 TENSOR, PAIRS = "__tensor__", "__pairs__"
 
@@ -28,16 +28,10 @@ class SafeCheckpointIO(CheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
     ) -> None:
-        """Write `checkpoint` to `path` whole or not at all."""
+        """Write `checkpoint` to `path` whole or not at all; `OutputError` on a full disk."""
         tensors: dict[str, torch.Tensor] = {}
         structure = _flatten(checkpoint, tensors)
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(target.name + ".part")
-        save_file(tensors, part, metadata={"structure": json.dumps(structure)})
-        with part.open("rb") as f:
-            os.fsync(f.fileno())
-        part.replace(target)
+        write_atomic(Path(path), save(tensors, metadata={"structure": json.dumps(structure)}))
 
     def load_checkpoint(
         self, path: Any, map_location: Any = None, weights_only: bool | None = None
