@@ -39,10 +39,6 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 
-PENDING: tuple[str, ...] = ()
-"""JSON files that may be missing, their numbers then being `TO_COME`. Must end empty."""
-
-TO_COME = "(to be measured)"
 PLACES = ("*.md", "docs/**/*.md", "benchmarks/*.md")
 MARKER = re.compile(r"<!--=(?P<what>[^\n]*?)-->(?P<text>[^\n]*?)<!--/-->")
 FENCE = re.compile(r"^(```|~~~).*?^\1[^\n]*$", re.MULTILINE | re.DOTALL)
@@ -58,27 +54,25 @@ def documents(root: Path) -> list[Path]:
     return sorted({path for place in PLACES for path in root.glob(place)})
 
 
-def fill(text: str, root: Path, pending: tuple[str, ...] = PENDING) -> str:
+def fill(text: str, root: Path) -> str:
     """`text` with every marker outside of code filled from the JSON files below `root`.
 
     Raises `NumberError` for a marker that is broken or whose number is not there.
     """
     out, at = [], 0
     for code in FENCE.finditer(text):
-        out += [_fill_prose(text[at : code.start()], root, pending), code.group()]
+        out += [_fill_prose(text[at : code.start()], root), code.group()]
         at = code.end()
-    return "".join([*out, _fill_prose(text[at:], root, pending)])
+    return "".join([*out, _fill_prose(text[at:], root)])
 
 
-def _fill_prose(text: str, root: Path, pending: tuple[str, ...]) -> str:
+def _fill_prose(text: str, root: Path) -> str:
     if text.count("<!--=") != len(MARKER.findall(text)) or "<!--=" in MARKER.sub("", text):
         raise NumberError("a marker is not closed on its line; end it with <!--/-->")
-    return MARKER.sub(
-        lambda m: f"<!--={m['what']}-->{number(m['what'], root, pending)}<!--/-->", text
-    )
+    return MARKER.sub(lambda m: f"<!--={m['what']}-->{number(m['what'], root)}<!--/-->", text)
 
 
-def number(what: str, root: Path, pending: tuple[str, ...] = PENDING) -> str:
+def number(what: str, root: Path) -> str:
     """The text for one marker's inside, "FILE KEY FORMAT ...". Raises `NumberError`."""
     words = shlex.split(what)
     if len(words) < 2:
@@ -86,9 +80,7 @@ def number(what: str, root: Path, pending: tuple[str, ...] = PENDING) -> str:
     file, key, *formats = words
     path = root / file
     if not path.is_file():
-        if file in pending:
-            return TO_COME
-        raise NumberError(f"{file}: no such file, and it is not in PENDING")
+        raise NumberError(f"{file}: no such file; make it with the command beside the number")
     try:
         return show(look_up(json.loads(path.read_text(encoding="utf-8")), key), formats)
     except (LookupError, TypeError, ValueError) as e:
@@ -204,9 +196,6 @@ def main(argv: list[str] | None = None) -> int:
     wrong = list(problems(args.root))
     for path, why in wrong:
         print(f"{path.relative_to(args.root)}: {why}", file=sys.stderr)
-    waiting = sum(p.read_text(encoding="utf-8").count(TO_COME) for p in documents(args.root))
-    if waiting:
-        print(f"{waiting} numbers are still to be measured")
     return 1 if wrong else 0
 
 

@@ -75,7 +75,7 @@ for size in $SIZES; do
 done
 step "$RESULTS/sizes.json" \
     $bin/firstread compare $(printf "$RUNS/cnn-%s " $SIZES) \
-    --json "$RESULTS/sizes.json" --html "$RESULTS/sizes.html"
+    --json "$RESULTS/sizes.json" --html "$RUNS/sizes.html"
 
 # Nothing that was made may name a place on this machine.
 if grep -rnF -e "$FIRSTREAD_DATA" -e "$FIRSTREAD_WEIGHTS" -e "$PWD" "$RESULTS"; then

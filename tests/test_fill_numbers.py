@@ -85,9 +85,7 @@ def test_writing_fills_once_and_leaves_code_alone(tmp_path: Path) -> None:
     assert numbers.main(["--check", "--root", str(root)]) == 0
 
 
-def test_a_pending_file_leaves_room_for_its_number(tmp_path: Path) -> None:
+def test_a_number_without_its_file_is_an_error(tmp_path: Path) -> None:
     text = "<!--= docs/results/later.json auc --><!--/-->"
-    filled = numbers.fill(text, tmp_path, pending=("docs/results/later.json",))
-    assert numbers.TO_COME in filled
-    with pytest.raises(numbers.NumberError, match="not in PENDING"):
-        numbers.fill(text, tmp_path, pending=())
+    with pytest.raises(numbers.NumberError, match=r"later\.json: no such file"):
+        numbers.fill(text, tmp_path)

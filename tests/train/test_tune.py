@@ -88,7 +88,8 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Pretend:
 
 
 def search(films: Path, out: Path, trials: int, **changes: Any) -> Search:
-    return Search(tiny_recipe(**changes), "tiny", load_cohort(films), out, trials, device="cpu")
+    job = Job(tiny_recipe(**changes), "tiny", load_cohort(films), out, device="cpu")
+    return Search(job, trials)
 
 
 def asked(pretend: Pretend) -> list[tuple[str, Recipe]]:

@@ -166,7 +166,7 @@ def _missing(error: ModuleNotFoundError, arguments: list[str]) -> FirstreadError
     if package in EXTRAS:
         return MissingExtra(
             f"{verb} needs {package}, which is not installed; "
-            f"pip install 'firstread[{EXTRAS[package]}]'"
+            f"pip install 'firstread[{EXTRAS[package]}]', or in a checkout scripts/setup.sh test"
         )
     return MissingExtra(f"{verb} needs a module that is missing ({error}); run with --debug")
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from firstread.train.run import Job
 
 HELP = "train a model from a recipe: fit, choose the operating point on validation, export"
 
@@ -42,22 +46,16 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=("cpu", "cuda", "mps"), help="default: the best there")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Train; 1 if some films could not be decoded, else 0."""
-    from firstread.train.malloc import tune_malloc
-
-    tune_malloc()  # before torch is imported
+def job_from(args: argparse.Namespace, changes: dict[str, int]) -> Job:
+    """The job that the arguments name; `changes`, seed and epochs go over the recipe's own."""
     from firstread.cohort.table import load_cohort
     from firstread.train.recipe import load_recipe
-    from firstread.train.run import Job, train
+    from firstread.train.run import Job
 
-    given = {"seed": args.seed, "size": args.size, "epochs": args.epochs}
-    changes = {key: value for key, value in given.items() if value is not None}
-    if args.size is not None:
-        changes["train_size"] = 0  # a training size of the recipe's own belongs to its own size
-    recipe = load_recipe(args.recipe, **changes)
-    job = Job(
-        recipe=recipe,
+    given = {"seed": args.seed, "epochs": args.epochs}
+    changes = {**changes, **{key: value for key, value in given.items() if value is not None}}
+    return Job(
+        recipe=load_recipe(args.recipe, **changes),
         name=Path(args.recipe).stem,
         films=load_cohort(args.data),
         out=args.out,
@@ -65,6 +63,18 @@ def run(args: argparse.Namespace) -> int:
         weights=args.weights,
         device=args.device,
     )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; 1 if some films could not be decoded, else 0."""
+    from firstread.train.malloc import tune_malloc
+
+    tune_malloc()  # before torch is imported
+    from firstread.train.run import train
+
+    # A training size of the recipe's own belongs to the recipe's own size.
+    changes = {} if args.size is None else {"size": args.size, "train_size": 0}
+    job = job_from(args, changes)
     state = train(job, say=lambda text: print(text, flush=True))
     print(f"validation AUC {state['val_auc']:.4f} after {state['epochs_run']} epochs")
     print(f"next: firstread evaluate {args.out} --data FILMS --html report.html")

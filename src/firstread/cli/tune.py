@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from firstread.cli.train import add_data_arguments
+from firstread.cli.train import add_data_arguments, job_from
 from firstread.errors import RecipeError
 
 HELP = (
@@ -38,21 +38,9 @@ def run(args: argparse.Namespace) -> int:
     if args.trials < 1:
         raise RecipeError(f"--trials {args.trials} is not possible; use 1 or more")
     tune_malloc()  # before torch is imported
-    from firstread.cohort.table import load_cohort
-    from firstread.train.recipe import load_recipe
     from firstread.train.tune import Search, tune
 
-    given = {"seed": args.seed, "epochs": args.epochs}
-    search = Search(
-        recipe=load_recipe(args.recipe, **{k: v for k, v in given.items() if v is not None}),
-        name=Path(args.recipe).stem,
-        films=load_cohort(args.data),
-        out=args.out,
-        trials=args.trials,
-        split=args.split,
-        weights=args.weights,
-        device=args.device,
-    )
+    search = Search(job_from(args, {}), args.trials)
     result = tune(search, say=lambda text: print(text, flush=True))
     best = result["best"]
     if best is None:

@@ -20,7 +20,7 @@ import math
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,16 +51,11 @@ the median of their curves may stop another."""
 
 @dataclass(frozen=True)
 class Search:
-    """What to search around, on what films. `trials`: finished ones wanted, all in all."""
+    """What to search around, on what films: `job`, whose `out` holds the whole search.
+    `trials`: finished ones wanted, all in all."""
 
-    recipe: Recipe
-    name: str
-    films: Cohort
-    out: Path
+    job: Job
     trials: int
-    split: Path | None = None
-    weights: str | None = None
-    device: str | None = None
 
 
 def tune(
@@ -73,8 +68,8 @@ def tune(
     written anew after every trial, whole or not at all. Of the trials only the best keeps
     its bundle. Raises `RunError` if the folder holds another search or is in use.
     """
-    search.out.mkdir(parents=True, exist_ok=True)
-    with _alone(search.out), _study(search) as study:
+    search.job.out.mkdir(parents=True, exist_ok=True)
+    with _alone(search.job.out), _study(search) as study:
         for trial in study.get_trials(states=(TrialState.RUNNING,)):
             _ask_again(study, trial)
         result = None
@@ -82,14 +77,14 @@ def tune(
             while _finished(study) < search.trials:
                 _one(study, search, say, quiet)
                 result = _write(study, search)
-                _tidy(search.out, result)
+                _tidy(search.job.out, result)
         except KeyboardInterrupt:
             say(f"{_finished(study)} finished trials are kept; the same command goes on")
             raise
         if result is None:
             say(f"{_finished(study)} trials are finished already; give a larger --trials")
             result = _write(study, search)
-            _tidy(search.out, result)
+            _tidy(search.job.out, result)
         return result
 
 
@@ -116,14 +111,14 @@ def _study(search: Search) -> Iterator[optuna.Study]:
     from sqlalchemy.pool import NullPool
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    if search.split:
-        split = load_split(search.split, search.films)
+    if search.job.split:
+        split = load_split(search.job.split, search.job.films)
     else:
-        split = make_split(search.films, SplitPlan())
+        split = make_split(search.job.films, SplitPlan())
     identity = _identity(search, split)
-    path = search.out / "study.db"
-    if not path.exists() and any(not p.name.startswith(".") for p in search.out.iterdir()):
-        raise RunError(f"{search.out}: not empty and no search of ours; give another --out")
+    path = search.job.out / "study.db"
+    if not path.exists() and any(not p.name.startswith(".") for p in search.job.out.iterdir()):
+        raise RunError(f"{search.job.out}: not empty and no search of ours; give another --out")
     try:
         # No pool: connections are closed after use, and none is left open at the end.
         storage = optuna.storages.RDBStorage(
@@ -137,7 +132,7 @@ def _study(search: Search) -> Iterator[optuna.Study]:
             pruner=optuna.pruners.MedianPruner(
                 n_startup_trials=UNPRUNED_TRIALS,
                 # The first epochs of a one-cycle schedule say little.
-                n_warmup_steps=max(1, search.recipe.epochs // 3),
+                n_warmup_steps=max(1, search.job.recipe.epochs // 3),
             ),
         )
     except (SQLAlchemyError, optuna.exceptions.OptunaError) as e:
@@ -147,14 +142,14 @@ def _study(search: Search) -> Iterator[optuna.Study]:
     try:
         if study.user_attrs.setdefault("identity", identity) != identity:
             raise RunError(
-                f"{search.out}: holds another search (recipe, weights or films differ); "
+                f"{search.job.out}: holds another search (recipe, weights or films differ); "
                 "give another --out or delete it"
             )
         study.set_user_attr("identity", identity)
-        if not (search.out / "split.csv").is_file():
-            save_split(split, search.out / "split.csv")
+        if not (search.job.out / "split.csv").is_file():
+            save_split(split, search.job.out / "split.csv")
         if not study.get_trials():
-            study.enqueue_trial(dict(point_of(search.recipe)))
+            study.enqueue_trial(dict(point_of(search.job.recipe)))
         yield study
     finally:
         storage.remove_session()
@@ -162,8 +157,9 @@ def _study(search: Search) -> Iterator[optuna.Study]:
 
 def _identity(search: Search, split: Cohort) -> str:
     shares = "\n".join(f"{r.part} {h}" for r, h in zip(split.rows, split.hashes, strict=True))
-    weights = resolve_weights(search.recipe.arch, search.weights, search.recipe.pretrained).sha256
-    recipe = json.dumps(search.recipe.to_dict(), sort_keys=True)
+    wanted = search.job.recipe
+    weights = resolve_weights(wanted.arch, search.job.weights, wanted.pretrained).sha256
+    recipe = json.dumps(wanted.to_dict(), sort_keys=True)
     return hashlib.sha256(f"{recipe}\n{weights}\n{shares}".encode()).hexdigest()
 
 
@@ -191,21 +187,19 @@ def _one(study: optuna.Study, search: Search, say: Callable[[str], None], quiet:
     """Ask for a trial, run it and tell the study what came of it."""
     used = {t.user_attrs[FOLDER] for t in study.get_trials() if FOLDER in t.user_attrs}
     study.sampler = optuna.samplers.TPESampler(
-        seed=search.recipe.seed * 100_003 + len(used), n_startup_trials=RANDOM_TRIALS
+        seed=search.job.recipe.seed * 100_003 + len(used), n_startup_trials=RANDOM_TRIALS
     )
-    trial = study.ask(_distributions(search.recipe))
+    trial = study.ask(_distributions(search.job.recipe))
     if FOLDER not in trial.user_attrs:
         trial.set_user_attr(FOLDER, f"trial-{len(used):03d}")
     name = trial.user_attrs[FOLDER]
     say(f"{name} of {search.trials}: " + _words(trial.params))
-    job = Job(
-        recipe=recipe_at(search.recipe, trial.params),
-        name=f"{search.name}-{name}",
-        films=search.films,
-        out=search.out / name,
-        split=search.out / "split.csv",
-        weights=search.weights,
-        device=search.device,
+    job = replace(
+        search.job,
+        recipe=recipe_at(search.job.recipe, trial.params),
+        name=f"{search.job.name}-{name}",
+        out=search.job.out / name,
+        split=search.job.out / "split.csv",
     )
     try:
         state = train(job, say, callbacks=(_Report(trial),), quiet=quiet)
@@ -269,7 +263,7 @@ def _write(study: optuna.Study, search: Search) -> dict[str, Any]:
     trials = []
     for trial in study.get_trials(deepcopy=False, states=FINISHED):
         name = trial.user_attrs[FOLDER]
-        history = history_of(search.out / name)
+        history = history_of(search.job.out / name)
         complete = trial.state == TrialState.COMPLETE
         trials.append(
             {
@@ -285,7 +279,7 @@ def _write(study: optuna.Study, search: Search) -> dict[str, Any]:
             }
         )
     trials.sort(key=lambda t: t["number"])
-    return write_search(search.out, search.name, search.recipe, trials)
+    return write_search(search.job.out, search.job.name, search.job.recipe, trials)
 
 
 def _tidy(out: Path, result: dict[str, Any]) -> None:
