@@ -89,6 +89,24 @@ def test_block_beyond_the_first_is_refused(films: Cohort) -> None:
         make_split(films, SplitPlan(block=8))
 
 
+def test_series_stand_against_each_other(films: Cohort) -> None:
+    halves = [make_split(films, SplitPlan("series", block=b)) for b in (0, 1)]
+    normals = [{r.series for r in s.part("val").rows if r.label == 0} for s in halves]
+    assert normals == [{"NORMAL2-IM"}, {"IM"}]
+    for split in halves:
+        assert_disjoint(split)
+        assert len(split) == len(films)
+    assert {r.file for r in halves[0].part("val").rows} == {
+        r.file for r in halves[1].part("train").rows
+    }
+    upper, lower = (s.part("val").rows for s in halves)
+    for series in ("bacteria", "virus"):
+        first, last = (
+            [r.number or 0 for r in rows if r.series == series] for rows in (lower, upper)
+        )
+        assert max(first) < min(last)
+
+
 @pytest.mark.parametrize("by", ["blocks", "patient"])
 def test_patients_with_the_same_film_stay_together(tmp_path: Path, by: str) -> None:
     write_folder(tmp_path, 40, size=16)
@@ -128,9 +146,10 @@ def test_films_without_telling_names_can_be_split(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("plan", "message"),
     [
-        (SplitPlan("image"), "'image' is not known; use `blocks` or `patient`"),
+        (SplitPlan("image"), "'image' is not known; use blocks, patient, series"),
         (SplitPlan(fraction=0), "between 0 and 1"),
         (SplitPlan(fraction=1), "between 0 and 1"),
+        (SplitPlan("series", block=2), "use 0 or 1"),
     ],
 )
 def test_impossible_plans(films: Cohort, plan: SplitPlan, message: str) -> None:

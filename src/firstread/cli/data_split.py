@@ -2,7 +2,9 @@
 
 By `blocks` (the default) the val part is one contiguous block of patient numbers of each
 series, the nearest thing to films of another day; by `patient` it is a random part of the
-patients, even over bacterial, viral and normal. Films in folders val and test stay out.
+patients, even over bacterial, viral and normal; by `series` one series of normals stands
+against the other, a hard shift for choosing between recipes. Films in folders val and test
+stay out.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from firstread.cohort.table import Cohort
 
+WAYS = ("blocks", "patient", "series")
 HELP = "split films into train and val, no patient on both sides"
 
 
@@ -23,9 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """DIR --out split.csv [--by WAY] [--fraction F] [--seed N] [--block K]."""
     parser.add_argument("data", type=Path, metavar="DIR_OR_CSV", help="folder or CSV of films")
     parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="the split to write")
-    parser.add_argument(
-        "--by", choices=("blocks", "patient"), default="blocks", help="how (default: blocks)"
-    )
+    parser.add_argument("--by", choices=WAYS, default="blocks", help="how (default: blocks)")
     parser.add_argument(
         "--fraction",
         type=float,
@@ -41,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="K",
-        help="for --by blocks: which block, counted from the last (default: 0)",
+        help="for --by blocks: which block, counted from the last; for --by series: 0 or 1, "
+        "which half is val (default: 0)",
     )
 
 

@@ -1,11 +1,14 @@
 """Patient-safe splits, written as a CSV that later steps verify.
 
-Two ways:
+Three ways:
 
 - `patient`: a random fraction of the patients, stratified by etiology;
 - `blocks`: of each series the k-th contiguous block of patient numbers. The official test
   of the Guangzhou set is made of such blocks (it looks like another batch), so this is
-  the validation that comes nearest to it; a random split is nearly blind to the shift.
+  the validation that comes nearest to it; a random split is nearly blind to the shift;
+- `series`: the normal films of one series against those of the other, and beside them the
+  lower half of the numbers of every other series against the upper half. A hard shift, for
+  choosing between recipes and never for a model that ships: it sees half of the films.
 
 Patients who share a byte-identical film are kept together, and the official `val` folder
 (16 films) and `test` folder are never split: they are left out.
@@ -25,12 +28,16 @@ from firstread.cohort.table import Cohort, FilmRow
 from firstread.errors import FolderNotFound, NoFilms, SplitError, TableError
 from firstread.film.files import write_atomic
 
+WAYS = ("blocks", "patient", "series")
 COLUMNS = ("file", "label", "part", "patient", "series", "etiology", "sha256")
 
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """How to split. `fraction` of the patients goes to "val"; `block` counts from the end."""
+    """How to split. `fraction` of the patients goes to "val"; `block` counts from the end.
+
+    By "series" `fraction` has no say, and `block` is 0 or 1: which of the two halves is "val".
+    """
 
     by: str = "blocks"
     fraction: float = 0.125
@@ -55,12 +62,15 @@ def make_split(cohort: Cohort, plan: SplitPlan) -> Cohort:
     Raises `SplitError` where a part would be empty or hold one class only.
     """
     films = trainable(cohort)
-    if plan.by not in {"patient", "blocks"}:
-        raise SplitError(f"split by {plan.by!r} is not known; use `blocks` or `patient`")
+    if plan.by not in WAYS:
+        raise SplitError(f"split by {plan.by!r} is not known; use {', '.join(WAYS)}")
     if not 0.0 < plan.fraction < 1.0:
         raise SplitError(f"fraction {plan.fraction} must lie between 0 and 1")
     groups = _groups(films)
-    held_out = _blocks(films, plan) if plan.by == "blocks" else _random(films, plan, groups)
+    if plan.by == "patient":
+        held_out = _random(films, plan, groups)
+    else:
+        held_out = _blocks(films, plan) if plan.by == "blocks" else _series(films, plan)
     # A group is held out whole as soon as one of its films is.
     held_groups = {groups[i] for i in held_out}
     rows = tuple(
@@ -96,13 +106,39 @@ def _stratum(row: FilmRow) -> str:
     return row.series or f"label-{row.label}"
 
 
-def _blocks(films: Cohort, plan: SplitPlan) -> list[int]:
+def _by_number(films: Cohort) -> dict[str, dict[tuple[int, str], list[int]]]:
+    """Of each series the films of each patient, under a key that sorts by patient number."""
     patients: dict[str, dict[tuple[int, str], list[int]]] = defaultdict(lambda: defaultdict(list))
     for i, r in enumerate(films.rows):
         order = (r.number if r.number is not None else 0, r.patient)
         patients[_stratum(r)][order].append(i)
+    return patients
+
+
+def _series(films: Cohort, plan: SplitPlan) -> list[int]:
+    normal = sorted({_stratum(r) for r in films.rows if r.label == 0})
+    if len(normal) != 2:
+        raise SplitError(
+            f"a split by series wants normal films of two series, not {len(normal)} "
+            f"({', '.join(normal) or 'none'}); use `blocks` or `patient`"
+        )
+    if plan.block not in (0, 1):
+        raise SplitError(f"block {plan.block} of a split by series; use 0 or 1")
     held: list[int] = []
-    for members in patients.values():
+    for name, members in _by_number(films).items():
+        ordered = sorted(members)
+        half = len(ordered) // 2
+        if name in normal:
+            chosen = ordered if name == normal[1 - plan.block] else []
+        else:
+            chosen = ordered[:half] if plan.block else ordered[half:]
+        held += [i for key in chosen for i in members[key]]
+    return held
+
+
+def _blocks(films: Cohort, plan: SplitPlan) -> list[int]:
+    held: list[int] = []
+    for members in _by_number(films).values():
         ordered = sorted(members)
         size = max(1, round(len(ordered) * plan.fraction))
         stop = len(ordered) - plan.block * size
