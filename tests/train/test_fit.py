@@ -131,13 +131,16 @@ def test_label_smoothing_is_what_it_says(monkeypatch: pytest.MonkeyPatch) -> Non
     assert losses[0] != losses[1]
 
 
-def test_training_films_are_resized_to_the_training_size() -> None:
+def test_training_films_are_resized_to_the_training_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     module = module_for(tiny_recipe(arch="mobilenet_v2", size=64, train_size=32))
+    monkeypatch.setattr(module, "log", lambda *_, **__: None)
     seen: list[int] = []
     module.net.trunk.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[-1]))
     films = torch.zeros(2, 64, 64, dtype=torch.uint8)
-    module._logits(films, training=True)
-    module._logits(films, training=False)
+    module.training_step((films, torch.zeros(2)), 0)
+    module.validation_step((films, torch.zeros(2)), 0)
     assert seen == [32, 64]
 
 

@@ -58,12 +58,18 @@ class Head(nn.Module):
         return g.reshape(n, c, h, w)
 
 
+TYPICAL_MEAN, TYPICAL_SPREAD = 0.5, 0.22
+"""Of the grey values of a film on [0, 1], as the Guangzhou films have them, rounded."""
+
+
 class FilmNet(nn.Module):
     """A network for films: grey pixels in [0, 1], (n, 1, size, size), to a logit (n,).
 
     `trunk` gives features (n, c, h, w), `head` the logit. `mean` and `std` are the input
     normalisation of the weights the trunk starts from; with three of each the grey film is
     repeated as RGB. They are part of the network, so a weight cannot meet the wrong one.
+    `standardise` brings every film to the mean and spread of a typical one first, whatever
+    its own brightness and contrast.
     """
 
     mean: Tensor
@@ -73,6 +79,7 @@ class FilmNet(nn.Module):
         self, trunk: nn.Module, head: Head, mean: Sequence[float], std: Sequence[float]
     ) -> None:
         super().__init__()
+        self.standardise = False
         self.trunk = trunk
         self.head = head
         self.register_buffer("mean", torch.tensor(mean).reshape(1, -1, 1, 1))
@@ -80,6 +87,10 @@ class FilmNet(nn.Module):
 
     def features(self, film: Tensor) -> Tensor:
         """(n, 1, size, size) in [0, 1] to (n, c, h, w)."""
+        if self.standardise:
+            centred = film - film.mean(dim=(2, 3), keepdim=True)
+            spread = (centred * centred).mean(dim=(2, 3), keepdim=True).sqrt()
+            film = centred / (spread + 1e-3) * TYPICAL_SPREAD + TYPICAL_MEAN
         out: Tensor = self.trunk((film - self.mean) / self.std)
         return out
 

@@ -15,6 +15,7 @@ from torchmetrics.functional.classification import binary_auroc
 from firstread.model.net import FilmNet, channels_last
 from firstread.train.augment import augment
 from firstread.train.batches import Batches
+from firstread.train.mix import mixup, swap_surroundings
 from firstread.train.recipe import Recipe
 
 
@@ -52,23 +53,34 @@ class FilmFit(pl.LightningModule):
         self._seen.clear()
         self._started = time.perf_counter()
 
-    def _logits(self, films: Tensor, training: bool) -> Tensor:
-        if films.ndim == 4:  # features computed once
+    def _logits(self, films: Tensor) -> Tensor:
+        """Films (n, 1, s, s) in [0, 1] or features (n, c, h, w) to logits (n,)."""
+        if self.recipe.features_once:
             logit: Tensor = self.net.head(films.float())
             return logit
-        films = films.unsqueeze(1).float() / 255.0
-        size, how = self.recipe.fit_size, self.recipe.augment
-        if training and (how.active or size != films.shape[-1]):
-            # Drawn on the CPU, so that every device sees the same films.
-            rng = torch.Generator().manual_seed(self.recipe.seed * 999_983 + self.global_step)
-            films = augment(films, how, size, rng)
         out: Tensor = self.net(films.contiguous(memory_format=torch.channels_last))
         return out
 
+    def _shown(self, films: Tensor) -> Tensor:
+        """A batch as the network takes it: uint8 films (n, s, s) scaled, features as they are."""
+        return films if self.recipe.features_once else films.unsqueeze(1).float() / 255.0
+
+    def _varied(self, films: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The batch after every random change that the recipe asks for."""
+        size, how = self.recipe.fit_size, self.recipe.augment
+        if self.recipe.features_once or not (how.active or size != films.shape[-1]):
+            return films, labels
+        # Drawn on the CPU, so that every device sees the same films.
+        rng = torch.Generator().manual_seed(self.recipe.seed * 999_983 + self.global_step)
+        if how.swap:
+            films = swap_surroundings(films, how, rng)
+        films = augment(films, how, size, rng)
+        return mixup(films, labels, how, rng) if how.mixup else (films, labels)
+
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Loss of one batch."""
-        films, labels = batch
-        logits = self._logits(films, training=True).float()
+        films, labels = self._varied(self._shown(batch[0]), batch[1])
+        logits = self._logits(films).float()
         smooth = self.recipe.label_smoothing
         loss = F.binary_cross_entropy_with_logits(logits, labels * (1 - smooth) + smooth / 2)
         right = float(((logits > 0) == (labels > 0.5)).float().mean())
@@ -79,7 +91,7 @@ class FilmFit(pl.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Gather logits; the numbers are computed over the whole part at once."""
         films, labels = batch
-        self._val.append((self._logits(films, training=False).float().cpu(), labels.cpu()))
+        self._val.append((self._logits(self._shown(films)).float().cpu(), labels.cpu()))
 
     def on_validation_epoch_end(self) -> None:
         """Write one row of history."""

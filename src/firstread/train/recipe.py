@@ -18,6 +18,10 @@ from firstread.errors import RecipeError
 from firstread.model.names import ARCHITECTURES, MIN_SIZE
 
 SHIPPED = Path(__file__).parent / "recipes"
+NOT_NEGATIVE = (
+    *("rotate", "brightness", "contrast", "gamma", "tone", "shade"),
+    *("noise", "speckle", "blur", "sharpen", "mixup"),
+)
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,14 @@ class Augment:
     `crop`: share of the area a random-resized crop keeps, (least, most). `stretch`: most a
     crop's aspect ratio departs from 1, as a factor. `flip`: chance of a left-right mirror.
     `rotate`: degrees either way. `brightness`, `contrast`, `gamma`: strength, as the half-width
-    of the factor (gamma: of its logarithm). `noise`: highest standard deviation on [0, 1],
-    for half of the films. `blur`: highest standard deviation in pixels, for half of the films.
+    of the factor (gamma: of its logarithm). `tone`: spread of the logarithm of a random tone
+    curve's steepness. `shade`: most that a smooth field departs from 1, as a logarithm.
+    `noise`, `speckle`: highest standard deviation of additive and multiplicative noise on
+    [0, 1]; `impulse`: highest share of black and white pixels; `blur`: highest standard
+    deviation in pixels; `sharpen`: highest amount of unsharp masking; each for half of the
+    films. `pixelate`: least share of the side that is kept, `jpeg`: lowest quality (0: none),
+    each for a quarter. `swap`: chance that what surrounds the lungs comes from another film.
+    `mixup`: the Beta distribution's parameter, 0 for none.
     """
 
     crop: tuple[float, float] = (1.0, 1.0)
@@ -38,8 +48,17 @@ class Augment:
     brightness: float = 0.0
     contrast: float = 0.0
     gamma: float = 0.0
+    tone: float = 0.0
+    shade: float = 0.0
     noise: float = 0.0
+    speckle: float = 0.0
+    impulse: float = 0.0
     blur: float = 0.0
+    sharpen: float = 0.0
+    pixelate: float = 1.0
+    jpeg: int = 0
+    swap: float = 0.0
+    mixup: float = 0.0
 
     @property
     def active(self) -> bool:
@@ -54,12 +73,14 @@ class Recipe:
     `size`: what the model reads. `train_size`: what it is trained on, 0 for the same; crops
     magnify, so training a little smaller than reading evens the apparent size of things
     (Touvron et al. 2019, arXiv:1906.06423) and is faster. `pretrained`: start from ImageNet.
-    `freeze`: "nothing", "base", "all but the last block". `balance`: as many normal films as
-    pneumonia films in every batch. `ema`: decay of the averaged weights, 0 for none.
-    `patience`: epochs without a better validation AUC before the fit stops, 0 to run them
-    all; the best epoch is then kept instead of the last. `precision`: "32-true", "bf16-mixed",
-    or "bf16-if-fast": bfloat16 where the processor multiplies it in hardware. It pays on plain
-    convolutions, hurts depthwise ones, and is several times slower where it is emulated.
+    `freeze`: "nothing", "base", "all but the last block". `standardise`: each film is brought
+    to one mean and spread inside the network, so that brightness and contrast do not reach
+    it. `balance`: as many normal films as pneumonia films in every batch. `ema`: decay of the
+    averaged weights, 0 for none. `patience`: epochs without a better validation AUC before
+    the fit stops, 0 to run them all; the best epoch is then kept instead of the last.
+    `precision`: "32-true", "bf16-mixed", or "bf16-if-fast": bfloat16 where the processor
+    multiplies it in hardware. It pays on plain convolutions, hurts depthwise ones, and is
+    several times slower where it is emulated.
     """
 
     arch: str = "mobilenet_v2"
@@ -73,6 +94,7 @@ class Recipe:
     weight_decay: float = 0.05
     warmup: float = 0.2
     dropout: float = 0.2
+    standardise: bool = False
     label_smoothing: float = 0.0
     balance: bool = True
     ema: float = 0.0
@@ -108,9 +130,13 @@ class Recipe:
         _check(0 < low <= high <= 1, "augment.crop", self.augment.crop, "0 < least <= most <= 1")
         _check(self.augment.stretch >= 1, "augment.stretch", self.augment.stretch, "1 or more")
         _check(0 <= self.augment.flip <= 1, "augment.flip", self.augment.flip, "0 to 1")
-        for key in ("rotate", "brightness", "contrast", "gamma", "noise", "blur"):
+        for key in NOT_NEGATIVE:
             value = getattr(self.augment, key)
             _check(value >= 0, f"augment.{key}", value, "0 or more")
+        _check(0 < self.augment.pixelate <= 1, "augment.pixelate", self.augment.pixelate, "0 to 1")
+        _check(0 <= self.augment.swap <= 1, "augment.swap", self.augment.swap, "0 to 1")
+        _check(0 <= self.augment.impulse <= 1, "augment.impulse", self.augment.impulse, "0 to 1")
+        _check(0 <= self.augment.jpeg <= 90, "augment.jpeg", self.augment.jpeg, "0 to 90")
 
     @property
     def fit_size(self) -> int:

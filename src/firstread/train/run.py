@@ -86,6 +86,7 @@ def train(
     decode_seconds = time.perf_counter() - started
     torch.manual_seed(recipe.seed)
     net = build_net(recipe.arch, recipe.size, recipe.dropout, weights)
+    net.standardise = recipe.standardise
     freeze(net, recipe.freeze)
     pixels = [np.asarray(p.pixels) for p in parts]
     started = time.perf_counter()
