@@ -41,11 +41,16 @@ def to_logit(p: npt.ArrayLike) -> Floats:
 
 @dataclass(frozen=True)
 class Platt:
-    """probability = sigmoid(slope * logit + intercept). `how`: rule and set, for the card."""
+    """probability = sigmoid(slope * logit + intercept). `how`: rule and set, for the card.
+
+    `prevalence`: the share of pneumonia, 0 to 1, at which the probabilities are true; None
+    where it is not known.
+    """
 
     slope: float = 1.0
     intercept: float = 0.0
     how: str = "none: the network's own sigmoid"
+    prevalence: float | None = None
 
     def logit(self, logits: npt.ArrayLike) -> Floats:
         """Calibrated logits, same shape."""
@@ -75,29 +80,45 @@ def checked(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Floats, npt.N
     return s, truth
 
 
-def fit_logistic(x: Floats, target: Floats) -> tuple[float, float]:
+def fit_logistic(
+    x: Floats,
+    target: Floats,
+    weights: Floats | None = None,
+    slope_prior: tuple[float, float] | None = None,
+) -> tuple[float, float]:
     """Slope and intercept of a logistic regression of `target` (n,), in 0 to 1, on `x` (n,).
 
-    Newton's method with step halving (Lin, Lin & Weng, Machine Learning 68, 2007), on
-    standardised x so that the scale of the logits does not matter.
+    `weights` (n,): what each film counts, all alike if None. `slope_prior`: mean and standard
+    deviation of a normal prior on the slope; with it the most probable slope is found. Newton's
+    method with step halving (Lin, Lin & Weng, Machine Learning 68, 2007), on standardised x so
+    that the scale of the logits does not matter.
     """
-    centre, scale = float(x.mean()), float(x.std())
+    m = np.ones(len(x)) if weights is None else weights
+    centre = float(np.average(x, weights=m))
+    scale = float(np.sqrt(np.average((x - centre) ** 2, weights=m)))
+    start = float(to_logit(np.average(target, weights=m)))
     if scale < 1e-12:
-        return 0.0, float(to_logit(target.mean()))
+        return 0.0, start
     u = (x - centre) / scale
+    # The slope's prior in units of the standardised slope: where it lies, what it weighs.
+    wanted, pull = 0.0, 0.0
+    if slope_prior is not None:
+        wanted, pull = slope_prior[0] * scale, 1.0 / (slope_prior[1] * scale) ** 2
 
     def loss(w: Floats) -> float:
         z = w[0] * u + w[1]
-        return float(np.sum(np.logaddexp(0.0, z) - target * z))
+        data = float(np.sum(m * (np.logaddexp(0.0, z) - target * z)))
+        return data + pull * float(w[0] - wanted) ** 2 / 2.0
 
-    w = np.array([0.0, float(to_logit(target.mean()))])
+    w = np.array([0.0, start])
     now = loss(w)
     for _ in range(MAX_STEPS):
         p = sigmoid(w[0] * u + w[1])
-        gradient = np.array([np.sum((p - target) * u), np.sum(p - target)])
-        v = p * (1.0 - p)
+        miss = m * (p - target)
+        gradient = np.array([np.sum(miss * u) + pull * (w[0] - wanted), np.sum(miss)])
+        v = m * p * (1.0 - p)
         cross = float(np.sum(v * u))
-        hessian = np.array([[np.sum(v * u * u) + RIDGE, cross], [cross, np.sum(v) + RIDGE]])
+        hessian = np.array([[np.sum(v * u * u) + pull + RIDGE, cross], [cross, np.sum(v) + RIDGE]])
         step = np.linalg.solve(hessian, gradient)
         size = 1.0
         while (then := loss(w - size * step)) > now and size > 1e-10:
@@ -112,25 +133,50 @@ def fit_logistic(x: Floats, target: Floats) -> tuple[float, float]:
     return slope, float(w[1]) - slope * centre
 
 
+def checked_weights(weights: npt.ArrayLike | None, truth: npt.NDArray[np.bool_]) -> Floats:
+    """Weights (n,) of films of `truth` (n,), scaled to a mean of 1; all 1 if None.
+
+    Raises `DataError` where lengths differ, a weight is negative or no number, or a class has
+    no weight.
+    """
+    if weights is None:
+        return np.ones(len(truth))
+    w = np.asarray(weights, dtype=np.float64)
+    if w.shape != truth.shape or not np.isfinite(w).all() or (w < 0).any():
+        raise DataError(f"weights of {len(truth)} films must be as many numbers of 0 or more")
+    if w[truth].sum() <= 0 or w[~truth].sum() <= 0:
+        raise DataError("one class has no weight; give weight to normal and to pneumonia films")
+    return np.asarray(w / w.mean())
+
+
 def fit_platt(
-    logits: npt.ArrayLike, labels: npt.ArrayLike, on: str = "the validation films"
+    logits: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    on: str = "the validation films",
+    weights: npt.ArrayLike | None = None,
 ) -> Platt:
     """Platt scaling of `logits` (n,) against `labels` (n,), 1 pneumonia and 0 normal.
 
     The targets are (n1 + 1) / (n1 + 2) and 1 / (n0 + 2) instead of 1 and 0 (Platt 1999), so
     the fit stays finite where the classes are told apart without error. `on` names the films
-    in the text that goes on the card. Raises `DataError`.
+    in the text that goes on the card. `weights` (n,): what each film counts, as for a set that
+    holds clean and corrupted copies; they also set the share of pneumonia that the
+    probabilities are true at. Raises `DataError`.
     """
     x, truth = checked(logits, labels)
+    w = checked_weights(weights, truth)
     n1, n0 = int(truth.sum()), int((~truth).sum())
     target = np.where(truth, (n1 + 1.0) / (n1 + 2.0), 1.0 / (n0 + 2.0))
-    slope, intercept = fit_logistic(x, target)
+    slope, intercept = fit_logistic(x, target, w)
+    share = float(np.average(truth, weights=w))
+    weighted = f", weighted, so that {share:.3f} have pneumonia" if weights is not None else ""
     how = (
-        f"Platt scaling with smoothed targets on {on} ({n0} normal, {n1} pneumonia); "
+        f"Platt scaling with smoothed targets on {on} ({n0} normal, {n1} pneumonia{weighted}); "
         "true at their share of pneumonia"
     )
     if slope <= 0:
+        centre = float(np.average(x, weights=w))
         slope = FLAT / max(float(x.std()), 1e-6)
-        intercept = float(to_logit(target.mean())) - slope * float(x.mean())
+        intercept = float(to_logit(np.average(target, weights=w))) - slope * centre
         how += "; the slope came out at or below 0 and was held just above: a useless network"
-    return Platt(slope, intercept, how)
+    return Platt(slope, intercept, how, share)
