@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
+from firstread.cli import evaluate_studies as studies
 from firstread.errors import BundleError, NoFilms, OutputError
 
 HELP = "judge a model on labelled films: metrics with intervals, as JSON and an HTML report"
@@ -63,7 +63,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="share of pneumonia where the model shall be used, 0 to 1: gives PPV and NPV there",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default 0)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the bootstrap and of the studies (default 0)"
+    )
+    studies.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -93,7 +96,8 @@ def run(args: argparse.Namespace) -> int:
                 f"part {part!r} does not hold films of both classes; "
                 f"the parts are {', '.join(there) or 'not known'}"
             )
-    scored = score_cohort(bundle_path, cohort, args.by, _progress)
+    local = studies.check(args, cohort)
+    scored = score_cohort(bundle_path, cohort, args.by, studies.progress("read"))
     if scored.rejected.all():
         raise NoFilms(
             f"{args.data}: all {len(scored)} films were rejected; the first because: "
@@ -106,13 +110,18 @@ def run(args: argparse.Namespace) -> int:
             "split": args.split and portable(args.split),
         }
     )
+    warnings = seen_warnings(cohort, scored.bundle["data"], run_dir)
+    if local is not None:
+        seen = seen_warnings(local, scored.bundle["data"], run_dir)
+        warnings += [f"--recalibrate-on: {said}" for said in seen]
     result = measure(
         scored,
         prevalence=args.prevalence,
         seed=args.seed,
         command=_command(args),
-        warnings=seen_warnings(cohort, scored.bundle["data"], run_dir),
+        warnings=warnings,
     )
+    result |= studies.run_studies(args, bundle_path, cohort, scored, local)
     if args.json is not None:
         write_atomic(args.json, json.dumps(result, indent=1, allow_nan=False) + "\n")
     if args.html is not None:
@@ -138,7 +147,7 @@ def _command(args: argparse.Namespace) -> str:
             words += [f"--{name}", value if isinstance(value, Path) else str(value)]
     for column in args.by:
         words += ["--by", column]
-    return command_line(words)
+    return command_line(words + studies.words(args))
 
 
 def find_bundle(model: str) -> tuple[Path | None, Path | None]:
@@ -174,11 +183,6 @@ def _check_output(path: Path | None) -> None:
     there = next(p for p in path.absolute().parents if p.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise OutputError(f"{path}: {there} cannot be written to; choose another place")
-
-
-def _progress(done: int, of: int) -> None:
-    if sys.stderr.isatty() and (done % 20 == 0 or done == of):
-        print(f"\rread {done} of {of} films", end="\n" if done == of else "", file=sys.stderr)
 
 
 def table(result: dict[str, Any]) -> str:
@@ -218,6 +222,7 @@ def table(result: dict[str, Any]) -> str:
                 f"where {row['prevalence']:.1%} have pneumonia: "
                 f"PPV {_number(row['ppv']['value'])}, NPV {_number(row['npv']['value'])}"
             )
+    lines += studies.study_lines(result)
     for film in result["rejected"][:10]:
         lines.append(f"rejected: {film['file']}: {'; '.join(film['reasons'])}")
     if len(result["rejected"]) > 10:

@@ -36,6 +36,8 @@ A value or bound that cannot be computed is null. The fields::
     methods         {name: sentence}
     warnings notices    [sentence]
     command date versions seed format
+    corruptions occlusion heat_energy recalibration    only where asked for: see the modules
+                                                       corruptions, occlusion, heat, recalibrate
 """
 
 from __future__ import annotations

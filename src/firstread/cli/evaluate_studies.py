@@ -1,0 +1,221 @@
+"""The studies that `firstread evaluate` makes on request: does the opinion hold, and why?
+
+Each reads the films again in some other way, which takes from seconds to minutes, so none is
+made unasked. Their results are further keys of the JSON, absent where not asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from firstread.errors import DataError
+
+if TYPE_CHECKING:
+    from firstread.cohort.table import Cohort
+    from firstread.evaluate.score import Scored
+
+Progress = Callable[[int, int], None]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that ask for a study."""
+    group = parser.add_argument_group("studies, each of which reads the films again")
+    group.add_argument(
+        "--corruptions",
+        action="store_true",
+        help="the error under 13 corruptions of 5 strengths (reads each film 65 times more)",
+    )
+    group.add_argument(
+        "--occlude",
+        action="append",
+        default=[],
+        choices=("box", "silhouette"),
+        help="the AUC that remains with the lungs painted over: in one fixed box, or in each "
+        "film's own outline; may be repeated",
+    )
+    group.add_argument(
+        "--masks",
+        type=Path,
+        metavar="DIR",
+        help="lung masks, laid out as the films; else the column lung_mask of the CSV",
+    )
+    group.add_argument(
+        "--heat-energy",
+        action="store_true",
+        help="how much of the heat map lies inside the lungs, and whether it heeds the weights",
+    )
+    group.add_argument(
+        "--recalibrate-on",
+        type=Path,
+        metavar="CSV",
+        help="what a new calibration on 100 films of this table would mend; the table given as "
+        "--data draws them from the films evaluated",
+    )
+
+
+def words(args: argparse.Namespace) -> list[str | Path]:
+    """The options of `add_arguments` as they were given, for the command line to repeat."""
+    given: list[str | Path] = ["--corruptions"] if args.corruptions else []
+    for how in _ways(args):
+        given += ["--occlude", how]
+    if args.masks is not None:
+        given += ["--masks", args.masks]
+    if args.heat_energy:
+        given.append("--heat-energy")
+    if args.recalibrate_on is not None:
+        given += ["--recalibrate-on", args.recalibrate_on]
+    return given
+
+
+def check(args: argparse.Namespace, cohort: Cohort) -> Cohort | None:
+    """Raise before any film is read where a study lacks what it needs.
+
+    Returns the table of --recalibrate-on; None where there is none, or where it holds the very
+    films of `cohort`.
+    """
+    from firstread.cohort.table import load_cohort
+
+    if args.masks is not None and not (args.occlude or args.heat_energy):
+        raise DataError("--masks is for --occlude and --heat-energy; ask for one of these as well")
+    if "silhouette" in args.occlude or args.heat_energy:
+        from firstread.evaluate.masks import find_masks
+
+        find_masks(cohort, args.masks)
+    if args.recalibrate_on is None:
+        return None
+    local = load_cohort(args.recalibrate_on)
+    # The same table may be named in two ways; of a split, only the part evaluated is drawn from.
+    same = args.recalibrate_on.resolve() == args.data.resolve()
+    return None if same or _paths(local) == _paths(cohort) else local
+
+
+def _paths(cohort: Cohort) -> set[Path]:
+    return {path.resolve() for path in cohort.paths}
+
+
+def run_studies(
+    args: argparse.Namespace,
+    bundle_path: Path | None,
+    cohort: Cohort,
+    scored: Scored,
+    local: Cohort | None,
+) -> dict[str, Any]:
+    """The keys that were asked for: corruptions, occlusion, heat_energy, recalibration.
+
+    `scored`: the films of `cohort` as evaluated; `local`: what `check` returned.
+    """
+    from firstread.evaluate.places import portable
+
+    found: dict[str, Any] = {}
+    if args.recalibrate_on is not None:
+        from firstread.evaluate.recalibrate import recalibration_study
+        from firstread.evaluate.score import score_cohort
+
+        drawn_from = None
+        if local is not None:
+            drawn_from = score_cohort(bundle_path, local, (), progress("local films"))
+            drawn_from.data["given"] = portable(args.recalibrate_on)
+        found["recalibration"] = recalibration_study(scored, drawn_from, seed=args.seed)
+    if args.occlude:
+        from firstread.evaluate.occlusion import occlusion_study
+
+        found["occlusion"] = [
+            occlusion_study(
+                bundle_path,
+                cohort,
+                how,
+                args.masks,
+                seed=args.seed,
+                progress=progress(f"{how} painted over"),
+            )
+            for how in _ways(args)
+        ]
+    if args.heat_energy:
+        from firstread.evaluate.heat import heat_energy_study
+
+        found["heat_energy"] = heat_energy_study(
+            bundle_path, cohort, args.masks, seed=args.seed, progress=progress("heat maps")
+        )
+    if args.corruptions:
+        from firstread.evaluate.corruptions import corruption_study
+
+        found["corruptions"] = corruption_study(
+            bundle_path, cohort, seed=args.seed, progress=progress("corruptions")
+        )
+    return found
+
+
+def _ways(args: argparse.Namespace) -> list[Any]:
+    """What to paint over, each once, in the order given."""
+    return list(dict.fromkeys(args.occlude))
+
+
+def progress(what: str) -> Progress:
+    """A line on the terminal that counts films; silent where nobody watches."""
+
+    def show(done: int, of: int) -> None:
+        if sys.stderr.isatty() and (done % 20 == 0 or done == of):
+            end = "\n" if done == of else ""
+            print(f"\r{what}: {done} of {of} films", end=end, file=sys.stderr, flush=True)
+
+    return show
+
+
+def study_lines(result: Mapping[str, Any]) -> list[str]:
+    """The studies of a result as plain text; nothing where none was made."""
+    lines: list[str] = []
+    if study := result.get("corruptions"):
+        lines += [
+            "",
+            f"corrupted films: balanced error {_with_interval(study['mean_balanced_error'])}, "
+            f"clean {_number(study['clean'])}",
+            f"  {'strength':18}" + "".join(f"  {k:>6}" for k in (1, 2, 3, 4, 5)) + "    mean",
+        ]
+        for family in study["families"]:
+            errors = "".join(f"  {e:6.3f}" for e in family["balanced_error"])
+            lines.append(f"  {family['name']:18}{errors}  {_number(family['mean'])}")
+    for study in result.get("occlusion", ()):
+        area = study.get("area_auc")
+        lines += [
+            "",
+            f"{study['how']} painted over: AUC {_with_interval(study['auc'])}, "
+            f"untouched {_number(study['auc_clean'])}"
+            + (f", of the painted area alone {_number(area)}" if area else "")
+            + f" ({_films(study)})",
+        ]
+    if study := result.get("heat_energy"):
+        random = study["randomised"]
+        lines += [
+            "",
+            f"heat inside the lungs: {_number(study['inside'])} on {_number(study['area'])} of the "
+            f"film, lift {_with_interval(study['lift'])} ({_films(study)})",
+            f"  with random weights: lift {_number(random['lift'])}, "
+            f"correlation {_number(random['correlation'])}; the map "
+            + ("changes" if random["changed"] else "does NOT change"),
+        ]
+    if study := result.get("recalibration"):
+        from firstread.evaluate.recalibrate import lines as recalibration_lines
+
+        lines += ["", *recalibration_lines(study)]
+    return lines
+
+
+def _films(study: Mapping[str, Any]) -> str:
+    left_out = f", {study['n_left_out']} left out" if study["n_left_out"] else ""
+    return f"{study['n']} films{left_out}"
+
+
+def _number(x: Any) -> str:
+    from firstread.evaluate.page import number
+
+    return number(x)
+
+
+def _with_interval(x: Any) -> str:
+    from firstread.evaluate.page import span
+
+    return f"{_number(x)} ({span(x)})" if span(x) else _number(x)

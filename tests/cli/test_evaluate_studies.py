@@ -1,0 +1,172 @@
+"""The studies of the verb `evaluate`: asked for, they stand in the JSON, the table and the page."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("onnx")
+
+from bundles import tiny_bundle
+from firstread.cli.main import main
+
+STUDIES = ("corruptions", "occlusion", "heat_energy", "recalibration")
+
+
+def make_films(root, n, seed=0):
+    """`n` films a class, 48 x 40, named as in the Guangzhou set; those with pneumonia brighter."""
+    rng = np.random.default_rng(seed)
+    for i in range(n):
+        for name, middle in (
+            (f"NORMAL/IM-{i + 1:04d}-0001.png", 112),
+            (f"PNEUMONIA/person{i + 1}_virus_{i}.png", 144),
+        ):
+            film = rng.normal(middle, 22) + np.linspace(-60, 60, 48) + rng.normal(0, 8, (40, 48))
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.clip(film, 0, 255).astype(np.uint8)).save(path)
+    return root
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_films(tmp_path_factory.mktemp("few"), 12)
+
+
+@pytest.fixture(scope="module")
+def masks(folder, tmp_path_factory):
+    """A block in the middle of each film but the first, as a 1-bit PNG."""
+    root = tmp_path_factory.mktemp("masks")
+    for path in sorted(folder.rglob("*.png"))[1:]:
+        mask = np.zeros((40, 48), bool)
+        mask[8:30, 10:40] = True
+        to = root / path.relative_to(folder)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(to)
+    return root
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return tiny_bundle(tmp_path_factory.mktemp("tiny") / "bundle")
+
+
+@pytest.fixture
+def evaluate(bundle, tmp_path):
+    """Run the verb; returns the exit code, the JSON and the page."""
+
+    def run(*words, html=True):
+        numbers, page = tmp_path / "metrics.json", tmp_path / "report.html"
+        words = ["evaluate", bundle, *words, "--json", numbers, *(["--html", page] * html)]
+        code = main([str(w) for w in words])
+        if not numbers.exists():
+            return code, {}, ""
+        return code, json.loads(numbers.read_text()), page.read_text(encoding="utf-8")
+
+    return run
+
+
+def test_unasked_none_is_made(evaluate, folder):
+    code, result, page = evaluate("--data", folder)
+    assert code == 0
+    assert not set(STUDIES) & set(result)
+    assert "painted over" not in page
+
+
+def test_corruptions(evaluate, folder, capsys):
+    code, result, page = evaluate("--data", folder, "--corruptions", "--seed", "3")
+    assert code == 0
+    study = result["corruptions"]
+    assert study["seed"] == 3
+    assert len(study["families"]) == 13
+    assert study["clean"]["value"] == pytest.approx(1 - result["balanced_accuracy"]["value"])
+    assert result["command"].endswith("--corruptions")
+    assert "When the film gets worse" in page
+    assert "speckle noise" in page
+    out = capsys.readouterr().out
+    assert "corrupted films: balanced error" in out
+    assert "jpeg_compression" in out
+
+
+def test_occlusion_and_heat(evaluate, folder, masks, capsys):
+    words = ["--occlude", "box", "--occlude", "silhouette", "--occlude", "box", "--heat-energy"]
+    code, result, page = evaluate("--data", folder, *words, "--masks", masks)
+    assert code == 0
+    assert [s["how"] for s in result["occlusion"]] == ["box", "silhouette"]
+    silhouette = result["occlusion"][1]
+    assert (silhouette["n"], silhouette["n_left_out"]) == (23, 1)
+    heat = result["heat_energy"]
+    assert (heat["n"], heat["n_left_out"]) == (23, 1)
+    assert isinstance(heat["randomised"]["changed"], bool)
+    assert "--occlude box --occlude silhouette --masks" in result["command"]
+    assert "--heat-energy" in result["command"]
+    assert "With the lungs painted over" in page
+    assert "Where the heat lies" in page
+    out = capsys.readouterr().out
+    assert "box painted over: AUC" in out
+    assert "silhouette painted over: AUC" in out
+    assert "23 films, 1 left out" in out
+    assert "heat inside the lungs" in out
+
+
+def test_recalibration_within_the_table_and_on_another(evaluate, tmp_path, capsys):
+    films = make_films(tmp_path / "here", 80)
+    code, result, page = evaluate("--data", films, "--recalibrate-on", films)
+    assert code == 0
+    study = result["recalibration"]
+    assert (study["n_local"], study["films"], study["repeats"]) == (160, 100, 200)
+    assert study["n_judged"]["value"] == pytest.approx(60)
+    assert "After recalibration on 100 local films" in page
+    assert "recalibrated on 100 local films" in capsys.readouterr().out
+
+    there = make_films(tmp_path / "there", 60, seed=1)
+    (tmp_path / "there/films.csv").write_text(
+        "file,label,patient\n"
+        + "".join(
+            f"{p.relative_to(there)},{p.parent.name},other {p.stem}\n"
+            for p in sorted(there.rglob("*.png"))
+        )
+    )
+    code, result, _ = evaluate("--data", films, "--recalibrate-on", there / "films.csv", html=False)
+    assert code == 0
+    assert result["recalibration"]["n_local"] == 120
+    assert result["n"] == 160
+    assert "films.csv" in result["recalibration"]["source"]
+    assert str(tmp_path) not in json.dumps(result)
+
+
+def test_a_table_of_films_the_model_was_made_from_is_warned_of(tmp_path):
+    from firstread.cohort.table import load_cohort
+
+    films, local = make_films(tmp_path / "here", 60), make_films(tmp_path / "there", 60, seed=1)
+    data = {"source": "", "films": 120, "patients": 1, "sha256": load_cohort(local).data_hash()}
+    bundle = tiny_bundle(tmp_path / "bundle", data=data)
+    out = tmp_path / "m.json"
+    words = ["--data", films, "--recalibrate-on", local, "--json", out]
+    # The names of the files tell that both hold the same patients, so nobody is left to judge.
+    assert main(["evaluate", str(bundle), *map(str, words)]) == 2
+    for path in sorted(local.rglob("*.png")):
+        path.rename(path.with_name(f"other_{path.name}"))
+    assert main(["evaluate", str(bundle), *map(str, words)]) == 0
+    warnings = json.loads(out.read_text())["warnings"]
+    assert [w.startswith("--recalibrate-on: these are the very films") for w in warnings] == [True]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--occlude", "silhouette"], "no lung masks"),
+        (["--heat-energy", "--masks", "nowhere"], "no such folder"),
+        (["--masks", "MASKS"], "--masks is for"),
+        (["--recalibrate-on", "nowhere.csv"], "nowhere.csv"),
+        (["--recalibrate-on", "FILMS"], "24 local films, but 100"),
+    ],
+)
+def test_what_is_missing_is_said_in_one_line(evaluate, folder, masks, capsys, words, said):
+    places = {"FILMS": folder, "MASKS": masks}
+    code, result, _ = evaluate("--data", folder, *[places.get(w, w) for w in words])
+    assert (code, result) == (2, {})
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
