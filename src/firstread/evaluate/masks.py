@@ -1,0 +1,121 @@
+"""Where a film's lungs are: its mask, found beside the film or named by its table.
+
+Two ways, as the public masks of the Guangzhou set come: a column `lung_mask` in the cohort's
+CSV, relative to the CSV's folder, or a folder that mirrors the films' paths with .png in place
+of their ending. The folder may hang lower than the films do: for chest_xray/train/NORMAL/a.jpeg
+it may hold train/NORMAL/a.png, or NORMAL/a.png, or a.png, the longest path first.
+
+A film without a mask is no error: annotators skip some. Studies leave it out and count it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from firstread.cohort.table import Cohort, FilmRow
+from firstread.errors import DataError, FolderNotFound
+
+COLUMN = "lung_mask"
+"""The CSV column that names a film's mask."""
+
+FORMATS = ("PNG", "TIFF", "BMP")
+"""Pillow decoders a mask may reach: lossless ones, since a JPEG's edges are no edges."""
+
+Mask = npt.NDArray[np.bool_]
+
+
+def find_masks(cohort: Cohort, masks: Path | None = None) -> list[Path | None]:
+    """The mask file of each film, None where there is none.
+
+    `masks`: a folder that mirrors the films; if not given, the column `lung_mask` is read.
+    Raises `FolderNotFound` if `masks` is no folder and `DataError` if not one mask is found.
+    """
+    if masks is not None and not masks.is_dir():
+        raise FolderNotFound(f"{masks}: no such folder; give --masks the folder of the lung masks")
+    found = [
+        _named(row, cohort.root) if masks is None else _mirrored(row, cohort.root, masks)
+        for row in cohort.rows
+    ]
+    if any(found):
+        return found
+    if masks is not None:
+        raise DataError(
+            f"{masks}: holds no mask of these films; it must mirror their paths, as "
+            f"NORMAL/a.png for NORMAL/a.jpeg (looked for {_relative(cohort)})"
+        )
+    if any(row.extra.get(COLUMN) for row in cohort.rows):
+        raise DataError(
+            f"{cohort.root}: none of the files in the column {COLUMN} is there; "
+            "get the masks or give their folder with --masks"
+        )
+    raise DataError(
+        f"{cohort.root}: no lung masks; give their folder with --masks, or a CSV with the "
+        f"column {COLUMN} as --data"
+    )
+
+
+def load_mask(path: Path, size: int) -> Mask:
+    """A mask as (size, size) bool, True in the lungs; squashed like the film, to the nearest.
+
+    Whatever is brighter than half of the brightest pixel is lung, so 1-bit masks, 0 / 1 and
+    0 / 255 are all the same. Raises `DataError` if the file is no picture.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            grey = image.convert("L").resize((size, size), Image.Resampling.NEAREST)
+    except (OSError, ValueError, Image.DecompressionBombError) as e:
+        raise DataError(
+            f"{path}: this mask cannot be read ({type(e).__name__}); replace it or take it away"
+        ) from None
+    values = np.asarray(grey)
+    return np.asarray(values > values.max() / 2)
+
+
+def dilate(mask: Mask, reach: int) -> Mask:
+    """A mask (h, w) grown by `reach` pixels in rows and columns: a square structuring element.
+
+    Outside of the picture counts as no lung. Rows first and columns then, which gives the same
+    as the whole square.
+    """
+    for axis in (0, 1):
+        pad = [(0, 0), (0, 0)]
+        pad[axis] = (reach, reach)
+        windows = np.lib.stride_tricks.sliding_window_view(
+            np.pad(mask, pad), 2 * reach + 1, axis=axis
+        )
+        mask = np.asarray(windows.any(axis=-1))
+    return mask
+
+
+def _named(row: FilmRow, root: Path) -> Path | None:
+    name = row.extra.get(COLUMN, "").strip()
+    path = root / name
+    return path if name and path.is_file() else None
+
+
+def _mirrored(row: FilmRow, root: Path, masks: Path) -> Path | None:
+    parts = _below(row, root).with_suffix(".png").parts
+    for i in range(len(parts)):
+        path = masks.joinpath(*parts[i:])
+        if path.is_file():
+            return path
+    return None
+
+
+def _below(row: FilmRow, root: Path) -> Path:
+    """The film's path below the cohort's folder; a film elsewhere counts by its whole path."""
+    path = Path(row.file)
+    if path.is_absolute():
+        path = (
+            path.relative_to(root) if path.is_relative_to(root) else path.relative_to(path.anchor)
+        )
+    return path
+
+
+def _relative(cohort: Cohort) -> str:
+    return _below(cohort.rows[0], cohort.root).with_suffix(".png").as_posix() if cohort.rows else ""

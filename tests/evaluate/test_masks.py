@@ -1,0 +1,107 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from firstread.cohort.table import Cohort, load_cohort
+from firstread.errors import DataError, FolderNotFound
+from firstread.evaluate.masks import dilate, find_masks, load_mask
+
+
+def save(path: Path, values: np.ndarray, mode: str = "1") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(values.astype(np.uint8) * 255).convert(mode).save(path)
+    return path
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> Cohort:
+    for name in ("NORMAL/a.jpeg", "NORMAL/b.jpeg", "PNEUMONIA/c.jpeg"):
+        save(tmp_path / "chest" / name, np.eye(8), "L")
+    return load_cohort(tmp_path / "chest")
+
+
+HALF = np.arange(64).reshape(8, 8) % 8 < 4
+
+
+def test_a_folder_that_mirrors_the_films(cohort: Cohort, tmp_path: Path) -> None:
+    a = save(tmp_path / "masks/NORMAL/a.png", HALF)
+    c = save(tmp_path / "masks/PNEUMONIA/c.png", HALF)
+    assert find_masks(cohort, tmp_path / "masks") == [a, None, c]
+
+
+def test_a_folder_that_hangs_lower_than_the_films(cohort: Cohort, tmp_path: Path) -> None:
+    flat = save(tmp_path / "flat/a.png", HALF)
+    assert find_masks(cohort, tmp_path / "flat") == [flat, None, None]
+    deeper = Cohort(
+        cohort.root, tuple(replace(r, file=f"chest_xray/train/{r.file}") for r in cohort.rows)
+    )
+    a = save(tmp_path / "masks/train/NORMAL/a.png", HALF)
+    save(tmp_path / "masks/NORMAL/a.png", HALF)  # the longest path comes first
+    assert find_masks(deeper, tmp_path / "masks")[0] == a
+
+
+def test_a_column_names_the_mask_beside_the_table(cohort: Cohort, tmp_path: Path) -> None:
+    mask = save(tmp_path / "chest/lungs/x.png", HALF)
+    table = tmp_path / "chest/films.csv"
+    table.write_text(
+        "file,label,lung_mask\nNORMAL/a.jpeg,NORMAL,lungs/x.png\nNORMAL/b.jpeg,NORMAL,\n"
+        "PNEUMONIA/c.jpeg,PNEUMONIA,lungs/gone.png\n"
+    )
+    assert find_masks(load_cohort(table)) == [mask, None, None]
+    mask.unlink()
+    with pytest.raises(DataError, match="none of the files in the column lung_mask"):
+        find_masks(load_cohort(table))
+
+
+def test_no_mask_at_all_says_what_to_do(cohort: Cohort, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="--masks"):
+        find_masks(cohort)
+    with pytest.raises(FolderNotFound, match="no such folder"):
+        find_masks(cohort, tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"looked for NORMAL/a\.png"):
+        find_masks(cohort, tmp_path / "empty")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB"])
+def test_masks_are_the_same_however_they_are_stored(tmp_path: Path, mode: str) -> None:
+    path = save(tmp_path / "m.png", HALF, mode)
+    assert (load_mask(path, 8) == HALF).all()
+    large = load_mask(path, 24)
+    assert large.dtype == bool
+    assert (large == np.kron(HALF, np.ones((3, 3), bool))).all()
+
+
+def test_masks_of_0_and_1_and_empty_ones(tmp_path: Path) -> None:
+    Image.fromarray(HALF.astype(np.uint8)).save(tmp_path / "m.png")
+    assert (load_mask(tmp_path / "m.png", 8) == HALF).all()
+    assert not load_mask(save(tmp_path / "empty.png", np.zeros((8, 8))), 8).any()
+
+
+def test_a_broken_mask_is_named(tmp_path: Path) -> None:
+    (tmp_path / "m.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"m\.png: this mask cannot be read"):
+        load_mask(tmp_path / "m.png", 8)
+
+
+def test_dilation_is_a_square_that_ends_at_the_edge() -> None:
+    mask = np.zeros((9, 12), bool)
+    mask[4, 6] = mask[0, 0] = True
+    grown = dilate(mask, 2)
+    expected = np.zeros_like(mask)
+    expected[2:7, 4:9] = expected[:3, :3] = True
+    assert (grown == expected).all()
+    assert mask.sum() == 2
+
+
+@pytest.mark.films
+def test_all_but_six_of_the_public_films_have_a_mask(films_dir: Path) -> None:
+    named = find_masks(load_cohort(films_dir / "chest_xray.csv"))
+    mirrored = find_masks(load_cohort(films_dir / "chest_xray"), films_dir / "lung_masks")
+    assert sum(p is None for p in named) == sum(p is None for p in mirrored) == 6
+    some = load_mask(next(p for p in named if p), 224)
+    assert some.shape == (224, 224)
+    assert 0.1 < some.mean() < 0.5
