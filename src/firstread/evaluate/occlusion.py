@@ -39,9 +39,8 @@ BOX = (18, 200, 27, 198)
 """First row and end, first column and end: rows 18 to 199 and columns 27 to 197."""
 
 REACH = 8
-"""Pixels a mask is dilated by: the masks at hand have rough edges and stop short of the pleura,
-and whatever of the lung's rim stays visible would count as the model reading the background.
-8 of 224 px is about 1 cm on a small child's film."""
+"""Pixels a mask is dilated by. The masks' edges are rough, and a rim of lung left in sight would
+count as the model reading the background: a twenty-eighth of the film on each side is ample."""
 
 
 def box_mask(size: int) -> Mask:
