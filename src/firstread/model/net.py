@@ -8,11 +8,13 @@ so the map is part of the exported graph and reading needs no torch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class Head(nn.Module):
@@ -69,7 +71,8 @@ class FilmNet(nn.Module):
     normalisation of the weights the trunk starts from; with three of each the grey film is
     repeated as RGB. They are part of the network, so a weight cannot meet the wrong one.
     `standardise` brings every film to the mean and spread of a typical one first, whatever
-    its own brightness and contrast.
+    its own brightness and contrast. `smooth`, in pixels, is the width of a Gaussian that takes
+    the finest detail away first, and most of any noise with it.
     """
 
     mean: Tensor
@@ -80,6 +83,7 @@ class FilmNet(nn.Module):
     ) -> None:
         super().__init__()
         self.standardise = False
+        self.smooth = 0.0
         self.trunk = trunk
         self.head = head
         self.register_buffer("mean", torch.tensor(mean).reshape(1, -1, 1, 1))
@@ -87,6 +91,8 @@ class FilmNet(nn.Module):
 
     def features(self, film: Tensor) -> Tensor:
         """(n, 1, size, size) in [0, 1] to (n, c, h, w)."""
+        if self.smooth:
+            film = smoothed(film, self.smooth)
         if self.standardise:
             centred = film - film.mean(dim=(2, 3), keepdim=True)
             spread = (centred * centred).mean(dim=(2, 3), keepdim=True).sqrt()
@@ -103,6 +109,16 @@ class FilmNet(nn.Module):
         """Logits (n,) and their HiResCAM maps (n, h, w), positive where evidence speaks for."""
         features = self.features(film)
         return self.head(features), (self.head.gradient(features) * features).sum(dim=1)
+
+
+def smoothed(film: Tensor, sigma: float) -> Tensor:
+    """(n, 1, h, w) convolved with a Gaussian of `sigma` pixels, borders repeated."""
+    reach = math.ceil(3 * sigma)
+    taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1.0) / sigma) ** 2).to(film)
+    taps = taps / taps.sum()
+    film = F.pad(film, (reach, reach, reach, reach), mode="replicate")
+    film = F.conv2d(film, taps.reshape(1, 1, 1, -1))
+    return F.conv2d(film, taps.reshape(1, 1, -1, 1))
 
 
 def channels_last(net: FilmNet) -> FilmNet:

@@ -75,7 +75,9 @@ class Recipe:
     (Touvron et al. 2019, arXiv:1906.06423) and is faster. `pretrained`: start from ImageNet.
     `freeze`: "nothing", "base", "all but the last block". `standardise`: each film is brought
     to one mean and spread inside the network, so that brightness and contrast do not reach
-    it. `balance`: as many normal films as pneumonia films in every batch. `ema`: decay of the
+    it. `smooth`: width in pixels of a Gaussian that the network begins with: noise, compression
+    and another detector's sharpness lie in the finest detail, pneumonia does not.
+    `balance`: as many normal films as pneumonia films in every batch. `ema`: decay of the
     averaged weights, 0 for none. `patience`: epochs without a better validation AUC before
     the fit stops, 0 to run them all; the best epoch is then kept instead of the last.
     `precision`: "32-true", "bf16-mixed", or "bf16-if-fast": bfloat16 where the processor
@@ -95,6 +97,7 @@ class Recipe:
     warmup: float = 0.2
     dropout: float = 0.2
     standardise: bool = False
+    smooth: float = 0.0
     label_smoothing: float = 0.0
     balance: bool = True
     ema: float = 0.0
@@ -120,6 +123,7 @@ class Recipe:
         _check(self.patience >= 0, "patience", self.patience, "0 or more")
         smooth = self.label_smoothing
         _check(0 <= smooth < 1, "label_smoothing", smooth, "0 to below 1")
+        _check(0 <= self.smooth <= 5, "smooth", self.smooth, "0 to 5 px")
         _check(0 <= self.dropout < 1, "dropout", self.dropout, "0 to below 1")
         _check(0 <= self.ema < 1, "ema", self.ema, "0 to below 1")
         frozen = ("nothing", "base", "all but the last block")

@@ -86,7 +86,7 @@ def train(
     decode_seconds = time.perf_counter() - started
     torch.manual_seed(recipe.seed)
     net = build_net(recipe.arch, recipe.size, recipe.dropout, weights)
-    net.standardise = recipe.standardise
+    net.standardise, net.smooth = recipe.standardise, recipe.smooth
     freeze(net, recipe.freeze)
     pixels = [np.asarray(p.pixels) for p in parts]
     started = time.perf_counter()
