@@ -119,6 +119,31 @@ def test_referred_films_are_scored_by_the_rule_and_apart():
     assert s["curve"]["error"][-1] == pytest.approx(wrong.mean())
 
 
+def test_the_error_on_the_four_fifths_furthest_from_the_threshold():
+    films = scored(n=250)
+    r = measure(films, draws=200)["selective"]["at_80"]
+    z = np.log(films.probabilities / (1 - films.probabilities))
+    kept = np.argsort(-np.abs(z))[:200]
+    wrong = (films.probabilities >= 0.5) != films.truth
+    assert (r["n_kept"], r["coverage"]) == (200, 0.8)
+    assert r["distance"] == pytest.approx(np.abs(z)[kept].min())
+    assert r["error"]["value"] == pytest.approx(wrong[kept].mean())
+    assert r["error"]["low"] < r["error"]["value"] < r["error"]["high"]
+    assert "bootstrap" in r["error"]["method"]
+
+
+def test_rejected_films_are_not_among_the_four_fifths_unless_too_many():
+    few, many = scored(rejected=range(20)), scored(rejected=range(120))
+    r = measure(few, draws=20)["selective"]["at_80"]
+    wrong = (few.scores >= 0.5) != few.truth
+    assert r["n_kept"] == 192
+    assert r["error"]["value"] <= wrong[20:].sum() / 192
+    # Half are rejected: all other films are kept, and each rejected one beside is an error.
+    r = measure(many, draws=20)["selective"]["at_80"]
+    assert r["n_kept"] == 240
+    assert r["error"]["value"] >= 0.5
+
+
 def test_thresholds_groups_prevalence_and_curves():
     r = measure(scored(), draws=50, prevalence=0.03)
     assert r["thresholds"][0]["name"] == "decision"

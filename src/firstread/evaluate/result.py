@@ -19,6 +19,9 @@ A value or bound that cannot be computed is null. The fields::
                       "balanced_accuracy": E, "confusion": [[tn, fp], [fn, tp]]}]
     selective       {"low", "high", "how", "coverage": E, "error": E, "error_all": E,
                      "sensitivity": E, "specificity": E, "n_kept",
+                     "at_80": {"how", "error": E, "sensitivity": E, "specificity": E,
+                     "coverage", "n_kept", "distance"}: of the 80 % of films furthest from the
+                     threshold, whatever the band; distance of the nearest kept, in logits
                      "curve": {"coverage": [..], "error": [..]}}
     prevalence      [{"prevalence", "given": bool, "ppv": E, "npv": E}]
     groups          {column: [{"value", "n", "n_normal", "n_pneumonia", "auc": E | null,

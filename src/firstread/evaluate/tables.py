@@ -26,6 +26,9 @@ LABELS = ("no pneumonia", "pneumonia")
 PREVALENCES = (0.01, 0.05, 0.1, 0.25, 0.5)
 """Shares of pneumonia for which predictive values are always given."""
 
+KEPT_SHARE = 0.80
+"""Share of the films kept where selective reading is judged at a fixed coverage."""
+
 CURVE_POINTS = 400
 """Most points of a curve in the JSON; more cannot be seen."""
 
@@ -102,7 +105,34 @@ def selective(sampler: Sampler, scored: Scored, calls: Bools) -> dict[str, Any]:
         "sensitivity": sampler.proportion(calls, truth & kept).to_json(),
         "specificity": sampler.proportion(~calls, ~truth & kept).to_json(),
         "n_kept": int(kept.sum()),
+        "at_80": _at_coverage(sampler, scored, calls, doubt),
         "curve": {"coverage": _list(coverage[pick] * share), "error": _list(error[pick])},
+    }
+
+
+def _at_coverage(
+    sampler: Sampler, scored: Scored, calls: Bools, distance: Floats
+) -> dict[str, Any]:
+    """The error on the `KEPT_SHARE` of films with the largest `distance` (n,) from the threshold.
+
+    Unlike the refer band it has no edge that was chosen somewhere: models can be compared by
+    it. Rejected films are the first to go; where more are rejected than may go, the rest count
+    as errors.
+    """
+    d = np.where(scored.rejected, -1.0, distance)
+    cut = np.sort(d)[::-1][int(np.ceil(KEPT_SHARE * len(d))) - 1]
+    kept = d >= cut
+    truth = scored.truth
+    return {
+        "how": f"the {KEPT_SHARE:.0%} of films whose logit is furthest from the threshold's, films "
+        "at one distance together, rejected ones last; which they are is held fixed in the "
+        "interval",
+        "error": sampler.proportion(calls != truth, kept).to_json(),
+        "sensitivity": sampler.proportion(calls, truth & kept).to_json(),
+        "specificity": sampler.proportion(~calls, ~truth & kept).to_json(),
+        "coverage": float(kept.mean()),
+        "n_kept": int(kept.sum()),
+        "distance": float(max(cut, 0.0)),
     }
 
 
