@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from firstread.errors import DataError
-from firstread.evaluate.operating import KEPT_ERROR, KEPT_SHARE, fit_operating_point
+from firstread.evaluate.operating import KEPT_ERROR, KEPT_SHARE, RISK, fit_operating_point
 
 
 def films(n=600, gap=4.0, seed=0):
@@ -101,7 +101,10 @@ def test_the_card_holds_the_names_and_the_rules():
         "best",
         "sensitivity_95",
         "sensitivity_98",
+        "rule_out",
+        "rule_in",
     ]
+    assert card["calibration"]["prevalence"] == pytest.approx(films()[1].mean())
     entries = [card["calibration"], card["refer"], *card["thresholds"].values()]
     assert all("validation films" in e["how"] for e in entries)
 
@@ -109,3 +112,89 @@ def test_the_card_holds_the_names_and_the_rules():
 def test_one_class_is_refused():
     with pytest.raises(DataError, match="one class"):
         fit_operating_point([1.0, 2.0], [1, 1])
+
+
+def test_weights_are_films_repeated():
+    logits, labels = films(n=200, gap=3.0)
+    times = np.random.default_rng(4).integers(1, 4, 200)
+    a = fit_operating_point(logits, labels, weights=times)
+    b = fit_operating_point(np.repeat(logits, times), np.repeat(labels, times))
+    assert a.calibration.slope == pytest.approx(b.calibration.slope, abs=1e-5)
+    assert a.calibration.prevalence == pytest.approx(b.calibration.prevalence)
+    for name, t in a.thresholds.items():
+        assert t.value == pytest.approx(b.thresholds[name].value, abs=1e-5), name
+    assert (a.refer.low, a.refer.high) == pytest.approx((b.refer.low, b.refer.high), abs=1e-5)
+
+
+def test_a_set_of_copies_that_share_a_weight_is_the_set():
+    logits, labels = films(n=300, gap=3.0)
+    copies = fit_operating_point(
+        np.tile(logits, 3), np.tile(labels, 3), weights=np.full(900, 1 / 3)
+    )
+    once = fit_operating_point(logits, labels)
+    for name, t in copies.thresholds.items():
+        assert t.value == pytest.approx(once.thresholds[name].value, abs=1e-5), name
+    assert copies.refer.low == pytest.approx(once.refer.low, abs=1e-5)
+
+
+@pytest.mark.parametrize("weights", [[1.0, 1.0], [1.0, -1.0, 1.0, 1.0], [1.0, 1.0, 0.0, 0.0]])
+def test_weights_that_cannot_serve_are_refused(weights):
+    with pytest.raises(DataError, match="weight"):
+        fit_operating_point([0.0, 1.0, 2.0, 3.0], [0, 0, 1, 1], weights=weights)
+
+
+@pytest.mark.parametrize("rule", ["best", "0.5", "sensitivity_95", "sensitivity_98"])
+def test_the_rule_says_which_threshold_is_in_use(rule):
+    point = fit_operating_point(*films(gap=2.5), rule=rule)
+    assert point.threshold == point.thresholds[rule].value
+    assert f'"{rule}"' in point.thresholds["decision"].how
+    assert point.refer.low <= point.threshold <= point.refer.high
+
+
+def test_an_unknown_rule_is_refused():
+    with pytest.raises(DataError, match="sensitivity_98"):
+        fit_operating_point(*films(), rule="sensitivity_99")
+
+
+@pytest.mark.parametrize("gap", [2.0, 4.0, 8.0])
+def test_new_films_keep_the_conformal_promise(gap):
+    """Over many validation sets, at most 2 % of either class lie beyond its point, about that."""
+    new, truth = films(n=20000, gap=gap, seed=99)
+    missed, alarmed = [], []
+    for seed in range(60):
+        point = fit_operating_point(*films(n=400, gap=gap, seed=seed))
+        p = point.calibration.probability(new)
+        missed.append((p < point.thresholds["rule_out"].value)[truth == 1].mean())
+        alarmed.append((p >= point.thresholds["rule_in"].value)[truth == 0].mean())
+    for beyond in (missed, alarmed):
+        spread = np.std(beyond) / np.sqrt(len(beyond))
+        assert RISK / 4 < np.mean(beyond) <= RISK + 2 * spread
+
+
+def test_too_few_films_promise_nothing():
+    logits = np.r_[np.linspace(-9, -1, 48), np.linspace(1, 9, 49)]
+    labels = np.r_[np.zeros(48, int), np.ones(49, int)]
+    point = fit_operating_point(logits, labels)
+    p = point.calibration.probability(logits)
+    # 49 films allow none beyond: the point lies below all of them. 48 allow no point at all.
+    assert not (p[labels == 1] < point.thresholds["rule_out"].value).any()
+    assert point.thresholds["rule_out"].value > 0.4
+    assert point.thresholds["rule_in"].value > 1 - 1e-9
+    assert "too few" in point.thresholds["rule_in"].how
+
+
+def test_classes_far_apart_cross_the_points_and_the_card_says_so():
+    point = fit_operating_point(*films(gap=12.0))
+    assert point.thresholds["rule_out"].value > point.thresholds["rule_in"].value
+    assert "neither class" in point.thresholds["rule_out"].how
+
+
+def test_the_conformal_band_lies_between_the_points():
+    logits, labels = films(gap=2.0)
+    point = fit_operating_point(logits, labels, band="conformal")
+    low, high = (point.thresholds[n].value for n in ("rule_out", "rule_in"))
+    assert point.refer.low == low <= point.threshold <= point.refer.high
+    assert point.refer.high == pytest.approx(high)
+    p = point.calibration.probability(logits)
+    assert (p < point.refer.low)[labels == 1].mean() <= RISK
+    assert (p > point.refer.high)[labels == 0].mean() <= RISK

@@ -134,7 +134,7 @@ def fit_logistic(
 
 
 def checked_weights(weights: npt.ArrayLike | None, truth: npt.NDArray[np.bool_]) -> Floats:
-    """Weights (n,) of films of `truth` (n,), scaled to a mean of 1; all 1 if None.
+    """Weights (n,) of films of `truth` (n,); all 1 if None.
 
     Raises `DataError` where lengths differ, a weight is negative or no number, or a class has
     no weight.
@@ -146,7 +146,7 @@ def checked_weights(weights: npt.ArrayLike | None, truth: npt.NDArray[np.bool_])
         raise DataError(f"weights of {len(truth)} films must be as many numbers of 0 or more")
     if w[truth].sum() <= 0 or w[~truth].sum() <= 0:
         raise DataError("one class has no weight; give weight to normal and to pneumonia films")
-    return np.asarray(w / w.mean())
+    return w
 
 
 def fit_platt(
@@ -159,16 +159,17 @@ def fit_platt(
 
     The targets are (n1 + 1) / (n1 + 2) and 1 / (n0 + 2) instead of 1 and 0 (Platt 1999), so
     the fit stays finite where the classes are told apart without error. `on` names the films
-    in the text that goes on the card. `weights` (n,): what each film counts, as for a set that
-    holds clean and corrupted copies; they also set the share of pneumonia that the
-    probabilities are true at. Raises `DataError`.
+    in the text that goes on the card. `weights` (n,): how many films each counts for; where a
+    set holds clean and corrupted copies of a film, they share a weight of 1. The weights also
+    set the share of pneumonia that the probabilities are true at. Raises `DataError`.
     """
     x, truth = checked(logits, labels)
     w = checked_weights(weights, truth)
     n1, n0 = int(truth.sum()), int((~truth).sum())
-    target = np.where(truth, (n1 + 1.0) / (n1 + 2.0), 1.0 / (n0 + 2.0))
+    w1, w0 = float(w[truth].sum()), float(w[~truth].sum())
+    target = np.where(truth, (w1 + 1.0) / (w1 + 2.0), 1.0 / (w0 + 2.0))
     slope, intercept = fit_logistic(x, target, w)
-    share = float(np.average(truth, weights=w))
+    share = w1 / (w1 + w0)
     weighted = f", weighted, so that {share:.3f} have pneumonia" if weights is not None else ""
     how = (
         f"Platt scaling with smoothed targets on {on} ({n0} normal, {n1} pneumonia{weighted}); "

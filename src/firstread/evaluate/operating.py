@@ -4,6 +4,13 @@ Everything is chosen on validation films, never on the films a result is reporte
 every number carries the sentence that says how it was chosen. Distances are measured in
 calibrated logits, since near 0 and 1 a small step in probability is a large one in evidence.
 
+Two points come with a stated risk instead of a wanted rate: "rule_out" and "rule_in", by
+split-conformal prediction within each class (Mondrian; Vovk, "Conditional validity of inductive
+conformal predictors", 2012). If a new film is drawn like the validation films of its class, then
+with at most `RISK` it falls on the wrong side of the point: a film with pneumonia below
+"rule_out", one without at or above "rule_in". The chance is over validation sets and films
+together, and nothing is promised for films that are drawn otherwise.
+
 A cut never lies on a film but halfway between two neighbours, so that rounding on another
 machine cannot turn a validation film over.
 """
@@ -16,7 +23,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from firstread.evaluate.calibration import Floats, Platt, checked, fit_platt, sigmoid, to_logit
+from firstread.errors import DataError
+from firstread.evaluate.calibration import (
+    Floats,
+    Platt,
+    checked,
+    checked_weights,
+    fit_platt,
+    sigmoid,
+    to_logit,
+)
 
 MARGIN = 0.5
 """Logits beyond the outermost film at which a cut is put that has films on one side only."""
@@ -27,6 +43,12 @@ LIMIT = 30.0
 KEPT_ERROR = 0.01
 KEPT_SHARE = 0.80
 LEAST_REFERRED = 0.02
+
+RISK = 0.02
+"""Highest chance with which a film of either class may fall beyond "rule_out" or "rule_in"."""
+
+RULES = ("best", "0.5", "sensitivity_95", "sensitivity_98")
+BANDS = ("error", "conformal")
 
 
 @dataclass(frozen=True)
@@ -63,7 +85,12 @@ class OperatingPoint:
         """The card's "calibration", "thresholds" and "refer" entries, ready for JSON."""
         c, r = self.calibration, self.refer
         return {
-            "calibration": {"slope": c.slope, "intercept": c.intercept, "how": c.how},
+            "calibration": {
+                "slope": c.slope,
+                "intercept": c.intercept,
+                "prevalence": c.prevalence,
+                "how": c.how,
+            },
             "thresholds": {
                 name: {"value": t.value, "how": t.how} for name, t in self.thresholds.items()
             },
@@ -76,13 +103,16 @@ class _Cuts:
     """Every way to cut the films in two, from all-positive to all-negative.
 
     `low`, `high` (m,): the stretch of logits in which a cut gives the same decisions.
-    `sensitivity`, `specificity` (m,): of those decisions.
+    `sensitivity`, `specificity` (m,): of those decisions. `n1`, `n0`: weight of the films with
+    pneumonia and of those without.
     """
 
     low: Floats
     high: Floats
     sensitivity: Floats
     specificity: Floats
+    n1: float
+    n0: float
 
     @property
     def balanced(self) -> Floats:
@@ -94,15 +124,18 @@ class _Cuts:
         return f"sensitivity {self.sensitivity[i]:.3f}, specificity {self.specificity[i]:.3f} there"
 
 
-def _cuts(z: Floats, truth: npt.NDArray[np.bool_]) -> _Cuts:
+def _cuts(z: Floats, truth: npt.NDArray[np.bool_], weights: Floats) -> _Cuts:
     values, index = np.unique(z, return_inverse=True)
-    positives = np.bincount(index, weights=truth, minlength=len(values))
-    negatives = np.bincount(index, weights=~truth, minlength=len(values))
+    positives = np.bincount(index, weights=truth * weights, minlength=len(values))
+    negatives = np.bincount(index, weights=~truth * weights, minlength=len(values))
+    n1, n0 = float(positives.sum()), float(negatives.sum())
     return _Cuts(
         low=np.concatenate([[values[0] - 2 * MARGIN], values]),
         high=np.concatenate([values, [values[-1] + 2 * MARGIN]]),
-        sensitivity=1.0 - np.concatenate([[0.0], np.cumsum(positives)]) / positives.sum(),
-        specificity=np.concatenate([[0.0], np.cumsum(negatives)]) / negatives.sum(),
+        sensitivity=1.0 - np.concatenate([[0.0], np.cumsum(positives)]) / n1,
+        specificity=np.concatenate([[0.0], np.cumsum(negatives)]) / n0,
+        n1=n1,
+        n0=n0,
     )
 
 
@@ -124,19 +157,72 @@ def _at_sensitivity(cuts: _Cuts, wanted: float) -> float:
     return float(cuts.low[i] + cuts.high[i]) / 2.0
 
 
-def _refer_band(z: Floats, truth: npt.NDArray[np.bool_], cut: float, on: str) -> ReferBand:
+def _conformal(cuts: _Cuts, on: str) -> dict[str, Threshold]:
+    """The points "rule_out" and "rule_in": at most `RISK` of either class beyond them.
+
+    A new film's p-value is (k + 1) / (n + 1), with k of the class's n validation films at least
+    as strange as it; it is put beyond the point if that is at most `RISK`. So k films may lie
+    beyond the point, k = `RISK` (n + 1) - 1, which is none for n below 49: then nothing is ruled
+    out or in, and the point lies beyond all logits.
+    """
+    points = {}
+    for name, n, right in (
+        ("rule_out", cuts.n1, cuts.sensitivity),
+        ("rule_in", cuts.n0, cuts.specificity),
+    ):
+        out = name == "rule_out"
+        whose, where = ("with pneumonia", "below") if out else ("without", "at or above")
+        beyond = RISK * (n + 1.0) - 1.0
+        good = np.flatnonzero((1.0 - right) * n <= beyond + 1e-9)
+        how = (
+            f"split-conformal within the class (Vovk 2012): a film {whose} that is drawn like "
+            f"those of {on} lies {where} with a chance of at most {RISK:.0%}"
+        )
+        if beyond < -1e-9:
+            z = -LIMIT if out else LIMIT
+            how += f"; {n:.0f} such films are too few to promise it for any, so none lies there"
+        else:
+            i = int(good[-1] if out else good[0])
+            z = float(cuts.low[i] + cuts.high[i]) / 2.0
+            how += f"; {cuts.says(z)}"
+        points[name] = Threshold(float(sigmoid(z)), how)
+    if points["rule_out"].value > points["rule_in"].value:
+        says = "; above the point rule_in: films between the two are like neither class"
+        points["rule_out"] = Threshold(points["rule_out"].value, points["rule_out"].how + says)
+    return points
+
+
+def _conformal_band(points: dict[str, Threshold], decision: float) -> ReferBand:
+    """The band from "rule_out" to "rule_in", stretched to hold the decision threshold."""
+    low = min(points["rule_out"].value, decision)
+    high = max(points["rule_in"].value, decision)
+    # Both ends belong to the band, and "at or above" to what is ruled in.
+    return ReferBand(
+        low,
+        float(np.nextafter(high, 0.0)) if high > decision else high,
+        'from the point "rule_out" to the point "rule_in", stretched to hold the decision '
+        f"threshold: outside of it at most {RISK:.0%} of films with pneumonia, and of films "
+        "without, are decided wrongly, if films are drawn like those of validation",
+    )
+
+
+def _refer_band(
+    z: Floats, truth: npt.NDArray[np.bool_], weights: Floats, cut: float, on: str
+) -> ReferBand:
     """The smallest band around `cut`, symmetric in logits, that leaves few errors outside."""
-    n = len(z)
     order = np.argsort(np.abs(z - cut), kind="stable")
     distance = np.abs(z - cut)[order]
-    wrong = ((z >= cut) != truth)[order]
+    w = weights[order]
+    n = float(w.sum())
+    wrong = ((z >= cut) != truth)[order] * w
     left = np.concatenate([np.cumsum(wrong[::-1])[::-1], [0]])  # errors if the k nearest go
-    k = np.arange(n + 1)
-    error = left / np.maximum(n - k, 1)
+    gone = np.concatenate([[0.0], np.cumsum(w)])
+    kept = n - gone
+    error = left / np.where(kept > 1e-9, kept, 1.0)
     # Films at one and the same distance are referred together or not at all.
     possible = np.concatenate([[True], distance[1:] > distance[:-1], [False]])
-    possible &= n - k >= KEPT_SHARE * n
-    enough = possible & (k >= min(np.ceil(LEAST_REFERRED * n), k[possible].max()))
+    possible &= kept >= KEPT_SHARE * n - 1e-9
+    enough = possible & (gone >= min(np.ceil(LEAST_REFERRED * n), gone[possible].max()) - 1e-9)
     good = np.flatnonzero(enough & (error <= KEPT_ERROR))
     chosen = int(good[0]) if len(good) else int(np.flatnonzero(enough)[-1])
     half = float(distance[chosen - 1] + distance[chosen]) / 2.0 if chosen else 0.0
@@ -148,44 +234,67 @@ def _refer_band(z: Floats, truth: npt.NDArray[np.bool_], cut: float, on: str) ->
     if not len(good):
         rule += f"; not reached while {KEPT_SHARE:.0%} are kept, so the widest that keeps these"
     how = (
-        f"{rule}: {chosen} of {n} referred, error among the others {error[chosen]:.4f} "
-        f"(all: {error[0]:.4f})"
+        f"{rule}: {gone[chosen]:.0f} of {n:.0f} referred, error among the others "
+        f"{error[chosen]:.4f} (all: {error[0]:.4f})"
     )
     return ReferBand(float(sigmoid(cut - half)), float(sigmoid(cut + half)), how)
 
 
 def fit_operating_point(
-    logits: npt.ArrayLike, labels: npt.ArrayLike, on: str = "the validation films"
+    logits: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    on: str = "the validation films",
+    *,
+    weights: npt.ArrayLike | None = None,
+    rule: str = "best",
+    band: str = "error",
 ) -> OperatingPoint:
     """Calibration, thresholds and refer band from validation films.
 
     `logits` (n,): the network's, uncalibrated; `labels` (n,): 1 pneumonia, 0 normal; `on`
-    names the films in the sentences on the card. Raises `DataError` if a class is missing, a
-    logit is no number, or the lengths differ.
+    names the films in the sentences on the card. `weights` (n,): how many films each row counts
+    for; of several validation sets put in one row, or of clean and corrupted copies of a film,
+    which share a weight of 1 (more would let the conformal points promise too much). `rule`, one
+    of `RULES`: which threshold is in use. `band`, one of `BANDS`: the refer band leaves few
+    errors in all, or lies between the conformal points. Raises `DataError` if a class is
+    missing, a logit is no number, the lengths differ, or a rule is not known.
 
-    The threshold in use is "best", not 0.5 or a wanted sensitivity: films of another batch
-    come out shifted, and the middle of the plateau between the classes is furthest from harm.
+    By default the threshold in use is "best", not 0.5 or a wanted sensitivity: films of another
+    batch come out shifted, and the middle of the plateau between the classes is furthest from
+    harm.
     """
+    if rule not in RULES or band not in BANDS:
+        raise DataError(
+            f"rule {rule!r} with band {band!r} is not known; rules are {', '.join(RULES)}, "
+            f"bands {', '.join(BANDS)}"
+        )
     raw, truth = checked(logits, labels)
-    platt = fit_platt(raw, truth, on)
+    w = checked_weights(weights, truth)
+    platt = fit_platt(raw, truth, on, weights)
     z = np.clip(platt.logit(raw), -LIMIT, LIMIT)
-    cuts = _cuts(z, truth)
+    cuts = _cuts(z, truth, w)
     best = _best(cuts)
-    best_how = (
-        f"highest balanced accuracy (Youden's index) on {on}, middle of the plateau in "
-        f"calibrated logits; {cuts.says(best)}"
-    )
-    at = {wanted: _at_sensitivity(cuts, wanted / 100) for wanted in (95, 98)}
-    thresholds = {
-        "decision": Threshold(float(sigmoid(best)), f'the threshold "best": {best_how}'),
+    named = {
         "0.5": Threshold(0.5, f"even odds after calibration; on {on} {cuts.says(0.0)}"),
-        "best": Threshold(float(sigmoid(best)), best_how),
+        "best": Threshold(
+            float(sigmoid(best)),
+            f"highest balanced accuracy (Youden's index) on {on}, middle of the plateau in "
+            f"calibrated logits; {cuts.says(best)}",
+        ),
     }
-    for wanted, z_cut in at.items():
-        thresholds[f"sensitivity_{wanted}"] = Threshold(
+    for wanted in (95, 98):
+        z_cut = _at_sensitivity(cuts, wanted / 100)
+        named[f"sensitivity_{wanted}"] = Threshold(
             float(sigmoid(z_cut)),
             f"the highest with sensitivity {wanted} % on {on}, halfway to the next film below; "
             f"{cuts.says(z_cut)}",
         )
-    cut = float(to_logit(thresholds["decision"].value))
-    return OperatingPoint(platt, thresholds, _refer_band(z, truth, cut, on))
+    points = _conformal(cuts, on)
+    used = named[rule]
+    decision = Threshold(used.value, f'the threshold "{rule}": {used.how}')
+    refer = (
+        _conformal_band(points, used.value)
+        if band == "conformal"
+        else _refer_band(z, truth, w, float(to_logit(used.value)), on)
+    )
+    return OperatingPoint(platt, {"decision": decision, **named, **points}, refer)

@@ -11,6 +11,8 @@ pneumonia. What that mends was a shift in prevalence; what only the fit mends, a
 Draws are not stratified by label: a hospital labels the films that come, and the luck of its
 own share is part of what 100 films can do.
 
+A fitted slope near 0 makes the slope of the rest huge, so of slopes look at the median.
+
 The object (D is ``{"value": mean over draws, "median", "low", "high", "method"}``, low and high
 the 2.5 and 97.5 percentiles, null where nothing finite came out)::
 
@@ -20,7 +22,8 @@ the 2.5 and 97.5 percentiles, null where nothing finite came out)::
                                                  "ece"}: D each; prior_corrected null where the
                                                  card does not tell the share it is true at
     fitted          {"slope": D, "intercept": D}: on the shipped logit, and "held": share of
-                    draws whose slope came out at or below 0 and was held just above
+                    draws whose slope came out at or below 0 and was held just above; these
+                    have no "slope" in recalibrated and are not within
     brier_gain      {"prior_corrected": D | null, "recalibrated": D}: shipped minus mended
     within          shares of draws, 0 to 1: {"slope", "intercept", "brier", "all"}
     prevalence      {"calibrated_at", "known"}
@@ -123,7 +126,9 @@ def recalibration_study(
         fits.append((slope, intercept, held))
         counts.append(float(len(z)))
         rows["as_shipped"].append(_judge(z, truth))
-        rows["recalibrated"].append(_judge(slope * z + intercept, truth))
+        mended = _judge(slope * z + intercept, truth)
+        # Held up, all films get nearly one probability: there is no slope to speak of.
+        rows["recalibrated"].append(mended | ({"slope": np.nan} if held else {}))
         if shift is not None:
             rows["prior_corrected"].append(_judge(z + shift, truth))
     method = f"{repeats} draws of {films} films, percentiles"
@@ -187,7 +192,7 @@ def in_the_large(z: Floats, truth: Bools) -> float:
     """
     share = float(truth.mean())
     low, high = -60.0, 60.0
-    for _ in range(100):
+    for _ in range(50):
         middle = (low + high) / 2.0
         if float(sigmoid(z + middle).mean()) < share:
             low = middle
@@ -312,10 +317,12 @@ def _how(films: int, other: bool) -> dict[str, str]:
 
 def lines(study: dict[str, Any]) -> Sequence[str]:
     """The study as a few lines of plain text, for the terminal."""
-    out = [f"recalibrated on {study['films']} local films, mean of {study['repeats']} draws:"]
+    out = [f"recalibrated on {study['films']} local films, median of {study['repeats']} draws:"]
     for name in ("as_shipped", "prior_corrected", "recalibrated"):
         if study[name] is not None:
-            values = [f"{m.replace('_', ' ')} {_number(study[name][m]['value'])}" for m in MEASURES]
+            values = [
+                f"{m.replace('_', ' ')} {_number(study[name][m]['median'])}" for m in MEASURES
+            ]
             out.append(f"  {name.replace('_', ' '):16} {', '.join(values)}")
     w = study["within"]
     out.append(
