@@ -18,14 +18,19 @@ from firstread.train.recipe import Augment
 
 def augment(films: Tensor, how: Augment, size: int, rng: torch.Generator) -> Tensor:
     """(n, 1, s, s) in [0, 1] to (n, 1, size, size) in [0, 1], each film changed on its own."""
-    films = _geometry(films, how, size, rng)
-    films = _intensity(films, how, rng).clamp_(0.0, 1.0)
-    return degrade(films, how, rng)
+    return spoil(resampled(films, geometry(len(films), how, rng), size), how, rng)
 
 
-def _geometry(films: Tensor, how: Augment, size: int, rng: torch.Generator) -> Tensor:
-    """Crop, stretch, mirror and rotate as one resampling, so that a film is blurred only once."""
-    n = len(films)
+def spoil(films: Tensor, how: Augment, rng: torch.Generator) -> Tensor:
+    """All changes but those of place: (n, 1, s, s) in [0, 1] to the same."""
+    return degrade(_intensity(films, how, rng).clamp_(0.0, 1.0), how, rng)
+
+
+def geometry(n: int, how: Augment, rng: torch.Generator) -> Tensor:
+    """Crop, stretch, mirror and rotate as one affine map a film, (n, 2, 3).
+
+    As one, so that a film is resampled only once.
+    """
     area = uniform(n, *how.crop, rng)
     log_ratio = uniform(n, -math.log(how.stretch), math.log(how.stretch), rng)
     # Sides of the crop as shares of the film's; a stretched crop must still fit inside.
@@ -40,8 +45,12 @@ def _geometry(films: Tensor, how: Augment, size: int, rng: torch.Generator) -> T
         torch.stack([width * cos * mirror, -width * sin, x], dim=1),
         torch.stack([height * sin * mirror, height * cos, y], dim=1),
     ]
-    theta = torch.stack(rows, dim=1).to(films)
-    grid = F.affine_grid(theta, [n, 1, size, size], align_corners=False)
+    return torch.stack(rows, dim=1)
+
+
+def resampled(films: Tensor, theta: Tensor, size: int) -> Tensor:
+    """(n, 1, s, s) through the maps `theta` (n, 2, 3) to (n, 1, size, size)."""
+    grid = F.affine_grid(theta.to(films), [len(films), 1, size, size], align_corners=False)
     return F.grid_sample(
         films, grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )

@@ -14,7 +14,8 @@ class Batches:
     """One pass over cached films; iterating yields (films uint8 (b, ...), labels float (b,)).
 
     `order`: indices of the films, already in the order wanted. `films` may be any array whose
-    first axis is the film: pixels (n, s, s), or features that were computed once.
+    first axis is the film: pixels (n, s, s), or features that were computed once. With
+    `lungs`, masks (n, g, g) of the same films, each batch has theirs as a third part.
     """
 
     def __init__(
@@ -23,18 +24,23 @@ class Batches:
         labels: npt.NDArray[np.int8],
         order: npt.NDArray[np.int64],
         batch_size: int,
+        lungs: npt.NDArray[np.uint8] | None = None,
     ) -> None:
-        self.films, self.labels = films, labels
+        self.films, self.labels, self.lungs = films, labels, lungs
         self.order, self.batch_size = order, batch_size
 
     def __len__(self) -> int:
         return -(-len(self.order) // self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         for start in range(0, len(self.order), self.batch_size):
             chosen = self.order[start : start + self.batch_size]
             films = torch.from_numpy(np.ascontiguousarray(self.films[chosen]))
-            yield films, torch.from_numpy(self.labels[chosen].astype(np.float32))
+            labels = torch.from_numpy(self.labels[chosen].astype(np.float32))
+            if self.lungs is None:
+                yield films, labels
+            else:
+                yield films, labels, torch.from_numpy(self.lungs[chosen])
 
 
 def epoch_order(

@@ -64,18 +64,20 @@ def fit(
     device: str = "cpu",
     callbacks: tuple[Any, ...] = (),
     quiet: bool = False,
+    lungs: npt.NDArray[np.uint8] | None = None,
 ) -> FilmFit:
     """Fit `net` in place and return the module with its history.
 
-    `films`: train and val, pixels (n, s, s) uint8 or features (n, c, h, w). A checkpoint
-    found below `out` is resumed; the result is that of a run never stopped.
+    `films`: train and val, pixels (n, s, s) uint8 or features (n, c, h, w). `lungs`: masks
+    (n, g, g) of the train films, for a recipe with `focus`. A checkpoint found below `out`
+    is resumed; the result is that of a run never stopped.
     """
     train_films, val_films = films
     train_labels, val_labels = labels
 
     def batches(epoch: int) -> Batches:
         order = epoch_order(train_labels, recipe.balance, recipe.batch_size, recipe.seed, epoch)
-        return Batches(train_films, train_labels, order, recipe.batch_size)
+        return Batches(train_films, train_labels, order, recipe.batch_size, lungs)
 
     module = FilmFit(net, recipe, recipe.epochs * len(batches(0)), batches)
     val = Batches(val_films, val_labels, np.arange(len(val_labels)), 64)

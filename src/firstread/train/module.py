@@ -13,8 +13,9 @@ from torch.nn import functional as F
 from torchmetrics.functional.classification import binary_auroc
 
 from firstread.model.net import FilmNet, channels_last
-from firstread.train.augment import augment
+from firstread.train.augment import geometry, resampled, spoil
 from firstread.train.batches import Batches
+from firstread.train.focus import evidence_outside
 from firstread.train.mix import mixup, swap_surroundings
 from firstread.train.recipe import Recipe
 
@@ -65,24 +66,38 @@ class FilmFit(pl.LightningModule):
         """A batch as the network takes it: uint8 films (n, s, s) scaled, features as they are."""
         return films if self.recipe.features_once else films.unsqueeze(1).float() / 255.0
 
-    def _varied(self, films: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The batch after every random change that the recipe asks for."""
+    def _varied(
+        self, films: Tensor, labels: Tensor, lungs: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The batch after every random change that the recipe asks for, its lungs moved along."""
         size, how = self.recipe.fit_size, self.recipe.augment
         if self.recipe.features_once or not (how.active or size != films.shape[-1]):
-            return films, labels
+            return films, labels, lungs
         # Drawn on the CPU, so that every device sees the same films.
         rng = torch.Generator().manual_seed(self.recipe.seed * 999_983 + self.global_step)
         if how.swap:
             films = swap_surroundings(films, how, rng)
-        films = augment(films, how, size, rng)
-        return mixup(films, labels, how, rng) if how.mixup else (films, labels)
+        theta = geometry(len(films), how, rng)
+        films = spoil(resampled(films, theta, size), how, rng)
+        if lungs is not None:
+            lungs = resampled(lungs, theta, lungs.shape[-1])
+        if how.mixup:
+            films, labels = mixup(films, labels, how, rng)
+        return films, labels, lungs
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Loss of one batch."""
-        films, labels = self._varied(self._shown(batch[0]), batch[1])
-        logits = self._logits(films).float()
+    def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
+        """Loss of one batch: films and labels, and the films' lungs where the recipe has focus."""
+        lungs = batch[2].unsqueeze(1).float() if len(batch) == 3 else None
+        films, labels, lungs = self._varied(self._shown(batch[0]), batch[1], lungs)
+        stray: Tensor | float = 0.0
+        if lungs is None:
+            logits = self._logits(films).float()
+        else:
+            logits, evidence = self.net.explain(films.contiguous(memory_format=torch.channels_last))
+            stray = evidence_outside(evidence, lungs)
         smooth = self.recipe.label_smoothing
         loss = F.binary_cross_entropy_with_logits(logits, labels * (1 - smooth) + smooth / 2)
+        loss = loss + self.recipe.focus * stray
         right = float(((logits > 0) == (labels > 0.5)).float().mean())
         self._seen.append((float(loss.detach()), right, len(labels)))
         self.log("loss", loss.detach(), prog_bar=True)

@@ -77,6 +77,7 @@ class Recipe:
     to one mean and spread inside the network, so that brightness and contrast do not reach
     it. `smooth`: width in pixels of a Gaussian that the network begins with: noise, compression
     and another detector's sharpness lie in the finest detail, pneumonia does not.
+    `focus`: weight of a penalty on the share of the evidence that lies outside of the lungs.
     `balance`: as many normal films as pneumonia films in every batch. `ema`: decay of the
     averaged weights, 0 for none. `patience`: epochs without a better validation AUC before
     the fit stops, 0 to run them all; the best epoch is then kept instead of the last.
@@ -98,6 +99,7 @@ class Recipe:
     dropout: float = 0.2
     standardise: bool = False
     smooth: float = 0.0
+    focus: float = 0.0
     label_smoothing: float = 0.0
     balance: bool = True
     ema: float = 0.0
@@ -123,6 +125,13 @@ class Recipe:
         _check(self.patience >= 0, "patience", self.patience, "0 or more")
         smooth = self.label_smoothing
         _check(0 <= smooth < 1, "label_smoothing", smooth, "0 to below 1")
+        _check(self.focus >= 0, "focus", self.focus, "0 or more")
+        _check(
+            not (self.focus and (self.augment.mixup or self.features_once)),
+            "focus",
+            self.focus,
+            "0 with augment.mixup, and with a frozen base whose features are computed once",
+        )
         _check(0 <= self.smooth <= 5, "smooth", self.smooth, "0 to 5 px")
         _check(0 <= self.dropout < 1, "dropout", self.dropout, "0 to below 1")
         _check(0 <= self.ema < 1, "ema", self.ema, "0 to below 1")

@@ -40,6 +40,7 @@ from firstread.model.weights import Weights, resolve_weights
 from firstread.read.bundle import write_bundle
 from firstread.train.export import to_onnx
 from firstread.train.fit import device_for, fit, precision_for
+from firstread.train.focus import find_lungs
 from firstread.train.recipe import Recipe
 
 PACKAGES = ("firstread", "torch", "lightning", "numpy", "pillow", "onnx", "onnxruntime")
@@ -94,6 +95,7 @@ def train(
     inputs = [_features(net, p, bf16, say) for p in pixels] if recipe.features_once else pixels
     feature_seconds = time.perf_counter() - started
     labels = [p.films.labels for p in parts]
+    lungs = find_lungs(pixels[0], say) if recipe.focus else None
     say(f"training {recipe.arch} at {recipe.fit_size} px on {len(labels[0])} films")
     module = fit(
         net,
@@ -104,6 +106,7 @@ def train(
         device=device,
         callbacks=callbacks,
         quiet=quiet,
+        lungs=lungs,
     )
     fit_seconds = sum(row["seconds"] for row in module.history)
     write_atomic(out / "curves.png", curves(module.history))

@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""Draw docs/trials.md: every trial of a recipe, the failures too, from docs/results/trials/*.json.
+
+The numbers stand between the markers of scripts/fill_numbers.py, which fills them in; what a
+trial was for is the comment at the top of its recipe.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = Path("docs/results/trials")
+COLUMNS = (
+    ("AUC", "auc", ".4"),
+    ("balanced error", "balanced_error", ".3"),
+    ("corrupted", "corrupted", ".3"),
+    ("of that: noise", "groups.noise", ".3"),
+    ("specificity at sensitivity 98 %", "specificity_at_98", ".3"),
+    ("box over the lungs, AUC", "boxed", ".2"),
+    ("other hospital, AUC", "hospital.mean", ".2"),
+    ("minutes", "minutes", ".0"),
+)
+HEAD = """# Trials
+
+What was tried, and what it brought on films unlike those of training. Drawn by
+`scripts/trial_table.py` from `docs/results/trials/`, whose files `scripts/trials.py` wrote; how a trial
+is trained, measured and chosen by is the [protocol](protocol.md). Each value is the mean of the two
+halves of the split by series, one seed, with no interval: these trials tell large differences only.
+None of it is a result of the model that ships.
+
+"""
+
+
+def purpose(name: str) -> str:
+    """The first comment of a trial's recipe."""
+    lines = (ROOT / "studies" / "trials" / f"{name}.toml").read_text(encoding="utf-8").splitlines()
+    said = [line.removeprefix("#").strip() for line in lines if line.startswith("#")]
+    return " ".join(said)
+
+
+def row(path: Path) -> str:
+    """One trial as a row of the table, its numbers still to be filled in."""
+    cells = [f"`{path.stem}`", purpose(path.stem)]
+    cells += [f"<!--= {RESULTS / path.name} {key} {how} --><!--/-->" for _, key, how in COLUMNS]
+    return "| " + " | ".join(cells) + " |"
+
+
+def order(path: Path) -> float:
+    """Trials by their mean of clean and corrupted balanced error, best first."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return float(found["balanced_error"] + found["corrupted"])
+
+
+def main() -> None:
+    """Write the table; run scripts/fill_numbers.py --write after it."""
+    names = ["trial", "what for", *(title for title, _, _ in COLUMNS)]
+    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+    lines += [row(path) for path in sorted((ROOT / RESULTS).glob("*.json"), key=order)]
+    (ROOT / "docs" / "trials.md").write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
