@@ -27,6 +27,7 @@ VERBS = (
     ("evaluate", "judge a run or a bundle on labelled films"),
     ("compare", "hold several runs against each other"),
     ("export", "turn a run into a bundle"),
+    ("lungs", "draw lung masks of films; judge or remake the lung net"),
     ("read", "give an opinion on films"),
 )
 """Each verb is a module of `firstread.cli` with HELP, add_arguments(parser), run(args)."""

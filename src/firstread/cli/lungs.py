@@ -1,0 +1,158 @@
+"""`firstread lungs`: draw the lungs of films, judge the net that does it, train it again."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+HELP = "draw lung masks of films; judge or remake the lung net"
+
+LICENCE = "CC BY 4.0, https://creativecommons.org/licenses/by/4.0/"
+SOURCE = "v7labs, COVID-19 X-ray dataset: lung masks drawn by annotators with help of a model"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add a parser for each sub-verb."""
+    children = parser.add_subparsers(dest="lungs_verb", metavar="VERB", required=True)
+
+    draw = children.add_parser("draw", help="write the lung mask of each film as a PNG")
+    draw.add_argument("paths", nargs="+", metavar="FILE_OR_FOLDER", help="films, or folders")
+    draw.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the masks")
+    draw.add_argument("--net", type=Path, metavar="DIR", help="a net of your own")
+    draw.set_defaults(lungs_run=_draw)
+
+    judge = children.add_parser("evaluate", help="Dice of the net against drawn masks")
+    _add_data(judge)
+    judge.add_argument("--part", default="val", help="part of the split to judge (default: val)")
+    judge.add_argument("--net", type=Path, metavar="DIR", help="a net of your own")
+    judge.add_argument("--json", type=Path, metavar="F", help="write the measures")
+    judge.set_defaults(lungs_run=_evaluate)
+
+    train = children.add_parser("train", help="train the net from films and drawn masks")
+    _add_data(train)
+    train.add_argument("--seed", type=int, default=0, help="default: 0")
+    train.add_argument("--epochs", type=int, metavar="N", help="instead of the plan's")
+    train.add_argument("--films", type=int, metavar="N", help="films an epoch, drawn anew")
+    train.add_argument("--licence", default=LICENCE, help="of the masks, for the net's record")
+    train.add_argument("--source", default=SOURCE, help="of the masks, for the net's record")
+    train.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run's folder")
+    train.set_defaults(lungs_run=_train)
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR_OR_CSV", help="films with labels"
+    )
+    parser.add_argument(
+        "--masks",
+        type=Path,
+        metavar="DIR",
+        help="folder that mirrors the films' paths; else the CSV's column lung_mask",
+    )
+    parser.add_argument(
+        "--split",
+        type=Path,
+        metavar="CSV",
+        help="from `firstread data split`; else the last eighth of each series validates",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the sub-verb; its exit code."""
+    code: int = args.lungs_run(args)
+    return code
+
+
+def _draw(args: argparse.Namespace) -> int:
+    """Write the masks; 1 if a film could not be read or its mask is in doubt."""
+    from firstread.film.draw import draw_masks
+    from firstread.film.lungs import LungFinder
+
+    drawn = draw_masks([Path(p) for p in args.paths], args.out, LungFinder(args.net))
+    total = failed = 0
+    for film, problem in drawn:
+        total += 1
+        if problem is not None:
+            failed += 1
+            print(f"{film}: no mask: {problem}", flush=True)
+    print(f"{total - failed} of {total} masks written to {args.out}")
+    return 1 if failed else 0
+
+
+def _train(args: argparse.Namespace) -> int:
+    from firstread.train.malloc import tune_malloc
+
+    tune_malloc()  # before torch is imported
+    from dataclasses import replace
+
+    from firstread.cohort.table import load_cohort
+    from firstread.errors import RecipeError
+    from firstread.train.lungs import LungJob, LungPlan, train_lungs
+
+    plan = LungPlan(seed=args.seed)
+    for name in ("epochs", "films"):
+        given = getattr(args, name)
+        if given is not None:
+            if given < 1:
+                raise RecipeError(f"--{name} {given}: give 1 or more")
+            plan = replace(plan, **{name: given})
+    job = LungJob(
+        films=load_cohort(args.data),
+        out=args.out,
+        masks=args.masks,
+        split=args.split,
+        plan=plan,
+        licence=args.licence,
+        source=args.source,
+    )
+    state = train_lungs(job, say=lambda text: print(text, flush=True))
+    _say_dice(state["val"])
+    print(f"the net is in {args.out / 'net'}; use it with --net, or as src/firstread/film/shipped")
+    return 0
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    import json
+
+    import numpy as np
+
+    from firstread.cohort.cache import cached_films
+    from firstread.cohort.split import SplitPlan, load_split, make_split
+    from firstread.cohort.table import load_cohort
+    from firstread.errors import NoFilms
+    from firstread.evaluate.lungs import judge_lungs
+    from firstread.evaluate.masks import find_masks, load_mask
+    from firstread.film.files import write_atomic
+    from firstread.film.lungs import SIDE, LungFinder
+    from firstread.film.preprocess import Preprocess
+
+    finder = LungFinder(args.net)
+    films = load_cohort(args.data)
+    split = load_split(args.split, films) if args.split else make_split(films, SplitPlan())
+    part = split.part(args.part)
+    if not len(part):
+        raise NoFilms(f"--part {args.part}: no film of the split is in it; use train or val")
+    cached = cached_films(part, Preprocess(SIDE))
+    paths = find_masks(cached.films, args.masks)
+    masks = [None if path is None else load_mask(path, SIDE) for path in paths]
+    judged = judge_lungs(cached.films, np.asarray(cached.pixels), masks, finder)
+    judged |= {
+        "part": args.part,
+        "net": {key: finder.record[key] for key in ("name", "onnx", "data", "training")},
+        "data_sha256": part.data_hash(),
+    }
+    _say_dice(judged)
+    if args.json is not None:
+        write_atomic(args.json, json.dumps(judged, indent=1, allow_nan=False) + "\n")
+        print(f"wrote {args.json}")
+    return 0
+
+
+def _say_dice(judged: dict[str, Any]) -> None:
+    for name, row in {"all": judged, **judged["by"]}.items():
+        dice = row["dice"]
+        print(
+            f"{name:<12} Dice {dice['value']:.4f} ({dice['low']:.4f} to {dice['high']:.4f}) "
+            f"on {row['films']} films, {row['below_0.9']} below 0.9"
+        )

@@ -1,0 +1,64 @@
+"""Lung masks of whole folders, as 1-bit PNGs that mirror the films' paths."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from firstread.errors import FilmError, NoFilms, OutputError
+from firstread.film.decode import decode
+from firstread.film.files import find_films, write_atomic
+from firstread.film.lungs import SIDE, LungFinder, doubt
+from firstread.film.preprocess import Preprocess, preprocess
+from firstread.film.quality import plainly_no_film
+
+
+def draw_masks(
+    paths: Iterable[Path], out: Path, finder: LungFinder
+) -> Iterator[tuple[Path, str | None]]:
+    """Write a mask of 224 x 224 pixels for each film below `paths`; yield (film, problem).
+
+    A film of a folder gets OUT/<its path below the folder>.png, a film named by itself
+    OUT/<its name>.png. The problem is None where a mask was written; a film that cannot be
+    read, or whose mask is in doubt, gets none. Raises `NoFilms`, and `OutputError` where two
+    films would write the same mask.
+    """
+    places: dict[Path, Path] = {}
+    for path in paths:
+        for film in find_films([path]):
+            below = film.relative_to(path) if path.is_dir() else Path(film.name)
+            places.setdefault(film, out / below.with_suffix(".png"))
+    if not places:
+        raise NoFilms("no films found; give films, or a folder that holds some")
+    taken: dict[Path, Path] = {}
+    for film, place in places.items():
+        if taken.setdefault(place, film) != film:
+            raise OutputError(
+                f"{place}: would be the mask of {taken[place]} and of {film}; draw them apart"
+            )
+    for film, place in places.items():
+        yield film, _draw(film, place, finder)
+
+
+def _draw(path: Path, place: Path, finder: LungFinder) -> str | None:
+    try:
+        film = decode(path, reduce_to=SIDE)
+    except FilmError as e:
+        return str(e)
+    mask = finder.mask(preprocess(film, Preprocess(SIDE)))
+    problem = plainly_no_film(film) or doubt(mask)
+    if problem is None:
+        write_atomic(place, mask_png(mask))
+    return problem
+
+
+def mask_png(mask: npt.NDArray[np.bool_]) -> bytes:
+    """A mask (h, w) as the bytes of a 1-bit PNG, white in the lungs."""
+    out = io.BytesIO()
+    Image.fromarray(mask).save(out, "PNG", optimize=True)
+    return out.getvalue()

@@ -1,0 +1,64 @@
+"""`firstread lungs`: draw and evaluate, with a net for tests."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from firstread.cli.main import main
+from firstread.film.draw import mask_png
+from lung_nets import dark_is_lung, film_of, two_lungs
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> Path:
+    folder = tmp_path / "films"
+    for i in range(8):
+        for label, series in (("NORMAL", "IM"), ("PNEUMONIA", "virus")):
+            name = f"IM-{i:04}-0001.png" if series == "IM" else f"person{i}_virus_{i}.png"
+            place = folder / label / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.roll(film_of(two_lungs()), i, axis=0)).save(place)
+    return folder
+
+
+def test_masks_are_drawn_and_judged(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FIRSTREAD_CACHE", str(tmp_path / "cache"))
+    net, masks = dark_is_lung(tmp_path / "net"), tmp_path / "masks"
+    assert main(["lungs", "draw", str(films), "--out", str(masks), "--net", str(net)]) == 0
+    assert "16 of 16 masks" in capsys.readouterr().out
+    out = tmp_path / "dice.json"
+    command = ["lungs", "evaluate", "--data", str(films), "--masks", str(masks)]
+    assert main([*command, "--net", str(net), "--json", str(out)]) == 0
+    found = json.loads(out.read_text())
+    assert found["dice"]["value"] == 1.0
+    assert found["net"]["name"] == "dark"
+    assert found["part"] == "val"
+    assert main([*command, "--net", str(net), "--part", "nosuch"]) == 2
+    assert "use train or val" in capsys.readouterr().err
+
+
+def test_a_film_without_lungs_is_told_and_the_rest_goes_on(
+    films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blank = np.random.default_rng(0).integers(130, 255, (99, 99)).astype(np.uint8)
+    Image.fromarray(blank).save(films / "NORMAL" / "blank.png")
+    net = dark_is_lung(tmp_path / "net")
+    out = tmp_path / "masks"
+    assert main(["lungs", "draw", str(films), "--out", str(out), "--net", str(net)]) == 1
+    said = capsys.readouterr().out
+    assert "blank.png: no mask: lungs were found on only" in said
+    assert "16 of 17 masks" in said
+    assert not (out / "NORMAL" / "blank.png").exists()
+
+
+def test_a_mask_of_other_size_is_read(tmp_path: Path) -> None:
+    from firstread.evaluate.masks import load_mask
+
+    path = tmp_path / "m.png"
+    path.write_bytes(mask_png(two_lungs(100)))
+    assert (load_mask(path, 224) != two_lungs()).mean() < 0.02

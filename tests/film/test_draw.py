@@ -1,0 +1,52 @@
+"""Masks of whole folders."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from firstread.errors import NoFilms, OutputError
+from firstread.film.draw import draw_masks
+from firstread.film.lungs import LungFinder
+from lung_nets import dark_is_lung, film_of, two_lungs
+
+
+@pytest.fixture
+def finder(tmp_path: Path) -> LungFinder:
+    return LungFinder(dark_is_lung(tmp_path / "net"))
+
+
+def save(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def test_masks_mirror_the_folder(tmp_path: Path, finder: LungFinder) -> None:
+    films = tmp_path / "films"
+    save(films / "NORMAL" / "a.png", film_of(two_lungs()))
+    save(films / "b.png", film_of(two_lungs(100)))
+    save(films / "c.png", np.random.default_rng(0).integers(140, 255, (99, 99)).astype(np.uint8))
+    (films / "d.jpeg").write_bytes(b"no film")
+    out = tmp_path / "masks"
+    problems = {f.name: why for f, why in draw_masks([films], out, finder)}
+    assert problems["a.png"] is problems["b.png"] is None
+    assert "lungs were found on only" in str(problems["c.png"])
+    assert "not a JPEG" in str(problems["d.jpeg"])
+    assert sorted(p.relative_to(out).as_posix() for p in out.rglob("*.png")) == [
+        "NORMAL/a.png", "b.png",
+    ]  # fmt: skip
+    with Image.open(out / "NORMAL" / "a.png") as mask:
+        assert mask.mode == "1"
+        assert mask.size == (224, 224)
+        assert (np.asarray(mask) != two_lungs()).mean() < 0.01
+
+
+def test_two_films_of_one_mask_are_refused(tmp_path: Path, finder: LungFinder) -> None:
+    for name in ("a.png", "a.bmp"):
+        save(tmp_path / "films" / name, film_of(two_lungs()))
+    with pytest.raises(OutputError, match="draw them apart"):
+        list(draw_masks([tmp_path / "films"], tmp_path / "out", finder))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NoFilms):
+        list(draw_masks([tmp_path / "empty"], tmp_path / "out", finder))
