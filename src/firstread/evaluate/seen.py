@@ -1,7 +1,7 @@
 """Has the model seen these films? A result on films it learned from is worth nothing.
 
-What can be known is compared: the card's hash of its data, and of a training run its split
-and its validation films.
+What can be known is compared: the card's hashes of its data and of its validation films, and of
+a training run its split and its validation films.
 """
 
 from __future__ import annotations
@@ -26,6 +26,14 @@ def seen_warnings(cohort: Cohort, card_data: Mapping[str, Any], run: Path | None
         warnings.append(
             "these are the very films that the model was made from (same data hash); its "
             "figures on them are no measure of it"
+        )
+    if _is_same_set(cohort, hashes, card_data.get("validation_sha256")) and not (
+        run is not None and _rows(run / "val.csv")  # then they are counted below
+    ):
+        warnings.append(
+            "these films are, or one part of them is, the validation films of the model (same "
+            "data hash): threshold, refer band and calibration were chosen on them, so expect "
+            "less on new films"
         )
     if run is None:
         return warnings
