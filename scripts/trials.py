@@ -15,7 +15,7 @@ chosen on the films it is judged on would hide the very shift that is looked for
 
 Fields: `auc`, `balanced_error`, `sensitivity`, `specificity` of the other half;
 `specificity_at_98`: at the cut that keeps 98 % of its pneumonias; `corrupted` and `groups`:
-mean balanced error under corruptions of strength 1, 3 and 5 of 120 films a class; `boxed`: the
+mean balanced error under corruptions of strength 1, 3 and 5, at 224 px, of 120 films a class; `boxed`: the
 AUC that a fixed box over the lungs leaves; `hospital`: AUC within views, of the half of the
 films of another hospital that is for choosing.
 """
@@ -41,13 +41,16 @@ from firstread.evaluate.corruptions import FAMILIES, FAMILY_GROUPS, corrupt
 from firstread.evaluate.graph import Films, Graph
 from firstread.evaluate.metrics import auc
 from firstread.evaluate.occlusion import box_mask, painted
+from firstread.film.decode import Film
 from firstread.film.files import write_atomic
-from firstread.film.preprocess import Preprocess
+from firstread.film.preprocess import Preprocess, preprocess
 from firstread.read.bundle import Bundle
 
 STRENGTHS = (1, 3, 5)
 A_CLASS = 120
 BATCH = 32
+FULL = 224
+"""Side of the films that are corrupted, in pixels; a smaller model gets them shrunk after it."""
 
 Logits = npt.NDArray[np.float64]
 
@@ -71,14 +74,25 @@ def some_of(truth: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     return np.sort(np.concatenate(parts))
 
 
-def corrupted(graph: Graph, films: Films, truth: npt.NDArray[np.bool_]) -> dict[str, float]:
-    """Mean balanced error by corruption."""
+def shrunk(film: Films, size: int) -> Films:
+    """A film (s, s) at the size that the model reads, by the one preprocessing."""
+    side = len(film)
+    return preprocess(Film(film, side, side, "L", "PNG", 0), Preprocess(size))
+
+
+def corrupted(
+    graph: Graph, films: Films, truth: npt.NDArray[np.bool_], size: int
+) -> dict[str, float]:
+    """Mean balanced error by corruption, of films at their full size."""
     found = {}
     for f, family in enumerate(FAMILIES):
         errors = []
         for strength in STRENGTHS:
             worse = [
-                corrupt(film, family, strength, np.random.default_rng([0, i, f, strength]))
+                shrunk(
+                    corrupt(film, family, strength, np.random.default_rng([0, i, f, strength])),
+                    size,
+                )
                 for i, film in enumerate(films)
             ]
             errors.append(balanced_error(logits_of(graph, np.stack(worse)), truth))
@@ -106,7 +120,8 @@ def half(run: Path, hospital: Cohort, table: Path) -> dict[str, Any]:
     logits = logits_of(graph, films)
     cut = np.quantile(logits[truth], 0.02)
     some = some_of(truth)
-    families = corrupted(graph, films[some], truth[some])
+    large = np.asarray(cached_films(cached.films.subset(some.tolist()), Preprocess(FULL)).pixels)
+    families = corrupted(graph, large, truth[some], size)
     boxed = np.stack([painted(film, box_mask(size)) for film in films[some]])
     return {
         "auc": auc(logits, truth),
