@@ -27,6 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="F", help="write the opinions as JSON")
     parser.add_argument("--csv", type=Path, metavar="F", help="write them as a CSV table")
     parser.add_argument("--html", type=Path, metavar="F", help="write a page with heat maps")
+    parser.add_argument(
+        "--regions",
+        action="store_true",
+        help="find the lungs, and say in which zones the evidence lies",
+    )
     parser.add_argument("--bundle", type=Path, metavar="B", help="a bundle of your own")
     parser.add_argument(
         "--threads", type=_threads, metavar="N", help="films read at a time (default: the CPUs)"
@@ -84,18 +89,20 @@ def run(args: argparse.Namespace) -> int:
 
     from firstread.read.reader import Reader
 
-    reader = Reader(args.bundle, threads=args.threads)
+    reader = Reader(args.bundle, threads=args.threads, lungs=args.regions)
     table = Table(names)
     terminal = _Terminal()
     opinions: list[Opinion] = []
     interrupted = False
-    films = reader.read_many(names, heat=args.html is not None)
+    films = reader.read_many(names, heat=args.regions or args.html is not None)
     try:
         terminal.line(table.header())
         for opinion in films:
             terminal.line(table.row(opinion))
             if args.html is None or len(opinions) >= PICTURES:
-                opinion = replace(opinion, heat=None, pixels=None)  # hundreds of MB otherwise
+                opinion = replace(
+                    opinion, heat=None, pixels=None, lungs=None
+                )  # hundreds of MB otherwise
             opinions.append(opinion)
     except KeyboardInterrupt:
         interrupted = True

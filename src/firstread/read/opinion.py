@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from firstread.read.bundle import Bundle
+    from firstread.read.regions import Region
 
 PNEUMONIA, NO_PNEUMONIA, REFER, REJECTED = "pneumonia", "no pneumonia", "refer", "rejected"
 DECISIONS = (PNEUMONIA, NO_PNEUMONIA, REFER, REJECTED)
@@ -30,7 +31,8 @@ class Opinion:
     `logit`: the model's raw output, or None. `reasons`: plain sentences for "refer" and
     "rejected", else empty. `heat`: (h, w) float32, signed share of the logit by place, or
     None. `pixels`: (size, size) uint8 as the model saw them, or None. `aspect`: width over
-    height of the film before it was squashed, or None.
+    height of the film before it was squashed, or None. `lungs`: (size, size) bool and `regions`:
+    where in them the evidence lies, strongest first; None where not asked for or not found.
     """
 
     file: str
@@ -45,6 +47,8 @@ class Opinion:
     heat: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     pixels: npt.NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
     aspect: float | None = field(default=None, repr=False, compare=False)
+    lungs: npt.NDArray[np.bool_] | None = field(default=None, repr=False, compare=False)
+    regions: tuple[Region, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The opinion without its pictures, ready for `json.dumps`."""
@@ -57,6 +61,7 @@ class Opinion:
             "logit": self.logit,
             "bundle": self.bundle,
             "bundle_sha256": self.bundle_sha256,
+            "regions": None if self.regions is None else [r.to_json() for r in self.regions],
             "notices": list(self.notices),
         }
 

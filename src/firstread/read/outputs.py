@@ -22,6 +22,7 @@ CSV_COLUMNS = (
     "logit",
     "bundle",
     "bundle_sha256",
+    "regions",
     "notices",
 )
 
@@ -54,8 +55,13 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, float):
         return repr(value)
-    text = "; ".join(value) if isinstance(value, list) else str(value)
+    text = "; ".join(map(_part, value)) if isinstance(value, list) else str(value)
     return "'" + text if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
+
+
+def _part(value: object) -> str:
+    """One entry of a list: a text as it is, a region as "right lower 0.41"."""
+    return " ".join(map(str, value.values())) if isinstance(value, dict) else str(value)
 
 
 def write_outputs(

@@ -33,6 +33,9 @@ COLOURS = np.array(
 OPACITY = 0.65
 """Of the strongest evidence; the film must stay visible under it."""
 
+OUTLINE = (120, 200, 255)
+"""Of the lungs: light blue, which the map never uses."""
+
 MIDDLE = 0.08
 """Half width, as a share of the film's, of the strip called neither left nor right."""
 
@@ -47,15 +50,31 @@ def strength(heat: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32
     return np.clip(np.asarray(large, np.float32), 0.0, 1.0)
 
 
-def overlay_png(pixels: npt.NDArray[np.uint8], heat: npt.NDArray[np.float32]) -> bytes:
-    """A film (S, S) with the positive part of its map (h, w) laid over it, as PNG bytes."""
+def overlay_png(
+    pixels: npt.NDArray[np.uint8],
+    heat: npt.NDArray[np.float32],
+    lungs: npt.NDArray[np.bool_] | None = None,
+) -> bytes:
+    """A film (S, S) with the positive part of its map (h, w) laid over it, as PNG bytes.
+
+    `lungs`: their mask (S, S), whose outline is drawn, or None.
+    """
     weight = strength(heat, pixels.shape[0])
     steps = np.arange(len(COLOURS))
     at = weight * (len(COLOURS) - 1)
     colour = np.stack([np.interp(at, steps, COLOURS[:, c]) for c in range(3)], axis=2)
     alpha = (OPACITY * weight)[..., None]
     mixed = (1.0 - alpha) * pixels[..., None] + alpha * colour
+    if lungs is not None:
+        mixed[outline(lungs)] = OUTLINE
     return _png(np.rint(mixed).astype(np.uint8))
+
+
+def outline(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Pixels of `mask` (h, w) with a side to the outside; the picture's edge is no outside."""
+    padded = np.pad(mask, 1, mode="edge")
+    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return mask & ~inner
 
 
 def film_png(pixels: npt.NDArray[np.uint8]) -> bytes:

@@ -64,8 +64,13 @@ def _film(opinion: Opinion, with_pictures: bool) -> dict[str, Any]:
 
         shown["film"] = _inline(film_png(opinion.pixels))
         if opinion.heat is not None:
-            shown["overlay"] = _inline(overlay_png(opinion.pixels, opinion.heat))
+            overlay = overlay_png(opinion.pixels, opinion.heat, opinion.lungs)
+            shown["overlay"] = _inline(overlay)
             shown["where"] = where(opinion.heat)
+            if opinion.regions is not None:
+                from firstread.read.regions import in_words
+
+                shown["where"] = in_words(opinion.regions)
     return shown
 
 

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from firstread.errors import BundleError, FirstreadError
 from firstread.film import Film, decode, preprocess
+from firstread.film.lungs import doubt, shipped
 from firstread.film.quality import plainly_no_film
 from firstread.read.bundle import Bundle
 from firstread.read.opinion import Opinion, decide, rejected
+from firstread.read.regions import regions
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -37,15 +39,22 @@ class Reader:
 
     `bundle`: a loaded `Bundle`, a bundle folder, or None for the one that is shipped.
     `threads`: films read at a time by `read_many`; None takes the CPUs at hand, at most 8.
+    `lungs`: find the lungs too, and say where in them the evidence lies, wherever heat is wanted.
     Raises `BundleError` where the bundle is missing, changed or no graph of ours.
     """
 
-    def __init__(self, bundle: Bundle | Path | str | None = None, threads: int | None = None):
+    def __init__(
+        self,
+        bundle: Bundle | Path | str | None = None,
+        threads: int | None = None,
+        lungs: bool = False,
+    ):
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
         self.threads = threads if threads is not None else min(MAX_THREADS, _cpus())
         if self.threads < 1:
             raise ValueError("threads must be 1 or more")
         self._session = _session(self.bundle)
+        self._lungs = shipped() if lungs else None
 
     def read(self, source: str | Path | bytes, heat: bool = True) -> Opinion:
         """The opinion on one film: a path, or the bytes of a file (then `file` is "").
@@ -95,6 +104,9 @@ class Reader:
         probability = card.probability(logit)
         if probability != probability:
             return rejected(file, "the model gave no number for this film", self.bundle)
+        lungs = self._lungs.mask(pixels) if heat and self._lungs is not None else None
+        if lungs is not None and doubt(lungs) is not None:
+            lungs = None
         decision, reasons = decide(probability, plainly_no_film(film), self.bundle)
         return Opinion(
             file=file,
@@ -109,6 +121,8 @@ class Reader:
             heat=found[1][0] if heat else None,
             pixels=pixels,
             aspect=film.pixels.shape[1] / film.pixels.shape[0],
+            lungs=lungs,
+            regions=None if lungs is None else regions(found[1][0], lungs),
         )
 
 

@@ -1,0 +1,67 @@
+"""Zones of the lungs in an opinion, in words and on the page."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bundles import tiny_bundle
+from firstread.film.lungs import LungFinder
+from firstread.read import reader as module
+from firstread.read.outputs import to_csv, to_json
+from firstread.read.overlay import outline
+from firstread.read.page import page_html
+from firstread.read.reader import Reader
+from firstread.read.regions import OUTSIDE, in_words, regions
+from lung_nets import dark_is_lung, film_of, two_lungs
+
+
+def heat_at(row: int, column: int) -> np.ndarray:
+    heat = np.full((28, 28), -0.1, np.float32)
+    heat[row, column] = 1.0
+    return heat
+
+
+def test_the_zone_of_the_strongest_evidence_comes_first() -> None:
+    mask = two_lungs()
+    assert regions(heat_at(20, 8), mask)[0].zone == "right lower"
+    assert regions(heat_at(7, 19), mask)[0].zone == "left upper"
+    assert regions(heat_at(0, 0), mask)[0].zone == OUTSIDE
+    assert regions(np.full((7, 7), -1, np.float32), mask) == ()
+    found = regions(np.ones((7, 7), np.float32), mask)
+    assert sum(r.share for r in found) <= 1 + 1e-9
+    assert "right lower zone" in in_words(regions(heat_at(20, 8), mask))
+    assert "No part" in in_words(())
+
+
+def test_the_outline_is_thin_and_inside() -> None:
+    mask = two_lungs()
+    line = outline(mask)
+    assert (line <= mask).all()
+    assert 0 < line.sum() < 0.2 * mask.sum()
+    assert not outline(np.ones((5, 5), bool)).any()
+
+
+@pytest.fixture
+def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
+    finder = LungFinder(dark_is_lung(tmp_path / "net"))
+    monkeypatch.setattr(module, "shipped", lambda: finder)
+    return Reader(tiny_bundle(tmp_path / "tiny"), lungs=True)
+
+
+def test_an_opinion_names_them_where_lungs_were_found(reader: Reader, tmp_path: Path) -> None:
+    path = tmp_path / "film.png"
+    Image.fromarray(film_of(two_lungs())).save(path)
+    opinion = reader.read(path)
+    assert opinion.lungs is not None
+    assert opinion.lungs.shape == (32, 32)
+    assert opinion.regions
+    text = to_json([opinion])
+    assert '"zone": "outside the lungs"' in text
+    assert "outside the lungs 0." in to_csv([opinion])
+    assert "Evidence for pneumonia by place" in page_html([opinion], reader.bundle)
+    assert reader.read(path, heat=False).regions is None
+    noise = np.random.default_rng(0).integers(140, 255, (64, 64)).astype(np.uint8)
+    Image.fromarray(noise).save(path)
+    assert reader.read(path).regions is None
