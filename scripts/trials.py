@@ -14,10 +14,10 @@ Everything is taken at the raw logit's zero, where a balanced training puts it: 
 chosen on the films it is judged on would hide the very shift that is looked for.
 
 Fields: `auc`, `balanced_error`, `sensitivity`, `specificity` of the other half;
-`specificity_at_98`: at the cut that keeps 98 % of its pneumonias; `corrupted` and `groups`:
-mean balanced error under corruptions of strength 1, 3 and 5, at 224 px, of 120 films a class; `boxed`: the
-AUC that a fixed box over the lungs leaves; `hospital`: AUC within views, of the half of the
-films of another hospital that is for choosing.
+`specificity_at_98`: at the cut that keeps 98 % of its pneumonias; `corrupted` and `groups`: mean
+balanced error under corruptions of strength 1, 3 and 5, at 224 px, of 120 films a class;
+`boxed`: the AUC that a fixed box over the lungs leaves; `hospital`: AUC within views, of the
+half of the films of another hospital that is for choosing.
 """
 
 from __future__ import annotations
