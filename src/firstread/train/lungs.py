@@ -33,7 +33,7 @@ from firstread.evaluate.masks import find_masks, load_mask
 from firstread.film.files import write_atomic
 from firstread.film.lungs import FORMAT, ONNX_FILE, RECORD_FILE, SIDE, LungFinder, seal
 from firstread.film.preprocess import Preprocess
-from firstread.model.unet import WORK, LungNet
+from firstread.model.unet import WIDTHS, WORK, LungNet
 from firstread.train.checkpoint import SafeCheckpointIO
 from firstread.train.lungs_augment import lung_augment
 from firstread.train.lungs_export import lungs_to_onnx
@@ -111,6 +111,7 @@ def train_lungs(job: LungJob, say: Say = lambda text: None) -> dict[str, Any]:
         "created": _now(),
         "version": metadata.version("firstread"),
         "licence": "Apache-2.0",
+        "arch": {"name": "unet", "side": WORK, "widths": list(WIDTHS)},
         "onnx": {"file": ONNX_FILE, "sha256": hashlib.sha256(graph).hexdigest()},
         "data": {
             "films": len(train.films),
@@ -221,7 +222,7 @@ def _part(films: Cohort, masks: dict[str, Path], say: Say) -> _Part:
 def _open_run(job: LungJob, split: Cohort, masks_sha256: str) -> dict[str, Any]:
     """run.json of this run: made now, or taken up again if it is the same run."""
     shares = "\n".join(f"{r.part} {h}" for r, h in zip(split.rows, split.hashes, strict=True))
-    plan = json.dumps(asdict(job.plan), sort_keys=True)
+    plan = json.dumps({**asdict(job.plan), "widths": WIDTHS}, sort_keys=True)
     identity = hashlib.sha256(f"{plan}\n{masks_sha256}\n{shares}".encode()).hexdigest()
     path = job.out / "run.json"
     if path.is_file():
