@@ -11,10 +11,9 @@ pneumonia. What that mends was a shift in prevalence; what only the fit mends, a
 Draws are not stratified by label: a hospital labels the films that come, and the luck of its
 own share is part of what 100 films can do.
 
-A fitted slope near 0 makes the slope of the rest huge, so of slopes look at the median.
-
-The object (D is ``{"value": mean over draws, "median", "low", "high", "method"}``, low and high
-the 2.5 and 97.5 percentiles, null where nothing finite came out)::
+The object (D is ``{"value": median over draws, "mean", "low", "high", "method"}``, low and high
+the 2.5 and 97.5 percentiles, null where nothing finite came out; the median, because a fitted
+slope near 0 makes the slope of the rest huge and a few such draws carry the mean away)::
 
     films repeats seed source                    as asked; `source` names the local table
     n_local n_judged n_rejected                  local films; D of judged films; left out
@@ -131,7 +130,7 @@ def recalibration_study(
         rows["recalibrated"].append(mended | ({"slope": np.nan} if held else {}))
         if shift is not None:
             rows["prior_corrected"].append(_judge(z + shift, truth))
-    method = f"{repeats} draws of {films} films, percentiles"
+    method = f"{repeats} draws of {films} films, median and percentiles"
     columns = {
         name: {m: np.array([row[m] for row in table]) for m in MEASURES}
         for name, table in rows.items()
@@ -278,11 +277,11 @@ def _within(mended: dict[str, Floats], shipped_brier: Floats) -> dict[str, float
 def _spread(values: Floats, method: str) -> dict[str, Any]:
     good = values[np.isfinite(values)]
     if not len(good):
-        return {"value": None, "median": None, "low": None, "high": None, "method": method}
+        return {"value": None, "mean": None, "low": None, "high": None, "method": method}
     low, median, high = np.percentile(good, [2.5, 50.0, 97.5])
     return {
-        "value": finite(float(good.mean())),
-        "median": finite(float(median)),
+        "value": finite(float(median)),
+        "mean": finite(float(good.mean())),
         "low": finite(float(low)),
         "high": finite(float(high)),
         "method": method if len(good) == len(values) else f"{method}; {len(good)} had a value",
@@ -320,9 +319,7 @@ def lines(study: dict[str, Any]) -> Sequence[str]:
     out = [f"recalibrated on {study['films']} local films, median of {study['repeats']} draws:"]
     for name in ("as_shipped", "prior_corrected", "recalibrated"):
         if study[name] is not None:
-            values = [
-                f"{m.replace('_', ' ')} {_number(study[name][m]['median'])}" for m in MEASURES
-            ]
+            values = [f"{m.replace('_', ' ')} {_number(study[name][m]['value'])}" for m in MEASURES]
             out.append(f"  {name.replace('_', ' '):16} {', '.join(values)}")
     w = study["within"]
     out.append(
