@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,6 @@ from firstread.cohort.split import SplitPlan, load_split, make_split, save_split
 from firstread.cohort.table import Cohort
 from firstread.errors import RunError
 from firstread.evaluate.figures import curves
-from firstread.evaluate.operating import fit_operating_point
 from firstread.film.files import write_atomic
 from firstread.film.preprocess import Preprocess
 from firstread.model.build import build_net, freeze
@@ -41,6 +41,7 @@ from firstread.read.bundle import write_bundle
 from firstread.train.export import to_onnx
 from firstread.train.fit import device_for, fit, precision_for
 from firstread.train.focus import find_lungs
+from firstread.train.point import choose_point
 from firstread.train.recipe import Recipe
 
 PACKAGES = ("firstread", "torch", "lightning", "numpy", "pillow", "onnx", "onnxruntime")
@@ -218,7 +219,7 @@ def _finish(
     graph = to_onnx(net, size)
     logits = _onnx_logits(graph, pixels)
     write_atomic(job.out / "val.csv", _val_csv(val.films, logits))
-    point = fit_operating_point(logits, val.films.labels)
+    point = choose_point(partial(_onnx_logits, graph), pixels, logits, val.films.labels)
     films: dict[str, int] = state["films"]
     card = {
         "name": f"{job.name}-{job.recipe.arch}-{size}-seed{job.recipe.seed}",

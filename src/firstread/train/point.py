@@ -1,0 +1,64 @@
+"""The operating point of a run: chosen on validation films as they are and made worse.
+
+Validation films come from the same source as those of training, and on them a network is surer
+than it will be anywhere else: a calibration fitted to them alone promises too much. So each film
+also counts as three copies, each with another corruption of middling strength, all thirteen
+kinds in turn; the copies share one half of the film's weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from firstread.evaluate.corruptions import FAMILIES, corrupt
+from firstread.evaluate.operating import OperatingPoint, fit_operating_point
+
+COPIES = 3
+STRENGTH = 3
+ON = "the validation films, half as they are and half with corruptions of strength 3"
+
+Films = npt.NDArray[np.uint8]
+Logits = npt.NDArray[np.float64]
+
+
+def made_worse(films: Films) -> Films:
+    """`COPIES` of each film (n, s, s), one after the other: (COPIES * n, s, s).
+
+    Copy k of film i has corruption number i + k * n_kinds / COPIES, so that each kind comes
+    up equally often; its noise depends on i and k alone.
+    """
+    kinds, step = list(FAMILIES), len(FAMILIES) // COPIES
+    return np.stack(
+        [
+            corrupt(
+                film, kinds[(i + k * step) % len(kinds)], STRENGTH, np.random.default_rng([i, k])
+            )
+            for k in range(COPIES)
+            for i, film in enumerate(films)
+        ]
+    )
+
+
+def choose_point(
+    read: Callable[[Films], Logits],
+    films: Films,
+    logits: Logits,
+    labels: npt.NDArray[np.int8],
+) -> OperatingPoint:
+    """Calibration, thresholds and refer band from validation films (n, s, s).
+
+    `logits` (n,): of the films as they are. `read` gives the logits of any films. Raises
+    `DataError` as `fit_operating_point` does.
+    """
+    worse = read(made_worse(films))
+    weights = np.full((1 + COPIES, len(films)), 0.5)
+    weights[1:] /= COPIES
+    return fit_operating_point(
+        np.concatenate([logits, worse]),
+        np.tile(labels, 1 + COPIES),
+        ON,
+        weights=weights.ravel(),
+    )

@@ -1,0 +1,44 @@
+"""The operating point sees each film as it is and made worse, both halves counting alike."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+pytest.importorskip("torch")
+
+from firstread.evaluate.operating import fit_operating_point
+from firstread.train.point import COPIES, choose_point, made_worse
+
+RNG = np.random.default_rng(4)
+FILMS = RNG.integers(60, 200, (26, 32, 32), dtype=np.uint8)
+LABELS = np.array([0, 1] * 13, np.int8)
+
+
+def test_every_film_is_changed_each_time_and_always_alike() -> None:
+    worse = made_worse(FILMS)
+    assert worse.shape == (COPIES * 26, 32, 32)
+    assert worse.dtype == np.uint8
+    for k in range(COPIES):
+        copies = worse[k * 26 : (k + 1) * 26]
+        assert all((a != b).any() for a, b in zip(copies, FILMS, strict=True))
+    np.testing.assert_array_equal(worse, made_worse(FILMS))
+
+
+def test_logits_that_fade_on_worse_films_make_the_reader_less_sure() -> None:
+    logits = np.where(LABELS == 1, 4.0, -4.0) + RNG.normal(0, 2.5, 26)
+
+    def fading(films: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+        return np.tile(logits, COPIES) * 0.1 + RNG.normal(0, 1, len(films))
+
+    alone = fit_operating_point(logits, LABELS)
+    both = choose_point(fading, FILMS, logits, LABELS)
+    assert abs(both.calibration.slope) < abs(alone.calibration.slope)
+    assert "corruptions" in both.to_card()["thresholds"]["decision"]["how"]
+
+
+def test_a_reader_that_does_not_mind_keeps_its_point() -> None:
+    logits = np.where(LABELS == 1, 1.0, -1.0) + RNG.normal(0, 1.5, 26)
+    alone = fit_operating_point(logits, LABELS)
+    both = choose_point(lambda films: np.tile(logits, COPIES), FILMS, logits, LABELS)
+    assert both.threshold == pytest.approx(alone.threshold, abs=1e-6)
+    assert both.calibration.slope == pytest.approx(alone.calibration.slope, rel=1e-3)
