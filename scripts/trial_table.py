@@ -26,9 +26,9 @@ HEAD = """# Trials
 
 What was tried, and what it brought on films unlike those of training. Drawn by
 `scripts/trial_table.py` from `docs/results/trials/`, whose files `scripts/trials.py` wrote; how a
-trial is trained, measured and chosen by is the [protocol](protocol.md). Each value is the mean of the
-two halves of the split by series, one seed, with no interval: these trials tell large differences
-only. None of it is a result of the model that ships.
+trial is trained, measured and chosen by is the [protocol](protocol.md). One half of the split by
+series, one seed, no interval: these trials tell large differences only. None of it is a result of
+the model that ships.
 
 """
 

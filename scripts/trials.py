@@ -1,14 +1,12 @@
 #!/usr/bin/env python3
 """What a trial of a recipe is worth on films unlike those it was trained on.
 
-A trial is a recipe in studies/trials/, trained twice, each time on one half of the split by
-series and looked at on the other (docs/protocol.md says why). This gathers both halves into one
-JSON, every value the mean of the two::
+A trial is a recipe in studies/trials/, trained on one half of the split by series and looked at
+on the other (docs/protocol.md says why)::
 
     firstread data split $FIRSTREAD_DATA/chest_xray.csv --by series --block 0 --out series0.csv
     firstread train studies/trials/NAME.toml --data ... --split series0.csv --out runs/NAME-0
-    (the same with --block 1 to runs/NAME-1)
-    python scripts/trials.py NAME runs/NAME-0 runs/NAME-1 --choose nih.csv --json FILE
+    python scripts/trials.py NAME runs/NAME-0 --choose nih.csv --json FILE ...
 
 Everything is taken at the raw logit's zero, where a balanced training puts it: a threshold
 chosen on the films it is judged on would hide the very shift that is looked for.
@@ -110,7 +108,7 @@ def within_views(graph: Graph, hospital: Cohort, size: int) -> dict[str, float]:
     return found | {"mean": statistics.fmean(found.values())}
 
 
-def half(run: Path, hospital: Cohort, table: Path) -> dict[str, Any]:
+def measured(run: Path, hospital: Cohort, table: Path) -> dict[str, Any]:
     """The measures of one run on the films it did not see."""
     bundle = Bundle.load(run / "bundle")
     size, graph = bundle.card.preprocess.size, Graph(bundle.onnx_path)
@@ -138,18 +136,11 @@ def half(run: Path, hospital: Cohort, table: Path) -> dict[str, Any]:
     }
 
 
-def mean_of(one: Any, other: Any) -> Any:
-    """Two like structures of numbers to one of their means."""
-    if isinstance(one, dict):
-        return {k: mean_of(one[k], other[k]) for k in one}
-    return round((one + other) / 2, 6)
-
-
 def main() -> int:
     """0: written; 2: the runs do not belong together."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name")
-    parser.add_argument("runs", nargs=2, type=Path, metavar="RUN")
+    parser.add_argument("run", type=Path, metavar="RUN")
     parser.add_argument("--table", type=Path, required=True, help="the films, as a CSV")
     parser.add_argument("--hospital", type=Path, required=True, help="films of another, as a CSV")
     parser.add_argument("--choose", type=Path, required=True, help="their split; `val` chooses")
@@ -157,22 +148,21 @@ def main() -> int:
     args = parser.parse_args()
     try:
         hospital = load_split(args.choose, load_cohort(args.hospital)).part("val")
-        records = [json.loads((run / "run.json").read_text(encoding="utf-8")) for run in args.runs]
-        for run, record in zip(args.runs, records, strict=True):
-            if record["name"] != args.name:
-                raise RunError(f"{run}: a run of {record['name']}, not of {args.name}")
-        halves = [half(run, hospital, args.table) for run in args.runs]
+        record = json.loads((args.run / "run.json").read_text(encoding="utf-8"))
+        if record["name"] != args.name:
+            raise RunError(f"{args.run}: a run of {record['name']}, not of {args.name}")
+        found = measured(args.run, hospital, args.table)
     except FirstreadError as e:
         print(f"trials: {e}", file=sys.stderr)
         return 2
     result = {
         "format": 1,
         "name": args.name,
-        **mean_of(*halves),
-        "halves": halves,
-        "recipe": records[0]["recipe"],
-        "git": [r["git"] for r in records],
-        "minutes": round(sum(r["train_seconds"] for r in records) / 60, 1),
+        **found,
+        "recipe": record["recipe"],
+        "data_sha256": record["data_sha256"],
+        "git": record["git"],
+        "minutes": round(record["train_seconds"] / 60, 1),
         "hospital_films": len(hospital),
         "firstread": __version__,
     }

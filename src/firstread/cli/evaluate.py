@@ -211,6 +211,8 @@ def table(result: dict[str, Any]) -> str:
         f"outside of the refer band: {kept['n_kept']} films, "
         f"error {_number(kept['error']['value'])} "
         f"(all films: {_number(kept['error_all']['value'])})",
+        "the 80 % of films furthest from the threshold: "
+        f"error {_number(kept['at_80']['error']['value'])}",
     ]
     shortcuts = [s for s in result["shortcuts"] if s["auc"] is not None]
     if shortcuts:

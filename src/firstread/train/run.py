@@ -237,6 +237,7 @@ def _finish(
             "validation_films": films["val"],
             "validation_patients": state["patients"]["val"],
             "sha256": state["data_sha256"],
+            "validation_sha256": val.films.data_hash(),
         },
         "training": {
             key: state[key]
