@@ -15,13 +15,13 @@ cd "$(dirname "$0")/.."
 export FIRSTREAD_DATA FIRSTREAD_WEIGHTS
 RUNS=${RUNS:-runs}
 RESULTS=${RESULTS:-docs/results}
-SEEDS="0 1 2"
 SIZES="32 64 128 224"
 films=$FIRSTREAD_DATA/chest_xray
 table=$FIRSTREAD_DATA/chest_xray.csv  # the same films, with the size of each original
+hospital=$FIRSTREAD_DATA/nih_adult.csv  # films of another hospital
 bin=.venv/bin
 
-mkdir -p "$RUNS" "$RESULTS"
+mkdir -p "$RUNS" "$RESULTS/trials" "$RESULTS/candidates"
 # step OUTPUT COMMAND...: run the command unless its output exists. Exit code 1 is
 # firstread's "done, but some films failed": the output tells which.
 step() {
@@ -33,36 +33,63 @@ step() {
     [ -e "$output" ]
 }
 
-# 1. The model, three seeds. Validation: the last eighth of the patients of each series.
-for seed in $SEEDS; do
-    run=$RUNS/default-seed$seed
-    step "$run/bundle/card.json" \
-        $bin/firstread train default --seed "$seed" --data "$films" --out "$run"
+# 1. The splits: blocks, series against series, and the halves of the other hospital's patients,
+#    of which `val` chooses and `train` reports.
+step "$RUNS/blocks.csv" $bin/firstread data split "$table" --by blocks --out "$RUNS/blocks.csv"
+step "$RUNS/series.csv" $bin/firstread data split "$table" --by series --out "$RUNS/series.csv"
+step "$RUNS/hospital.csv" $bin/firstread data split "$hospital" --by patient --fraction 0.5 \
+    --out "$RUNS/hospital.csv"
+
+# 2. Trials of recipes, small, on series against series.
+for recipe in studies/trials/*.toml; do
+    name=$(basename "$recipe" .toml)
+    step "$RUNS/trials/$name/bundle/card.json" \
+        $bin/firstread train "$recipe" --data "$table" --split "$RUNS/series.csv" \
+        --out "$RUNS/trials/$name"
+    step "$RESULTS/trials/$name.json" \
+        $bin/python scripts/trials.py "$name" "$RUNS/trials/$name" --table "$table" \
+        --hospital "$hospital" --choose "$RUNS/hospital.csv" --json "$RESULTS/trials/$name.json"
 done
 
-# 2. The same validation films by the table, which also knows the originals' sizes: what they
-#    alone give away stands beside the model. The split is the very one the runs made.
-step "$RUNS/blocks.csv" $bin/firstread data split "$table" --by blocks --out "$RUNS/blocks.csv"
-for seed in $SEEDS; do
-    step "$RESULTS/blocks_seed$seed.json" \
-        $bin/firstread evaluate "$RUNS/default-seed$seed" --data "$table" \
-        --split "$RUNS/blocks.csv" --json "$RESULTS/blocks_seed$seed.json"
+# 3. Candidates at full size. Validation: the last eighth of the patients of each series, the very
+#    split that the runs make themselves.
+for recipe in default studies/full/*.toml; do
+    name=$(basename "$recipe" .toml)
+    step "$RUNS/$name/bundle/card.json" \
+        $bin/firstread train "$recipe" --seed 0 --data "$films" --out "$RUNS/$name"
+    step "$RESULTS/candidates/$name.json" \
+        $bin/python scripts/trials.py "$name" "$RUNS/$name" --table "$table" \
+        --split "$RUNS/blocks.csv" --hospital "$hospital" --choose "$RUNS/hospital.csv" --json "$RESULTS/candidates/$name.json"
+done
+$bin/python scripts/trial_table.py
+
+# 4. How much a seed matters: three of the first recipe.
+for seed in 1 2; do
+    step "$RUNS/default-1-seed$seed/bundle/card.json" \
+        $bin/firstread train studies/full/default-1.toml --seed "$seed" --data "$films" \
+        --out "$RUNS/default-1-seed$seed"
 done
 step "$RESULTS/seeds.json" \
-    $bin/python scripts/seeds.py $(printf "$RUNS/default-seed%s " $SEEDS) \
+    $bin/python scripts/seeds.py "$RUNS/default-1" "$RUNS/default-1-seed1" "$RUNS/default-1-seed2" \
     --json "$RESULTS/seeds.json"
 
-# 3. Another hospital, other ages: the first seed, within AP and PA views.
+# 5. The shipped bundle. On the blocks, whose table also knows the originals' sizes: what they
+#    alone give away stands beside the model. On the reporting half of the other hospital.
+step "$RESULTS/blocks.json" \
+    $bin/firstread evaluate shipped --data "$table" --split "$RUNS/blocks.csv" --corruptions \
+    --occlude box --occlude silhouette --heat-energy --json "$RESULTS/blocks.json"
 step "$RESULTS/nih.json" \
-    $bin/firstread evaluate "$RUNS/default-seed0" --data "$FIRSTREAD_DATA/nih_adult.csv" \
-    --by view --json "$RESULTS/nih.json"
+    $bin/firstread evaluate shipped --data "$hospital" --split "$RUNS/hospital.csv" --part train \
+    --by view --recalibrate-on "$hospital" --json "$RESULTS/nih.json"
+step "$RESULTS/lungs.json" \
+    $bin/firstread lungs evaluate --data "$table" --split "$RUNS/blocks.csv" \
+    --json "$RESULTS/lungs.json"
 
-# 4. The same film as another file: original and copy, stretched, cropped, stored again.
+# 6. The same film as another file: original and copy, stretched, cropped, stored again.
 step "$RESULTS/consistency.json" \
-    $bin/python benchmarks/consistency.py --run "$RUNS/default-seed0" \
-    --json "$RESULTS/consistency.json"
+    $bin/python benchmarks/consistency.py --run "$RUNS/default" --json "$RESULTS/consistency.json"
 
-# 5. What is a larger input worth? The small CNN at four sizes, four epochs each, each decoding
+# 7. What is a larger input worth? The small CNN at four sizes, four epochs each, each decoding
 #    all its films (an empty cache of its own), so that its training time holds that too.
 for size in $SIZES; do
     run=$RUNS/cnn-$size

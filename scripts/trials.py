@@ -2,7 +2,7 @@
 """What a trial of a recipe is worth on films unlike those it was trained on.
 
 A trial is a recipe in studies/trials/, trained on one half of the split by series and looked at
-on the other (docs/protocol.md says why)::
+on the other (docs/protocol.md says why). A candidate is one at full size, looked at on the blocks::
 
     firstread data split $FIRSTREAD_DATA/chest_xray.csv --by series --block 0 --out series0.csv
     firstread train studies/trials/NAME.toml --data ... --split series0.csv --out runs/NAME-0
@@ -14,8 +14,9 @@ chosen on the films it is judged on would hide the very shift that is looked for
 Fields: `auc`, `balanced_error`, `sensitivity`, `specificity` of the other half;
 `specificity_at_98`: at the cut that keeps 98 % of its pneumonias; `corrupted` and `groups`: mean
 balanced error under corruptions of strength 1, 3 and 5, at 224 px, of 120 films a class;
-`boxed`: the AUC that a fixed box over the lungs leaves; `hospital`: AUC within views, of the
-half of the films of another hospital that is for choosing.
+`boxed`: the AUC that a fixed box over the lungs leaves; `lift`: heat in the lungs over that of a
+uniform map; `hospital`: AUC within views, of the half of the films of another hospital that is
+for choosing.
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ from firstread import __version__
 from firstread.cohort.cache import cached_films
 from firstread.cohort.split import load_split
 from firstread.cohort.table import Cohort, load_cohort
-from firstread.errors import FirstreadError, RunError
+from firstread.errors import FirstreadError
 from firstread.evaluate.corruptions import FAMILIES, FAMILY_GROUPS, corrupt
 from firstread.evaluate.graph import Films, Graph
+from firstread.evaluate.heat import heat_energy_study
 from firstread.evaluate.metrics import auc
 from firstread.evaluate.occlusion import box_mask, painted
 from firstread.film.decode import Film
@@ -108,11 +110,11 @@ def within_views(graph: Graph, hospital: Cohort, size: int) -> dict[str, float]:
     return found | {"mean": statistics.fmean(found.values())}
 
 
-def measured(run: Path, hospital: Cohort, table: Path) -> dict[str, Any]:
+def measured(run: Path, hospital: Cohort, table: Path, split: Path) -> dict[str, Any]:
     """The measures of one run on the films it did not see."""
     bundle = Bundle.load(run / "bundle")
     size, graph = bundle.card.preprocess.size, Graph(bundle.onnx_path)
-    unseen = load_split(run / "split.csv", load_cohort(table)).part("val")
+    unseen = load_split(split, load_cohort(table)).part("val")
     cached = cached_films(unseen, Preprocess(size))
     truth, films = cached.films.labels == 1, np.asarray(cached.pixels)
     logits = logits_of(graph, films)
@@ -130,6 +132,9 @@ def measured(run: Path, hospital: Cohort, table: Path) -> dict[str, Any]:
         "corrupted": statistics.fmean(families.values()),
         "groups": {g: statistics.fmean(families[f] for f in fs) for g, fs in FAMILY_GROUPS.items()},
         "families": families,
+        "lift": heat_energy_study(run / "bundle", unseen.subset(some.tolist()), None)["lift"][
+            "value"
+        ],
         "boxed": auc(logits_of(graph, boxed), truth[some]),
         "hospital": within_views(graph, hospital, size),
         "films": len(films),
@@ -142,6 +147,7 @@ def main() -> int:
     parser.add_argument("name")
     parser.add_argument("run", type=Path, metavar="RUN")
     parser.add_argument("--table", type=Path, required=True, help="the films, as a CSV")
+    parser.add_argument("--split", type=Path, help="of that table, if the run was given a folder")
     parser.add_argument("--hospital", type=Path, required=True, help="films of another, as a CSV")
     parser.add_argument("--choose", type=Path, required=True, help="their split; `val` chooses")
     parser.add_argument("--json", type=Path, required=True, metavar="FILE")
@@ -149,9 +155,7 @@ def main() -> int:
     try:
         hospital = load_split(args.choose, load_cohort(args.hospital)).part("val")
         record = json.loads((args.run / "run.json").read_text(encoding="utf-8"))
-        if record["name"] != args.name:
-            raise RunError(f"{args.run}: a run of {record['name']}, not of {args.name}")
-        found = measured(args.run, hospital, args.table)
+        found = measured(args.run, hospital, args.table, args.split or args.run / "split.csv")
     except FirstreadError as e:
         print(f"trials: {e}", file=sys.stderr)
         return 2
