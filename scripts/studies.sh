@@ -104,6 +104,8 @@ step "$RESULTS/sizes.json" \
     $bin/firstread compare $(printf "$RUNS/cnn-%s " $SIZES) \
     --json "$RESULTS/sizes.json" --html "$RUNS/sizes.html"
 
+$bin/python scripts/fill_numbers.py --write
+
 # Nothing that was made may name a place on this machine.
 if grep -rnF -e "$FIRSTREAD_DATA" -e "$FIRSTREAD_WEIGHTS" -e "$PWD" "$RESULTS"; then
     echo "studies: a result names a path of this machine; do not commit it" >&2

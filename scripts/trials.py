@@ -6,7 +6,8 @@ on the other (docs/protocol.md says why). A candidate is one at full size, looke
 
     firstread data split $FIRSTREAD_DATA/chest_xray.csv --by series --block 0 --out series0.csv
     firstread train studies/trials/NAME.toml --data ... --split series0.csv --out runs/NAME-0
-    python scripts/trials.py NAME runs/NAME-0 --choose nih.csv --json FILE ...
+    python scripts/trials.py NAME runs/NAME-0 --table $FIRSTREAD_DATA/chest_xray.csv \\
+        --hospital $FIRSTREAD_DATA/nih_adult.csv --choose nih.csv --json FILE
 
 Everything is taken at the raw logit's zero, where a balanced training puts it: a threshold
 chosen on the films it is judged on would hide the very shift that is looked for.
@@ -41,16 +42,14 @@ from firstread.evaluate.graph import Films, Graph
 from firstread.evaluate.heat import heat_energy_study
 from firstread.evaluate.metrics import auc
 from firstread.evaluate.occlusion import box_mask, painted
-from firstread.film.decode import Film
 from firstread.film.files import write_atomic
-from firstread.film.preprocess import Preprocess, preprocess
+from firstread.film.preprocess import Preprocess
 from firstread.read.bundle import Bundle
+from firstread.train.point import FULL, shrunk
 
 STRENGTHS = (1, 3, 5)
 A_CLASS = 120
 BATCH = 32
-FULL = 224
-"""Side of the films that are corrupted, in pixels; a smaller model gets them shrunk after it."""
 
 Logits = npt.NDArray[np.float64]
 
@@ -72,12 +71,6 @@ def some_of(truth: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     rng = np.random.default_rng(0)
     parts = [rng.permutation(np.flatnonzero(truth == c))[:A_CLASS] for c in (False, True)]
     return np.sort(np.concatenate(parts))
-
-
-def shrunk(film: Films, size: int) -> Films:
-    """A film (s, s) at the size that the model reads, by the one preprocessing."""
-    side = len(film)
-    return preprocess(Film(film, side, side, "L", "PNG", 0), Preprocess(size))
 
 
 def corrupted(
@@ -132,7 +125,7 @@ def measured(run: Path, hospital: Cohort, table: Path, split: Path) -> dict[str,
         "corrupted": statistics.fmean(families.values()),
         "groups": {g: statistics.fmean(families[f] for f in fs) for g, fs in FAMILY_GROUPS.items()},
         "families": families,
-        "lift": heat_energy_study(run / "bundle", unseen.subset(some.tolist()), None)["lift"][
+        "lift": heat_energy_study(run / "bundle", cached.films.subset(some.tolist()), None)["lift"][
             "value"
         ],
         "boxed": auc(logits_of(graph, boxed), truth[some]),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+import os
 import re
 import subprocess
 from collections import defaultdict
@@ -34,7 +35,7 @@ NIH_NAME = re.compile(r"(?<!\d)\d{8}_\d{3}(?!\d)")
 AT_A_THRESHOLD = {
     "accuracy", "balanced_accuracy", "sensitivity", "specificity", "precision", "npv", "f1",
     "confusion", "classes", "thresholds", "selective", "prevalence", "calibration", "ece", "brier",
-    "loss",
+    "loss", "corruptions",
 }  # fmt: skip
 
 Row = dict[str, str]
@@ -67,12 +68,9 @@ def rows_of(split: Cohort) -> list[Row]:
 
 
 def splits() -> list[Path]:
-    """Splits of runs in runs/ or ../runs/, where the docs' commands put them; and tracked ones."""
-    found = [
-        path
-        for folder in (ROOT / "runs", ROOT.parent / "runs")
-        for path in (*folder.glob("*/split.csv"), *folder.glob("*/*/split.csv"))
-    ]
+    """Splits of the runs in RUNS (runs/), where scripts/studies.sh puts them; and tracked ones."""
+    folder = Path(os.environ.get("RUNS", ROOT / "runs"))
+    found = [*folder.glob("*/split.csv"), *folder.glob("*/*/split.csv")]
     return sorted(found) + [p for p in tracked(".csv") if set(COLUMNS) <= set(header(p))]
 
 
