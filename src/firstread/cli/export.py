@@ -1,4 +1,4 @@
-"""`firstread export`: a run's bundle, checked, in a folder of its own."""
+"""`firstread export`: take the bundle out of a training run, or make one of several."""
 
 from __future__ import annotations
 
@@ -7,28 +7,55 @@ from pathlib import Path
 
 from firstread.errors import RunError
 
-HELP = "turn a finished run into a bundle: model, card, checksums, ready for `firstread read`"
+HELP = "write a run's bundle to a folder of its own; of several runs, one that reads as their mean"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="a folder made by `firstread train`")
+    parser.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="a folder made by `firstread train`"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder to make")
     parser.add_argument("--name", help="the bundle's name, instead of the run's")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR_OR_CSV",
+        help="for several runs: the films they were trained on, to choose thresholds anew",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Verify the run's bundle and write it to its new place."""
+    """Verify the bundle or the bundles, and write one to its new place."""
     from firstread.read.bundle import Bundle, write_bundle
 
-    if not (args.run / "run.json").is_file():
-        raise RunError(f"{args.run}: not a training run; name a folder made by `firstread train`")
-    if not (args.run / "bundle").is_dir():
-        raise RunError(f"{args.run}: not finished; run the same `firstread train` again to resume")
-    made = Bundle.load(args.run / "bundle")
+    if len(args.runs) > 1:
+        return _ensemble(args)
+    (folder,) = args.runs
+    if not (folder / "run.json").is_file():
+        raise RunError(f"{folder}: not a training run; name a folder made by `firstread train`")
+    if not (folder / "bundle").is_dir():
+        raise RunError(f"{folder}: not finished; run the same `firstread train` again to resume")
+    made = Bundle.load(folder / "bundle")
     card = dict(made.card.raw)
     if args.name:
         card["name"] = args.name
     bundle = write_bundle(args.out, made.onnx_path.read_bytes(), card)
+    print(f"{bundle.name} written to {args.out}")
+    return 0
+
+
+def _ensemble(args: argparse.Namespace) -> int:
+    from firstread.train.malloc import tune_malloc
+
+    tune_malloc()  # before torch is imported
+    from firstread.cohort.table import load_cohort
+    from firstread.train.ensemble import ensemble
+
+    if args.data is None:
+        raise RunError("several runs want --data, the films they were trained on")
+    name = args.name or "+".join(run.name for run in args.runs)
+    films = load_cohort(args.data)
+    bundle = ensemble(args.runs, films, args.out, name, say=lambda text: print(text, flush=True))
     print(f"{bundle.name} written to {args.out}")
     return 0

@@ -3,7 +3,8 @@
 Validation films come from the same source as those of training, and on them a network is surer
 than it will be anywhere else: a calibration fitted to them alone promises too much. So each film
 also counts as three copies, each with another corruption of middling strength, all thirteen
-kinds in turn; the copies share one half of the film's weight.
+kinds in turn; the copies share one half of the film's weight. Films are made worse at 224 px or
+more and shrunk after it, since a blur of so many pixels would leave nothing of a small film.
 """
 
 from __future__ import annotations
@@ -15,7 +16,13 @@ import numpy.typing as npt
 
 from firstread.evaluate.corruptions import FAMILIES, corrupt
 from firstread.evaluate.operating import OperatingPoint, fit_operating_point
+from firstread.film.decode import Film
+from firstread.film.preprocess import Preprocess, preprocess
 
+FULL = 224
+"""Least side of the films that are made worse, in pixels."""
+
+BATCH = 32
 COPIES = 3
 STRENGTH = 3
 ON = "the validation films, half as they are and half with corruptions of strength 3"
@@ -24,8 +31,8 @@ Films = npt.NDArray[np.uint8]
 Logits = npt.NDArray[np.float64]
 
 
-def made_worse(films: Films) -> Films:
-    """`COPIES` of each film (n, s, s), one after the other: (COPIES * n, s, s).
+def made_worse(films: Films, size: int) -> Films:
+    """`COPIES` of each film (n, s, s), one after the other: (COPIES * n, size, size).
 
     Copy k of film i has corruption number i + k * n_kinds / COPIES, so that each kind comes
     up equally often; its noise depends on i and k alone.
@@ -33,8 +40,14 @@ def made_worse(films: Films) -> Films:
     kinds, step = list(FAMILIES), len(FAMILIES) // COPIES
     return np.stack(
         [
-            corrupt(
-                film, kinds[(i + k * step) % len(kinds)], STRENGTH, np.random.default_rng([i, k])
+            shrunk(
+                corrupt(
+                    film,
+                    kinds[(i + k * step) % len(kinds)],
+                    STRENGTH,
+                    np.random.default_rng([i, k]),
+                ),
+                size,
             )
             for k in range(COPIES)
             for i, film in enumerate(films)
@@ -42,18 +55,40 @@ def made_worse(films: Films) -> Films:
     )
 
 
+def shrunk(film: Films, size: int) -> Films:
+    """A film (s, s) at the size that a model reads, by the one preprocessing."""
+    if len(film) == size:
+        return film
+    return preprocess(Film(film, len(film), len(film), "L", "PNG", 0), Preprocess(size))
+
+
+def reader_of(graph: bytes) -> Callable[[Films], Logits]:
+    """What gives the logits (n,) of films (n, s, s) by an ONNX graph of ours."""
+    import onnxruntime as ort
+
+    session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
+
+    def read(films: Films) -> Logits:
+        parts = [films[i : i + BATCH] for i in range(0, len(films), BATCH)]
+        logits = [session.run(["logit"], {"film": np.ascontiguousarray(p)})[0] for p in parts]
+        return np.concatenate(logits).astype(np.float64)
+
+    return read
+
+
 def choose_point(
     read: Callable[[Films], Logits],
     films: Films,
+    size: int,
     logits: Logits,
     labels: npt.NDArray[np.int8],
 ) -> OperatingPoint:
     """Calibration, thresholds and refer band from validation films (n, s, s).
 
-    `logits` (n,): of the films as they are. `read` gives the logits of any films. Raises
-    `DataError` as `fit_operating_point` does.
+    `logits` (n,): of the films as they are. `read` gives the logits of any films of `size`
+    pixels. Raises `DataError` as `fit_operating_point` does.
     """
-    worse = read(made_worse(films))
+    worse = read(made_worse(films, size))
     weights = np.full((1 + COPIES, len(films)), 0.5)
     weights[1:] /= COPIES
     return fit_operating_point(

@@ -1,0 +1,62 @@
+"""Several runs as one reader: their mean, with thresholds of its own."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("lightning")
+
+from firstread.cohort.table import load_cohort
+from firstread.errors import RunError
+from firstread.read.bundle import Bundle
+from firstread.train.ensemble import ensemble, merged
+from firstread.train.point import reader_of
+from firstread.train.run import train
+from tiny_training import tiny_job
+
+
+@pytest.fixture(scope="module")
+def runs(films: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("runs")
+    made = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIRSTREAD_CACHE", str(cache))
+        for seed in (0, 1):
+            job = tiny_job(films, folder / str(seed), seed=seed, epochs=1)
+            train(job, quiet=True)
+            made.append(job.out)
+    return made
+
+
+def test_the_logit_is_the_members_mean_to_a_thousandth(runs: list[Path]) -> None:
+    graphs = [(run / "bundle" / "model.onnx").read_bytes() for run in runs]
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (3, 32, 32), dtype=np.uint8)
+    alone = [reader_of(graph)(pixels) for graph in graphs]
+    together = reader_of(merged(graphs))(pixels)
+    np.testing.assert_allclose(together, np.mean(alone, axis=0), atol=5e-3)
+    assert len(merged(graphs)) < 0.7 * sum(map(len, graphs))
+
+
+def test_a_bundle_that_reads_as_both(runs: list[Path], films: Path, tmp_path: Path) -> None:
+    bundle = ensemble(runs, load_cohort(films), tmp_path / "both", "both")
+    assert Bundle.load(tmp_path / "both").name == "both"
+    assert bundle.card.arch == "cnn + cnn"
+    assert [m["recipe"]["seed"] for m in bundle.card.raw["training"]["members"]] == [0, 1]
+
+
+def test_runs_that_do_not_belong_together(runs: list[Path], films: Path, tmp_path: Path) -> None:
+    cohort = load_cohort(films)
+    with pytest.raises(RunError, match="not a training run"):
+        ensemble([runs[0], tmp_path], cohort, tmp_path / "x", "x")
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in ("run.json", "bundle"):
+        (other / name).symlink_to(runs[1] / name)
+    text = (runs[1] / "split.csv").read_text()
+    (other / "split.csv").write_text(text.replace(",val,", ",train,"))
+    with pytest.raises(RunError, match="another split"):
+        ensemble([runs[0], other], cohort, tmp_path / "x", "x")
+    assert not (tmp_path / "x").exists()
