@@ -15,13 +15,17 @@ LABELS = np.array([0, 1] * 13, np.int8)
 
 
 def test_every_film_is_changed_each_time_and_always_alike() -> None:
-    worse = made_worse(FILMS)
+    worse = made_worse(FILMS, 32)
     assert worse.shape == (COPIES * 26, 32, 32)
     assert worse.dtype == np.uint8
     for k in range(COPIES):
         copies = worse[k * 26 : (k + 1) * 26]
         assert all((a != b).any() for a, b in zip(copies, FILMS, strict=True))
-    np.testing.assert_array_equal(worse, made_worse(FILMS))
+    np.testing.assert_array_equal(worse, made_worse(FILMS, 32))
+
+
+def test_a_small_model_gets_large_films_made_worse_and_then_shrunk() -> None:
+    assert made_worse(FILMS, 16).shape == (COPIES * 26, 16, 16)
 
 
 def test_logits_that_fade_on_worse_films_make_the_reader_less_sure() -> None:
@@ -31,7 +35,7 @@ def test_logits_that_fade_on_worse_films_make_the_reader_less_sure() -> None:
         return np.tile(logits, COPIES) * 0.1 + RNG.normal(0, 1, len(films))
 
     alone = fit_operating_point(logits, LABELS)
-    both = choose_point(fading, FILMS, logits, LABELS)
+    both = choose_point(fading, FILMS, 32, logits, LABELS)
     assert abs(both.calibration.slope) < abs(alone.calibration.slope)
     assert "corruptions" in both.to_card()["thresholds"]["decision"]["how"]
 
@@ -39,6 +43,6 @@ def test_logits_that_fade_on_worse_films_make_the_reader_less_sure() -> None:
 def test_a_reader_that_does_not_mind_keeps_its_point() -> None:
     logits = np.where(LABELS == 1, 1.0, -1.0) + RNG.normal(0, 1.5, 26)
     alone = fit_operating_point(logits, LABELS)
-    both = choose_point(lambda films: np.tile(logits, COPIES), FILMS, logits, LABELS)
+    both = choose_point(lambda films: np.tile(logits, COPIES), FILMS, 32, logits, LABELS)
     assert both.threshold == pytest.approx(alone.threshold, abs=1e-6)
     assert both.calibration.slope == pytest.approx(alone.calibration.slope, rel=1e-3)

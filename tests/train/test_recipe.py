@@ -9,13 +9,28 @@ import pytest
 from firstread.errors import RecipeError
 from firstread.train.recipe import SHIPPED, Augment, Recipe, load_recipe, make_recipe, recipe_toml
 
+NAMES = {
+    "default": "mobilenet_v2",
+    "cnn": "cnn",
+    "vgg19": "vgg19",
+    "vgg19-last-block": "vgg19",
+}
 
-@pytest.mark.parametrize("name", ["default", "cnn", "vgg19"])
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_shipped_recipes(name: str) -> None:
     recipe = load_recipe(name)
-    assert recipe.arch == {"default": "mobilenet_v2"}.get(name, name)
+    assert recipe.arch == NAMES[name]
     json.dumps(recipe.to_dict())
-    assert {p.stem for p in SHIPPED.glob("*.toml")} == {"default", "cnn", "vgg19"}
+    assert {p.stem for p in SHIPPED.glob("*.toml")} == set(NAMES)
+
+
+def test_the_second_step_of_vgg19_fits_on_the_first() -> None:
+    first, second = load_recipe("vgg19"), load_recipe("vgg19-last-block")
+    assert (second.size, second.arch) == (first.size, first.arch)
+    assert second.freeze == "all but the last block"
+    assert second.lr < first.lr / 10
+    assert not second.features_once
 
 
 def test_the_default_crops_hard_and_the_cnn_needs_no_weights() -> None:
@@ -46,7 +61,7 @@ def test_a_toml_over_a_toml_over_a_shipped_one(tmp_path: Path) -> None:
 def test_toml_there_and_back(tmp_path: Path) -> None:
     path = tmp_path / "all.toml"
     for recipe in (
-        *(load_recipe(name) for name in ("default", "cnn", "vgg19")),
+        *(load_recipe(name) for name in NAMES),
         Recipe(lr=1.5e-7, balance=False, augment=Augment(crop=(0.1, 0.9), noise=1 / 3)),
     ):
         path.write_text(recipe_toml(recipe))

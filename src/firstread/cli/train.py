@@ -10,12 +10,19 @@ if TYPE_CHECKING:
     from firstread.train.run import Job
 
 HELP = "train a model from a recipe: fit, choose the operating point on validation, export"
+RECIPES = "default, cnn, vgg19, vgg19-last-block (with --start), or a .toml file"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("recipe", metavar="RECIPE", help="default, cnn, vgg19, or a .toml file")
+    parser.add_argument("recipe", metavar="RECIPE", help=RECIPES)
     add_data_arguments(parser)
+    parser.add_argument(
+        "--start",
+        type=Path,
+        metavar="RUN",
+        help="go on from the network of this finished run, its head as well, instead of --weights",
+    )
     parser.add_argument("--seed", type=int, help="instead of the recipe's")
     parser.add_argument("--size", type=int, metavar="PX", help="instead of the recipe's")
     parser.add_argument("--epochs", type=int, metavar="N", help="instead of the recipe's")
@@ -62,6 +69,7 @@ def job_from(args: argparse.Namespace, changes: dict[str, int]) -> Job:
         split=args.split,
         weights=args.weights,
         device=args.device,
+        start=getattr(args, "start", None),  # a search has none
     )
 
 

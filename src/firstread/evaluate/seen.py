@@ -22,7 +22,8 @@ def seen_warnings(cohort: Cohort, card_data: Mapping[str, Any], run: Path | None
     """
     warnings = []
     hashes = _hashes(cohort)
-    if _is_same_set(cohort, hashes, card_data.get("sha256")):
+    made_from = [card_data.get("sha256"), *card_data.get("earlier_sha256", ())]
+    if any(_is_same_set(cohort, hashes, wanted) for wanted in made_from):
         warnings.append(
             "these are the very films that the model was made from (same data hash); its "
             "figures on them are no measure of it"
@@ -37,7 +38,8 @@ def seen_warnings(cohort: Cohort, card_data: Mapping[str, Any], run: Path | None
         )
     if run is None:
         return warnings
-    split = _rows(run / "split.csv")
+    # start.csv: what the runs were trained on that this one went on from.
+    split = _rows(run / "split.csv") + _rows(run / "start.csv")
     trained = [r for r in split if r.get("part") == "train"]
     contents = {r.get("sha256") for r in trained} - {None, ""}
     same = sum(h in contents for h in hashes)

@@ -1,23 +1,20 @@
 """A training run from a cohort to a bundle, in a folder that can be resumed.
 
-RUN/ holds: split.csv (who was trained on), recipe.json (the resolved recipe), run.json
-(data hash, weights, versions, git state, times), metrics.csv and curves.png, checkpoints/,
-tensorboard/, val.csv (file, label, patient, logit) and bundle/.
+RUN/ holds: split.csv (who was trained on), start.csv (who the run it goes on from was trained
+on, if there is one), recipe.json (the resolved recipe), run.json (data hash, weights, versions,
+git state, times), metrics.csv and curves.png, checkpoints/, tensorboard/, val.csv (file, label,
+patient, logit) and bundle/.
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import math
-import platform
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -30,26 +27,27 @@ import torch
 from firstread.cohort.cache import CachedFilms, cached_films
 from firstread.cohort.split import SplitPlan, load_split, make_split, save_split
 from firstread.cohort.table import Cohort
-from firstread.errors import RunError
+from firstread.errors import RunError, WeightsError
 from firstread.evaluate.figures import curves
 from firstread.film.files import write_atomic
 from firstread.film.preprocess import Preprocess
 from firstread.model.build import build_net, freeze
 from firstread.model.net import FilmNet, channels_last
-from firstread.model.weights import Weights, resolve_weights
+from firstread.model.weights import resolve_weights
 from firstread.read.bundle import write_bundle
 from firstread.train.export import to_onnx
-from firstread.train.fit import device_for, fit, precision_for
+from firstread.train.fit import device_for, fit
 from firstread.train.focus import find_lungs
-from firstread.train.point import choose_point
+from firstread.train.point import FULL, choose_point
 from firstread.train.recipe import Recipe
-
-PACKAGES = ("firstread", "torch", "lightning", "numpy", "pillow", "onnx", "onnxruntime")
+from firstread.train.record import now, open_run
+from firstread.train.start import TRAINED_CSV, assert_unseen, earlier_data, load_start
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to train on what. `weights`: a file, "none", or None to look for them."""
+    """What to train on what. `weights`: a file, "none", or None to look for them. `start`: a
+    finished run whose network to go on from instead."""
 
     recipe: Recipe
     name: str
@@ -58,6 +56,7 @@ class Job:
     split: Path | None = None
     weights: str | None = None
     device: str | None = None
+    start: Path | None = None
 
 
 def train(
@@ -74,21 +73,34 @@ def train(
     """
     recipe, out = job.recipe, job.out
     device = device_for(job.device)
-    weights = resolve_weights(recipe.arch, job.weights, recipe.pretrained)
+    if job.start and job.weights:
+        raise WeightsError("--start brings its own weights; leave --weights or --start away")
+    start = load_start(job.start, recipe) if job.start else None
+    weights = (
+        start.weights if start else resolve_weights(recipe.arch, job.weights, recipe.pretrained)
+    )
     split = load_split(job.split, job.films) if job.split else make_split(job.films, SplitPlan())
-    state = _open_run(job, split, weights, device)
+    if start:
+        assert_unseen(start, split)
+    state = open_run(out, job.name, recipe, split, weights, start, device)
     if state.get("finished"):
         say(f"{out} is finished already; delete it to train anew")
         return state
     if not (out / "split.csv").exists():
         save_split(split, out / "split.csv")
+    if start and not (out / TRAINED_CSV).exists():
+        write_atomic(out / TRAINED_CSV, start.trained_csv())
 
     started = time.perf_counter()
     parts = [_decoded(split.part(name), recipe.size, name, say) for name in ("train", "val")]
     decode_seconds = time.perf_counter() - started
     torch.manual_seed(recipe.seed)
     net = build_net(recipe.arch, recipe.size, recipe.dropout, weights)
+    if start:
+        start.put_into(net)
     net.standardise, net.smooth = recipe.standardise, recipe.smooth
+    if recipe.freeze == "all but the last block" and not start:
+        say("the head has learnt nothing yet; --start RUN would go on from one that has")
     freeze(net, recipe.freeze)
     pixels = [np.asarray(p.pixels) for p in parts]
     started = time.perf_counter()
@@ -127,54 +139,6 @@ def train(
     }
     _finish(job, net, parts[1], pixels[1], state)
     say(f"bundle written to {out / 'bundle'}")
-    return state
-
-
-def _open_run(job: Job, split: Cohort, weights: Weights, device: str) -> dict[str, Any]:
-    """run.json of this run: made now, or taken up again if it is the same run."""
-    shares = "\n".join(f"{r.part} {h}" for r, h in zip(split.rows, split.hashes, strict=True))
-    resolved = json.dumps(job.recipe.to_dict(), sort_keys=True)
-    identity = hashlib.sha256(f"{resolved}\n{weights.sha256}\n{shares}".encode()).hexdigest()
-    path = job.out / "run.json"
-    recipe_json = json.dumps(job.recipe.to_dict(), indent=2) + "\n"
-    if path.is_file():
-        try:
-            state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            raise RunError(f"{path}: damaged; delete the run folder and train again") from None
-        if state.get("identity") != identity:
-            raise RunError(
-                f"{job.out}: holds another run (recipe, weights or films differ); "
-                "give another --out or delete it"
-            )
-        if not (job.out / "recipe.json").is_file():  # killed between the two
-            write_atomic(job.out / "recipe.json", recipe_json)
-        return state
-    if job.out.is_dir() and any(not p.name.startswith(".") for p in job.out.iterdir()):
-        raise RunError(f"{job.out}: not empty and no run of ours; give another --out")
-    state = {
-        "identity": identity,
-        "finished": False,
-        "name": job.name,
-        "recipe": job.recipe.to_dict(),
-        "precision": precision_for(job.recipe, device),
-        "device": device,
-        "started": _now(),
-        "data_sha256": split.data_hash(),
-        "films": {p: len(split.part(p)) for p in ("train", "val")},
-        "patients": {p: len(set(split.part(p).patients)) for p in ("train", "val")},
-        "weights": {
-            "name": weights.record.name,
-            "sha256": weights.sha256,
-            "licence": weights.record.licence,
-            "source": weights.record.source,
-        },
-        "versions": {name: metadata.version(name) for name in PACKAGES},
-        "python": platform.python_version(),
-        "git": _git_state(),
-    }
-    write_atomic(path, json.dumps(state, indent=2) + "\n")
-    write_atomic(job.out / "recipe.json", recipe_json)
     return state
 
 
@@ -219,12 +183,16 @@ def _finish(
     graph = to_onnx(net, size)
     logits = _onnx_logits(graph, pixels)
     write_atomic(job.out / "val.csv", _val_csv(val.films, logits))
-    point = choose_point(partial(_onnx_logits, graph), pixels, logits, val.films.labels)
+    large = pixels
+    if size < FULL:
+        large = np.asarray(cached_films(val.films, Preprocess(FULL)).pixels)
+    point = choose_point(partial(_onnx_logits, graph), large, size, logits, val.films.labels)
     films: dict[str, int] = state["films"]
+    start = state.get("start")
     card = {
         "name": f"{job.name}-{job.recipe.arch}-{size}-seed{job.recipe.seed}",
         "arch": job.recipe.arch,
-        "created": _now(),
+        "created": now(),
         "version": metadata.version("firstread"),
         "licence": "Apache-2.0",
         "labels": ["no pneumonia", "pneumonia"],
@@ -238,15 +206,17 @@ def _finish(
             "validation_patients": state["patients"]["val"],
             "sha256": state["data_sha256"],
             "validation_sha256": val.films.data_hash(),
+            **({"earlier_sha256": earlier_data(start)} if start else {}),
         },
         "training": {
             key: state[key]
             for key in ("recipe", "precision", "weights", "versions", "git", "train_seconds")
-        },
+        }
+        | ({"start": start} if start else {}),
         "notices": [],
     }
     write_bundle(job.out / "bundle", graph, card)
-    state |= {"finished": True, "ended": _now()}
+    state |= {"finished": True, "ended": now()}
     write_atomic(job.out / "run.json", json.dumps(state, indent=2) + "\n")
 
 
@@ -268,21 +238,3 @@ def _val_csv(films: Cohort, logits: npt.NDArray[np.float64]) -> str:
     for row, logit in zip(films.rows, logits, strict=True):
         writer.writerow((row.file, row.label, row.patient, f"{logit:.6f}"))
     return out.getvalue()
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _git_state() -> dict[str, Any]:
-    """Commit and cleanliness of the checkout the package runs from, if it is one."""
-
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(Path(__file__).parent), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        changed = git("status", "--porcelain", "--untracked-files=no")
-        return {"commit": git("rev-parse", "HEAD"), "clean": not changed}
-    except (OSError, subprocess.CalledProcessError):
-        return {"commit": None, "clean": None}

@@ -1,0 +1,109 @@
+"""run.json: what a run is, written when it begins, so that a killed run is known again.
+
+A run's identity is a hash over the resolved recipe, the weights, the films of each part and,
+where it goes on from another run, that run's checkpoint.
+A folder of another identity is refused, never overwritten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from firstread.cohort.table import Cohort
+from firstread.errors import RunError
+from firstread.film.files import write_atomic
+from firstread.model.weights import Weights
+from firstread.train.fit import precision_for
+from firstread.train.recipe import Recipe
+from firstread.train.start import Start
+
+PACKAGES = ("firstread", "torch", "lightning", "numpy", "pillow", "onnx", "onnxruntime")
+
+
+def open_run(
+    out: Path,
+    name: str,
+    recipe: Recipe,
+    split: Cohort,
+    weights: Weights,
+    start: Start | None,
+    device: str,
+) -> dict[str, Any]:
+    """run.json of the run in `out`: made now, or taken up again if it is the same run.
+
+    Raises `RunError` where the folder is another run's, damaged, or no run's at all.
+    """
+    shares = "\n".join(f"{r.part} {h}" for r, h in zip(split.rows, split.hashes, strict=True))
+    resolved = json.dumps(recipe.to_dict(), sort_keys=True)
+    told = f"{resolved}\n{weights.sha256}\n{shares}"
+    if start:
+        told += f"\nstart {start.sha256}"
+    identity = hashlib.sha256(told.encode()).hexdigest()
+    path = out / "run.json"
+    recipe_json = json.dumps(recipe.to_dict(), indent=2) + "\n"
+    if path.is_file():
+        try:
+            state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            raise RunError(f"{path}: damaged; delete the run folder and train again") from None
+        if state.get("identity") != identity:
+            raise RunError(
+                f"{out}: holds another run (recipe, weights, start or films differ); "
+                "give another --out or delete it"
+            )
+        if not (out / "recipe.json").is_file():  # killed between the two
+            write_atomic(out / "recipe.json", recipe_json)
+        return state
+    if out.is_dir() and any(not p.name.startswith(".") for p in out.iterdir()):
+        raise RunError(f"{out}: not empty and no run of ours; give another --out")
+    state = {
+        "identity": identity,
+        "finished": False,
+        "name": name,
+        "recipe": recipe.to_dict(),
+        "precision": precision_for(recipe, device),
+        "device": device,
+        "started": now(),
+        "data_sha256": split.data_hash(),
+        "films": {p: len(split.part(p)) for p in ("train", "val")},
+        "patients": {p: len(set(split.part(p).patients)) for p in ("train", "val")},
+        "weights": {
+            "name": weights.record.name,
+            "sha256": weights.sha256,
+            "licence": weights.record.licence,
+            "source": weights.record.source,
+        },
+        "start": start.origin if start else None,
+        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "git": _git_state(),
+    }
+    write_atomic(path, json.dumps(state, indent=2) + "\n")
+    write_atomic(out / "recipe.json", recipe_json)
+    return state
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _git_state() -> dict[str, Any]:
+    """Commit and cleanliness of the checkout the package runs from, if it is one."""
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parent), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return {"commit": git("rev-parse", "HEAD"), "clean": not changed}
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "clean": None}
