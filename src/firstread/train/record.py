@@ -1,7 +1,7 @@
 """run.json: what a run is, written when it begins, so that a killed run is known again.
 
 A run's identity is a hash over the resolved recipe, the weights, the films of each part and,
-where it goes on from another run, that run's checkpoint.
+where it goes on from another run, that run's checkpoint; with `focus`, the lung net too.
 A folder of another identity is refused, never overwritten.
 """
 
@@ -19,6 +19,7 @@ from typing import Any
 from firstread.cohort.table import Cohort
 from firstread.errors import RunError
 from firstread.film.files import write_atomic
+from firstread.film.lungs import shipped
 from firstread.model.weights import Weights
 from firstread.train.fit import precision_for
 from firstread.train.recipe import Recipe
@@ -45,6 +46,10 @@ def open_run(
     told = f"{resolved}\n{weights.sha256}\n{shares}"
     if start:
         told += f"\nstart {start.sha256}"
+    # With focus the loss depends on the lung net, so that another net makes another run.
+    lungs = shipped().sha256 if recipe.focus else None
+    if lungs:
+        told += f"\nlungs {lungs}"
     identity = hashlib.sha256(told.encode()).hexdigest()
     path = out / "run.json"
     recipe_json = json.dumps(recipe.to_dict(), indent=2) + "\n"
@@ -81,6 +86,7 @@ def open_run(
             "source": weights.record.source,
         },
         "start": start.origin if start else None,
+        "lungs_sha256": lungs,
         "versions": {name: metadata.version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "git": _git_state(),

@@ -15,7 +15,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ from firstread.read.bundle import write_bundle
 from firstread.train.export import to_onnx
 from firstread.train.fit import device_for, fit
 from firstread.train.focus import find_lungs
-from firstread.train.point import FULL, choose_point
+from firstread.train.point import FULL, choose_point, reader_of
 from firstread.train.recipe import Recipe
 from firstread.train.record import now, open_run
 from firstread.train.start import TRAINED_CSV, assert_unseen, earlier_data, load_start
@@ -181,12 +180,13 @@ def _finish(
     """Validation logits from the exported graph, the operating point, the bundle, run.json."""
     size = job.recipe.size
     graph = to_onnx(net, size)
-    logits = _onnx_logits(graph, pixels)
+    read = reader_of(graph)
+    logits = read(pixels)
     write_atomic(job.out / "val.csv", _val_csv(val.films, logits))
     large = pixels
     if size < FULL:
         large = np.asarray(cached_films(val.films, Preprocess(FULL)).pixels)
-    point = choose_point(partial(_onnx_logits, graph), large, size, logits, val.films.labels)
+    point = choose_point(read, large, size, logits, val.films.labels)
     films: dict[str, int] = state["films"]
     start = state.get("start")
     card = {
@@ -212,23 +212,12 @@ def _finish(
             key: state[key]
             for key in ("recipe", "precision", "weights", "versions", "git", "train_seconds")
         }
-        | ({"start": start} if start else {}),
+        | {key: state[key] for key in ("start", "lungs_sha256") if state.get(key)},
         "notices": [],
     }
     write_bundle(job.out / "bundle", graph, card)
     state |= {"finished": True, "ended": now()}
     write_atomic(job.out / "run.json", json.dumps(state, indent=2) + "\n")
-
-
-def _onnx_logits(graph: bytes, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    import onnxruntime as ort
-
-    session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    parts = [
-        session.run(["logit"], {"film": np.ascontiguousarray(pixels[i : i + 32])})[0]
-        for i in range(0, len(pixels), 32)
-    ]
-    return np.concatenate(parts).astype(np.float64)
 
 
 def _val_csv(films: Cohort, logits: npt.NDArray[np.float64]) -> str:
