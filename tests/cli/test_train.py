@@ -91,6 +91,8 @@ def test_size_puts_the_recipes_own_training_size_aside(
         (["--split", "nowhere.csv"], "tiny.toml", "no such split"),
         (["--weights", "nowhere.pth"], "default", "no such weights file"),
         (["--weights", "some.pth"], "tiny.toml", "cnn has no ImageNet weights"),
+        (["--start", "nowhere"], "tiny.toml", "nowhere: not a training run"),
+        (["--start", "a", "--weights", "none"], "tiny.toml", "leave --weights or --start away"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(
