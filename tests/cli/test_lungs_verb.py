@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from firstread.cli.main import main
+from firstread.cohort.table import load_cohort
 from firstread.film.draw import mask_png
 from lung_nets import dark_is_lung, film_of, two_lungs
 
@@ -37,7 +38,9 @@ def test_masks_are_drawn_and_judged(
     found = json.loads(out.read_text())
     assert found["dice"]["value"] == 1.0
     assert found["net"]["name"] == "dark"
-    assert found["part"] == "val"
+    assert found["films"] == 16
+    assert found["part"] is None
+    assert (found["unreadable"], found["warnings"]) == (0, [])
     assert main([*command, "--net", str(net), "--part", "nosuch"]) == 2
     assert "use train or val" in capsys.readouterr().err
 
@@ -62,3 +65,29 @@ def test_a_mask_of_other_size_is_read(tmp_path: Path) -> None:
     path = tmp_path / "m.png"
     path.write_bytes(mask_png(two_lungs(100)))
     assert (load_mask(path, 224) != two_lungs()).mean() < 0.02
+
+
+def test_films_of_the_training_and_unreadable_ones_are_told(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FIRSTREAD_CACHE", str(tmp_path / "cache"))
+    masks, out = tmp_path / "masks", tmp_path / "dice.json"
+    assert main(["lungs", "draw", str(films), "--out", str(masks), "--net",
+                 str(dark_is_lung(tmp_path / "net"))]) == 0  # fmt: skip
+    (films / "NORMAL" / "broken.png").write_bytes(b"broken")
+    net = dark_is_lung(tmp_path / "net", data={"sha256": load_cohort(films).data_hash()})
+    command = ["lungs", "evaluate", "--data", str(films), "--masks", str(masks)]
+    assert main([*command, "--net", str(net), "--json", str(out)]) == 1
+    found = json.loads(out.read_text())
+    assert (found["films"], found["unreadable"]) == (16, 1)
+    assert "the very films" in found["warnings"][0]
+    said = capsys.readouterr().out
+    assert "broken.png: left out" in said
+    assert "warning: these are the very films" in said
+
+
+def test_the_masks_of_a_stranger_have_no_licence_of_ours() -> None:
+    from firstread.cli.main import _parser
+
+    given = _parser("lungs").parse_args(["lungs", "train", "--data", "films", "--out", "run"])
+    assert (given.licence, given.source, given.net_licence) == ("not stated",) * 3

@@ -4,6 +4,7 @@ from sklearn.linear_model import LogisticRegression
 
 from firstread.errors import DataError
 from firstread.evaluate.calibration import fit_logistic, fit_platt, sigmoid, to_logit
+from firstread.evaluate.recalibrate import calibrated_prevalence
 
 
 def test_sigmoid_and_logit_undo_each_other_without_overflow():
@@ -60,3 +61,12 @@ def test_what_cannot_be_fitted_is_refused_in_one_line(scores, labels):
     with pytest.raises(DataError) as e:
         fit_platt(scores, labels)
     assert "\n" not in str(e.value)
+
+
+def test_copies_of_a_film_that_share_its_weight_are_one_film_on_the_card():
+    x, y = np.array([-2.0, -1.0, 0.5, 1.0, 2.0]), np.array([0, 0, 1, 1, 1])
+    once = fit_platt(x, y)
+    four = fit_platt(np.tile(x, 4), np.tile(y, 4), weights=np.full(20, 1 / 4))
+    assert "(2 normal, 3 pneumonia)" in once.how
+    assert "(2 normal, 3 pneumonia, weighted" in four.how
+    assert calibrated_prevalence({"calibration": {"how": four.how}}) == pytest.approx(0.6)

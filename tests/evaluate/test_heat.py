@@ -10,11 +10,13 @@ from firstread.cohort.table import Cohort, load_cohort
 from firstread.errors import DataError, NoFilms
 from firstread.evaluate.heat import (
     SIDE,
+    _alike,
     energy_inside,
     heat_energy_study,
     pearson,
     spearman,
 )
+from firstread.evaluate.occlusion import occlusion_study
 from firstread.read.bundle import write_bundle
 
 SIZE = 32
@@ -53,6 +55,16 @@ def test_correlations_are_those_of_numpy() -> None:
     assert spearman(a, np.exp(a)) == pytest.approx(1.0)
     assert spearman(a, -a) == pytest.approx(-1.0)
     assert pearson(a, np.ones((7, 7))) == 0.0
+
+
+def test_a_map_without_heat_or_relief_is_compared_with_nothing() -> None:
+    rng = np.random.default_rng(0)
+    good, other = rng.normal(size=(2, 7, 7)).astype(np.float32)
+    flat = np.full((7, 7), 0.1, np.float32)
+    for heat in (0 * flat, flat, -np.abs(good)):
+        assert np.isnan(_alike(heat, [other], pearson))
+    assert np.isnan(_alike(good, [flat], pearson))
+    assert _alike(good, [flat, -good], pearson) == pytest.approx(1.0)
 
 
 def write(root: Path, n: int = 5) -> tuple[Cohort, Path]:
@@ -120,6 +132,25 @@ def test_films_without_a_mask_are_left_out_and_without_heat_counted(tmp_path: Pa
     assert nothing["lift"] is None
     assert nothing["lift_pneumonia"] is None
     assert nothing["n_no_heat"] == nothing["n"] == 7
+    assert nothing["randomised"]["correlation"] is None
+    assert nothing["randomised"]["changed"] is False
+
+
+def test_films_of_one_patient_give_no_interval_and_prove_nothing(tmp_path: Path) -> None:
+    cohort, masks = write(tmp_path)
+    one = Cohort(cohort.root, (cohort.rows[0],))
+    bundle = write_bundle(tmp_path / "conv", conv_onnx(SIZE), tiny_card(SIZE)).path
+    assert heat_energy_study(bundle, one, masks)["randomised"]["changed"] is False
+
+
+def test_a_broken_mask_is_left_out(tmp_path: Path) -> None:
+    cohort, masks = write(tmp_path)
+    (masks / cohort.rows[0].file).write_bytes(b"broken")
+    bundle = tiny_bundle(tmp_path / "tiny", SIZE)
+    result = heat_energy_study(bundle, cohort, masks)
+    assert (result["n"], result["n_left_out"]) == (9, 1)
+    hidden = occlusion_study(bundle, cohort, "silhouette", masks)
+    assert (hidden["n"], hidden["n_left_out"]) == (9, 1)
 
 
 def test_without_masks_or_films_there_is_nothing_to_say(tmp_path: Path) -> None:

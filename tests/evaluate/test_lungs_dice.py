@@ -1,5 +1,6 @@
 """Dice, and what is said of a lung net."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from firstread.errors import NoFilms
 from firstread.evaluate.lungs import dice, judge_lungs
 from firstread.film.lungs import LungFinder
 from lung_nets import dark_is_lung, two_lungs
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_dice() -> None:
@@ -40,3 +43,10 @@ def test_a_net_is_judged_by_list_with_intervals(tmp_path: Path) -> None:
     assert found["dice"]["low"] <= found["dice"]["value"] <= found["dice"]["high"]
     with pytest.raises(NoFilms):
         judge_lungs(films, np.stack([film] * 6), [None] * 6, finder)
+
+
+def test_the_published_dice_is_of_the_shipped_net() -> None:
+    record = json.loads((ROOT / "src/firstread/film/shipped/lungs.json").read_text())
+    published = json.loads((ROOT / "docs/results/lungs.json").read_text())
+    assert published["net"]["onnx"] == record["onnx"]
+    assert published["net"]["name"] == record["name"]

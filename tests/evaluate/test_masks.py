@@ -7,7 +7,7 @@ from PIL import Image
 
 from firstread.cohort.table import Cohort, load_cohort
 from firstread.errors import DataError, FolderNotFound
-from firstread.evaluate.masks import dilate, find_masks, load_mask
+from firstread.evaluate.masks import dilate, find_masks, load_mask, load_mask_if_sound
 
 
 def save(path: Path, values: np.ndarray, mode: str = "1") -> Path:
@@ -57,7 +57,7 @@ def test_a_column_names_the_mask_beside_the_table(cohort: Cohort, tmp_path: Path
 
 
 def test_no_mask_at_all_says_what_to_do(cohort: Cohort, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="--masks"):
+    with pytest.raises(DataError, match=r"--masks.*firstread lungs draw"):
         find_masks(cohort)
     with pytest.raises(FolderNotFound, match="no such folder"):
         find_masks(cohort, tmp_path / "nowhere")
@@ -85,6 +85,22 @@ def test_a_broken_mask_is_named(tmp_path: Path) -> None:
     (tmp_path / "m.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"m\.png: this mask cannot be read"):
         load_mask(tmp_path / "m.png", 8)
+    assert not load_mask_if_sound(tmp_path / "m.png", 8).any()
+
+
+def test_two_films_do_not_share_a_mask(tmp_path: Path) -> None:
+    for name in ("NORMAL/1.jpeg", "PNEUMONIA/1.jpeg"):
+        save(tmp_path / "chest" / name, np.eye(8), "L")
+    save(tmp_path / "masks/1.png", HALF)
+    with pytest.raises(DataError, match=r"1\.png: would be the mask of NORMAL.1.jpeg and of PNEU"):
+        find_masks(load_cohort(tmp_path / "chest"), tmp_path / "masks")
+
+
+def test_a_film_is_not_its_own_mask(tmp_path: Path) -> None:
+    save(tmp_path / "chest/NORMAL/a.png", np.eye(8), "L")
+    save(tmp_path / "chest/PNEUMONIA/b.png", np.eye(8), "L")
+    with pytest.raises(DataError, match="is the film itself"):
+        find_masks(load_cohort(tmp_path / "chest"), tmp_path / "chest")
 
 
 def test_dilation_is_a_square_that_ends_at_the_edge() -> None:

@@ -50,3 +50,17 @@ def test_two_films_of_one_mask_are_refused(tmp_path: Path, finder: LungFinder) -
     (tmp_path / "empty").mkdir()
     with pytest.raises(NoFilms):
         list(draw_masks([tmp_path / "empty"], tmp_path / "out", finder))
+
+
+def test_no_film_is_replaced_by_its_mask(tmp_path: Path, finder: LungFinder) -> None:
+    films = tmp_path / "films"
+    save(films / "NORMAL" / "a.png", film_of(two_lungs()))
+    save(films / "b.png", film_of(two_lungs()))
+    before = {p: p.read_bytes() for p in films.rglob("*.png")}
+    for out in (films, films / "masks", films / "NORMAL" / ".."):
+        with pytest.raises(OutputError, match="give a folder beside it"):
+            list(draw_masks([films], out, finder))
+    # A film named by itself has its mask beside it, under its own name.
+    with pytest.raises(OutputError, match=r"b\.png: is one of the films"):
+        list(draw_masks([films / "NORMAL", films / "b.png"], films, finder))
+    assert {p: p.read_bytes() for p in films.rglob("*.png")} == before

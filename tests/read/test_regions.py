@@ -9,7 +9,7 @@ from PIL import Image
 from bundles import tiny_bundle
 from firstread.film.lungs import LungFinder
 from firstread.read import reader as module
-from firstread.read.outputs import to_csv, to_json
+from firstread.read.outputs import Table, to_csv, to_json
 from firstread.read.overlay import outline
 from firstread.read.page import page_html
 from firstread.read.reader import Reader
@@ -64,4 +64,18 @@ def test_an_opinion_names_them_where_lungs_were_found(reader: Reader, tmp_path: 
     assert reader.read(path, heat=False).regions is None
     noise = np.random.default_rng(0).integers(140, 255, (64, 64)).astype(np.uint8)
     Image.fromarray(noise).save(path)
-    assert reader.read(path).regions is None
+    doubted = reader.read(path)
+    assert doubted.regions is None
+    assert '"regions_doubt": "lungs were found on' in to_json([doubted])
+    assert "No zones are named: lungs were found on" in page_html([doubted], reader.bundle)
+
+
+def test_the_terminal_names_them_where_they_were_asked_for(reader: Reader, tmp_path: Path) -> None:
+    path = tmp_path / "film.png"
+    Image.fromarray(film_of(two_lungs())).save(path)
+    table = Table(["film.png"])
+    assert "outside the lungs" in table.row(reader.read(path)).splitlines()[1]
+    assert len(table.row(reader.read(path, heat=False)).splitlines()) == 1
+    noise = np.random.default_rng(0).integers(140, 255, (64, 64)).astype(np.uint8)
+    Image.fromarray(noise).save(path)
+    assert "no zones: lungs were found on" in table.row(reader.read(path)).splitlines()[1]

@@ -49,7 +49,15 @@ def job(films: Path, tmp_path: Path) -> LungJob:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(mask_png(two_lungs()))
     plan = LungPlan(epochs=2, films=16, batch_size=8)
-    return LungJob(cohort, tmp_path / "run", masks, plan=plan, licence="CC0", source="drawn")
+    return LungJob(
+        cohort,
+        tmp_path / "run",
+        masks,
+        plan=plan,
+        licence="CC0",
+        source="drawn",
+        net_licence="ours",
+    )
 
 
 def test_a_run_resumes_to_the_same_net(job: LungJob, tmp_path: Path) -> None:

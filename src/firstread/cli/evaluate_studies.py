@@ -90,7 +90,11 @@ def check(args: argparse.Namespace, cohort: Cohort) -> Cohort | None:
     local = load_cohort(args.recalibrate_on)
     # The same table may be named in two ways; of a split, only the part evaluated is drawn from.
     same = args.recalibrate_on.resolve() == args.data.resolve()
-    return None if same or _paths(local) == _paths(cohort) else local
+    other = None if same or _paths(local) == _paths(cohort) else local
+    from firstread.evaluate.recalibrate import check_draws
+
+    check_draws(cohort, other)
+    return other
 
 
 def _paths(cohort: Cohort) -> set[Path]:
@@ -194,14 +198,19 @@ def study_lines(result: Mapping[str, Any]) -> list[str]:
             f"heat inside the lungs: {_number(study['inside'])} on {_number(study['area'])} of the "
             f"film, lift {_with_interval(study['lift'])} ({_films(study)})",
             f"  with random weights: lift {_number(random['lift'])}, "
-            f"correlation {_number(random['correlation'])}; the map "
-            + ("changes" if random["changed"] else "does NOT change"),
+            f"correlation {_number(random['correlation'])}; the map " + _changes(random),
         ]
     if study := result.get("recalibration"):
         from firstread.evaluate.recalibrate import lines as recalibration_lines
 
         lines += ["", *recalibration_lines(study)]
     return lines
+
+
+def _changes(random: Mapping[str, Any]) -> str:
+    if random["correlation"] is None:
+        return "shows nothing to compare"
+    return "changes" if random["changed"] else "does NOT change"
 
 
 def _films(study: Mapping[str, Any]) -> str:

@@ -8,8 +8,7 @@ from typing import Any
 
 HELP = "draw lung masks of films; judge or remake the lung net"
 
-LICENCE = "CC BY 4.0, https://creativecommons.org/licenses/by/4.0/"
-SOURCE = "v7labs, COVID-19 X-ray dataset: lung masks drawn by annotators with help of a model"
+NOT_STATED = "not stated"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,24 +22,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     draw.set_defaults(lungs_run=_draw)
 
     judge = children.add_parser("evaluate", help="Dice of the net against drawn masks")
-    _add_data(judge)
-    judge.add_argument("--part", default="val", help="part of the split to judge (default: val)")
+    _add_data(judge, "from `firstread data split`; else all films are judged")
+    judge.add_argument("--part", help="the part to judge: train or val (with --split: val)")
     judge.add_argument("--net", type=Path, metavar="DIR", help="a net of your own")
     judge.add_argument("--json", type=Path, metavar="F", help="write the measures")
     judge.set_defaults(lungs_run=_evaluate)
 
     train = children.add_parser("train", help="train the net from films and drawn masks")
-    _add_data(train)
+    _add_data(train, "from `firstread data split`; else the last eighth of each series validates")
     train.add_argument("--seed", type=int, default=0, help="default: 0")
     train.add_argument("--epochs", type=int, metavar="N", help="instead of the plan's")
     train.add_argument("--films", type=int, metavar="N", help="films an epoch, drawn anew")
-    train.add_argument("--licence", default=LICENCE, help="of the masks, for the net's record")
-    train.add_argument("--source", default=SOURCE, help="of the masks, for the net's record")
+    for name, what in (
+        ("--licence", "of the masks"),
+        ("--source", "of the masks"),
+        ("--net-licence", "under which the net may be passed on"),
+    ):
+        train.add_argument(
+            name,
+            default=NOT_STATED,
+            metavar="TEXT",
+            help=f"{what}, for the net's record (default: {NOT_STATED})",
+        )
     train.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run's folder")
     train.set_defaults(lungs_run=_train)
 
 
-def _add_data(parser: argparse.ArgumentParser) -> None:
+def _add_data(parser: argparse.ArgumentParser, split: str) -> None:
     parser.add_argument(
         "--data", type=Path, required=True, metavar="DIR_OR_CSV", help="films with labels"
     )
@@ -50,12 +58,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder that mirrors the films' paths; else the CSV's column lung_mask",
     )
-    parser.add_argument(
-        "--split",
-        type=Path,
-        metavar="CSV",
-        help="from `firstread data split`; else the last eighth of each series validates",
-    )
+    parser.add_argument("--split", type=Path, metavar="CSV", help=split)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -105,6 +108,7 @@ def _train(args: argparse.Namespace) -> int:
         plan=plan,
         licence=args.licence,
         source=args.source,
+        net_licence=args.net_licence,
     )
     state = train_lungs(job, say=lambda text: print(text, flush=True))
     _say_dice(state["val"])
@@ -113,40 +117,52 @@ def _train(args: argparse.Namespace) -> int:
 
 
 def _evaluate(args: argparse.Namespace) -> int:
+    """Judge the net; 1 if some films could not be read."""
     import json
 
     import numpy as np
 
     from firstread.cohort.cache import cached_films
-    from firstread.cohort.split import SplitPlan, load_split, make_split
+    from firstread.cohort.split import load_split
     from firstread.cohort.table import load_cohort
     from firstread.errors import NoFilms
     from firstread.evaluate.lungs import judge_lungs
     from firstread.evaluate.masks import find_masks, load_mask
+    from firstread.evaluate.seen import seen_warnings
     from firstread.film.files import write_atomic
     from firstread.film.lungs import SIDE, LungFinder
     from firstread.film.preprocess import Preprocess
 
     finder = LungFinder(args.net)
-    films = load_cohort(args.data)
-    split = load_split(args.split, films) if args.split else make_split(films, SplitPlan())
-    part = split.part(args.part)
-    if not len(part):
-        raise NoFilms(f"--part {args.part}: no film of the split is in it; use train or val")
-    cached = cached_films(part, Preprocess(SIDE))
+    films, part = load_cohort(args.data), args.part
+    if args.split is not None:
+        films, part = load_split(args.split, films), part or "val"
+    if part is not None:
+        films = films.part(part)
+        if not len(films):
+            raise NoFilms(f"--part {part}: no film is in it; give --split, and use train or val")
+    cached = cached_films(films, Preprocess(SIDE))
     paths = find_masks(cached.films, args.masks)
     masks = [None if path is None else load_mask(path, SIDE) for path in paths]
     judged = judge_lungs(cached.films, np.asarray(cached.pixels), masks, finder)
+    # A run's net, RUN/net, lies beside the split it was trained on.
+    run = args.net.parent if args.net and (args.net.parent / "split.csv").is_file() else None
     judged |= {
-        "part": args.part,
+        "unreadable": len(cached.failed),
+        "warnings": seen_warnings(films, finder.record["data"], run),
+        "part": part,
         "net": {key: finder.record[key] for key in ("name", "onnx", "data", "training")},
-        "data_sha256": part.data_hash(),
+        "data_sha256": films.data_hash(),
     }
     _say_dice(judged)
+    for file, why in cached.failed:
+        print(f"{file}: left out: {why}")
+    for warning in judged["warnings"]:
+        print(f"warning: {warning}")
     if args.json is not None:
         write_atomic(args.json, json.dumps(judged, indent=1, allow_nan=False) + "\n")
         print(f"wrote {args.json}")
-    return 0
+    return 1 if cached.failed else 0
 
 
 def _say_dice(judged: dict[str, Any]) -> None:

@@ -165,15 +165,16 @@ def fit_platt(
     """
     x, truth = checked(logits, labels)
     w = checked_weights(weights, truth)
-    n1, n0 = int(truth.sum()), int((~truth).sum())
     w1, w0 = float(w[truth].sum()), float(w[~truth].sum())
     target = np.where(truth, (w1 + 1.0) / (w1 + 2.0), 1.0 / (w0 + 2.0))
     slope, intercept = fit_logistic(x, target, w)
     share = w1 / (w1 + w0)
-    weighted = f", weighted, so that {share:.3f} have pneumonia" if weights is not None else ""
+    # Films, not copies of films: the sums are the counts where all weigh 1.
+    counts = f"{w0:.0f} normal, {w1:.0f} pneumonia"
+    if weights is not None:
+        counts += f", weighted, so that {share:.3f} have pneumonia"
     how = (
-        f"Platt scaling with smoothed targets on {on} ({n0} normal, {n1} pneumonia{weighted}); "
-        "true at their share of pneumonia"
+        f"Platt scaling with smoothed targets on {on} ({counts}); true at their share of pneumonia"
     )
     if slope <= 0:
         centre = float(np.average(x, weights=w))

@@ -25,7 +25,7 @@ from firstread.errors import NoFilms
 from firstread.evaluate.calibration import Floats
 from firstread.evaluate.graph import Graph, Maps, film_batches
 from firstread.evaluate.intervals import Estimate, Sampler
-from firstread.evaluate.masks import Mask, find_masks, load_mask
+from firstread.evaluate.masks import Mask, find_masks, load_mask_if_sound
 from firstread.evaluate.metrics import Bools, midranks
 from firstread.evaluate.randomise import randomised, weights_of
 
@@ -75,7 +75,10 @@ def spearman(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
 
 @dataclass(frozen=True)
 class _Films:
-    """What is measured of n films. `inside`, `random_inside`: shares, NaN where no heat is."""
+    """What is measured of n films, NaN where no heat is. `inside`, `random_inside`: shares.
+
+    `pearson`, `spearman`: mean absolute correlation with the maps of random weights.
+    """
 
     indices: list[int]
     called: Bools
@@ -99,8 +102,8 @@ def heat_energy_study(
     `bundle_path`: a bundle folder, None for the one shipped. `masks`: see `find_masks`. `seed`
     draws the random weights and the bootstrap. `progress` is called with (done, all) films.
 
-    ``n`` films used; ``n_left_out``: without a mask or unreadable, and ``n_no_heat`` of the used
-    ones, where nothing speaks for pneumonia, so that lift and inside have no value; ``lift``:
+    ``n`` films used; ``n_left_out``: film or mask missing, unreadable or empty; ``n_no_heat`` of
+    the used ones, where nothing speaks for pneumonia, so that nothing below has a value; ``lift``:
     mean over films; ``lift_pneumonia``: over the films the bundle calls pneumonia (null if there
     are none) and ``n_pneumonia``, their number; ``inside`` and ``area``: the shares the lift is
     made of; ``randomised``: the same with random weights: ``lift`` (null if nowhere is heat),
@@ -122,7 +125,8 @@ def heat_energy_study(
     for indices, films in film_batches(cohort, which, card.preprocess):
         logits, maps = graph.both(films)
         called = np.array([card.probability(z) >= card.threshold for z in logits.tolist()], bool)
-        lungs = [load_mask(path, SIDE) for path in (files[i] for i in indices) if path is not None]
+        paths = (files[i] for i in indices)
+        lungs = [load_mask_if_sound(path, SIDE) for path in paths if path is not None]
         random = [other.both(films)[1] for other in others]
         batches.append(_measure(indices, called, maps, random, lungs))
         done += len(indices)
@@ -149,12 +153,27 @@ def _measure(
             (
                 energy_inside(maps[j], lungs[j]),
                 float(np.mean(known)) if known else float("nan"),
-                float(np.mean([abs(pearson(maps[j], m)) for m in after])),
-                float(np.mean([abs(spearman(maps[j], m)) for m in after])),
+                _alike(maps[j], after, pearson),
+                _alike(maps[j], after, spearman),
             )
         )
     columns = np.array(rows, np.float64).reshape(-1, 4).T
     return _Films([indices[j] for j in keep], called[keep], area[keep], *columns)
+
+
+def _alike(heat: Map, after: Sequence[Map], how: Callable[[Map, Map], float]) -> float:
+    """Mean absolute correlation of a map with those in `after`; NaN where there is no telling.
+
+    A map without heat or without relief is like no other, but not because the weights changed.
+    """
+    if not _has_relief(heat) or float(heat.max()) <= 0.0:
+        return float("nan")
+    known = [abs(how(heat, m)) for m in after if _has_relief(m)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def _has_relief(heat: Map) -> bool:
+    return bool(heat.max() > heat.min())
 
 
 def _upright(heat: Map) -> Map:
@@ -186,7 +205,10 @@ def _result(cohort: Cohort, films: _Films, weights: int, seed: int) -> dict[str,
 
     lift = films.inside / films.area
     alike = [mean(films.pearson), mean(films.spearman)]
-    changed = all(e is not None and max(e.value, e.high) < MOST_ALIKE for e in alike)
+    # Of one patient there is no interval; nothing may pass by having no upper end.
+    changed = all(
+        e is not None and np.isfinite(e.high) and max(e.value, e.high) < MOST_ALIKE for e in alike
+    )
     return {
         "n": len(films.indices),
         "n_left_out": len(cohort) - len(films.indices),
@@ -206,7 +228,8 @@ def _result(cohort: Cohort, films: _Films, weights: int, seed: int) -> dict[str,
             "rule": "all weights of convolutions and linear layers drawn anew (normal, variance "
             f"2 / fan-in; biases 0), {DRAWS} times; changed if the upper ends of the intervals of "
             "both mean absolute correlations, Pearson's and Spearman's, between a film's maps "
-            f"before and after lie below {MOST_ALIKE}",
+            f"before and after lie below {MOST_ALIKE}; flat maps and films without heat are left "
+            "out of both",
         },
         "rule": "share of the positive part of the raw map (HiResCAM, enlarged bilinearly) inside "
         "the lung mask, over the mask's share of the film; mean over films, intervals by "

@@ -5,7 +5,8 @@ CSV, relative to the CSV's folder, or a folder that mirrors the films' paths wit
 of their ending. The folder may hang lower than the films do: for chest_xray/train/NORMAL/a.jpeg
 it may hold train/NORMAL/a.png, or NORMAL/a.png, or a.png, the longest path first.
 
-A film without a mask is no error: annotators skip some. Studies leave it out and count it.
+A film without a mask is no error: annotators skip some. Studies leave it out and count it. One
+mask for two films is: NORMAL/1.jpeg and PNEUMONIA/1.jpeg must not share a 1.png.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ COLUMN = "lung_mask"
 FORMATS = ("PNG", "TIFF", "BMP")
 """Pillow decoders a mask may reach: lossless ones, since a JPEG's edges are no edges."""
 
+DRAW = "`firstread lungs draw` makes such a folder"
+
 Mask = npt.NDArray[np.bool_]
 
 
@@ -31,7 +34,8 @@ def find_masks(cohort: Cohort, masks: Path | None = None) -> list[Path | None]:
     """The mask file of each film, None where there is none.
 
     `masks`: a folder that mirrors the films; if not given, the column `lung_mask` is read.
-    Raises `FolderNotFound` if `masks` is no folder and `DataError` if not one mask is found.
+    Raises `FolderNotFound` if `masks` is no folder and `DataError` if not one mask is found, two
+    films have the same one, or a mask is the film itself.
     """
     if masks is not None and not masks.is_dir():
         raise FolderNotFound(f"{masks}: no such folder; give --masks the folder of the lung masks")
@@ -40,11 +44,12 @@ def find_masks(cohort: Cohort, masks: Path | None = None) -> list[Path | None]:
         for row in cohort.rows
     ]
     if any(found):
+        _check_own(cohort, found)
         return found
     if masks is not None:
         raise DataError(
             f"{masks}: holds no mask of these films; it must mirror their paths, as "
-            f"NORMAL/a.png for NORMAL/a.jpeg (looked for {_relative(cohort)})"
+            f"NORMAL/a.png for NORMAL/a.jpeg (looked for {_relative(cohort)}); {DRAW}"
         )
     if any(row.extra.get(COLUMN) for row in cohort.rows):
         raise DataError(
@@ -53,7 +58,7 @@ def find_masks(cohort: Cohort, masks: Path | None = None) -> list[Path | None]:
         )
     raise DataError(
         f"{cohort.root}: no lung masks; give their folder with --masks, or a CSV with the "
-        f"column {COLUMN} as --data"
+        f"column {COLUMN} as --data; {DRAW}"
     )
 
 
@@ -76,6 +81,14 @@ def load_mask(path: Path, size: int) -> Mask:
     return np.asarray(values > values.max() / 2)
 
 
+def load_mask_if_sound(path: Path, size: int) -> Mask:
+    """`load_mask`; of a file that cannot be read an empty mask, which studies leave out."""
+    try:
+        return load_mask(path, size)
+    except DataError:
+        return np.zeros((size, size), bool)
+
+
 def dilate(mask: Mask, reach: int) -> Mask:
     """A mask (h, w) grown by `reach` pixels in rows and columns: a square structuring element.
 
@@ -90,6 +103,22 @@ def dilate(mask: Mask, reach: int) -> Mask:
         )
         mask = np.asarray(windows.any(axis=-1))
     return mask
+
+
+def _check_own(cohort: Cohort, found: list[Path | None]) -> None:
+    owner: dict[Path, FilmRow] = {}
+    for row, path in zip(cohort.rows, found, strict=True):
+        if path is None:
+            continue
+        mask = path.resolve()
+        if mask == row.path.resolve():
+            raise DataError(f"{path}: is the film itself and no mask; give the folder of its masks")
+        other = owner.setdefault(mask, row)
+        if other is not row:
+            raise DataError(
+                f"{path}: would be the mask of {other.file} and of {row.file}; "
+                "lay the masks out as the films are"
+            )
 
 
 def _named(row: FilmRow, root: Path) -> Path | None:

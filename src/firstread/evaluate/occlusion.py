@@ -26,7 +26,7 @@ from firstread.errors import DataError, NoFilms
 from firstread.evaluate.calibration import Floats
 from firstread.evaluate.graph import Films, Graph, film_batches
 from firstread.evaluate.intervals import Sampler
-from firstread.evaluate.masks import Mask, dilate, find_masks, load_mask
+from firstread.evaluate.masks import Mask, dilate, find_masks, load_mask_if_sound
 from firstread.evaluate.metrics import Bools
 
 Way = Literal["box", "silhouette"]
@@ -77,7 +77,7 @@ def occlusion_study(
     `bundle_path`: a bundle folder, None for the one shipped. `masks`: see `find_masks`, needed
     for "silhouette" only. `progress` is called with (done, all) films.
 
-    ``how``; ``n`` films used and ``n_left_out``, those without a mask or unreadable; ``auc``
+    ``how``; ``n`` films used and ``n_left_out``: film or mask missing, unreadable or empty; ``auc``
     on painted films and ``auc_clean`` on the same films as they are; ``area_auc``: of the
     painted share of the film alone, the better direction (null for the box and where the share
     does not vary); each an estimate {"value", "low", "high", "method", "delong"}; ``rule``: a
@@ -133,7 +133,7 @@ def _areas(
         return {i: lambda: box for i in range(len(cohort))}
 
     def from_file(path: Path) -> Callable[[], Mask]:
-        return lambda: silhouette(load_mask(path, size))
+        return lambda: silhouette(load_mask_if_sound(path, size))
 
     found = enumerate(find_masks(cohort, masks))
     return {i: from_file(path) for i, path in found if path is not None}

@@ -32,7 +32,7 @@ slope near 0 makes the slope of the rest huge and a few such draws carry the mea
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from firstread.cohort.table import Cohort
 from firstread.errors import DataError
 from firstread.evaluate.calibration import FLAT, Floats, fit_logistic, sigmoid, to_logit
 from firstread.evaluate.intervals import finite
@@ -80,14 +81,16 @@ class _Films:
     def of(cls, scored: Scored) -> _Films:
         keep = ~scored.rejected
         p = np.clip(scored.probabilities[keep], LOSS_FLOOR, 1.0 - LOSS_FLOOR)
-        # Class folder and file: the same film may lie in two tables of two folders.
-        names = ["/".join(Path(f).parts[-2:]) for f in scored.files]
-        return cls(
-            to_logit(p), scored.truth[keep], np.array(scored.patients)[keep], np.array(names)[keep]
-        )
+        patients, names = np.array(scored.patients)[keep], _names(scored.files)[keep]
+        return cls(to_logit(p), scored.truth[keep], patients, names)
 
     def __len__(self) -> int:
         return len(self.z)
+
+
+def _names(files: Iterable[str]) -> npt.NDArray[np.str_]:
+    """Class folder and file: the same film may lie in two tables of two folders."""
+    return np.array(["/".join(Path(f).parts[-2:]) for f in files])
 
 
 def recalibration_study(
@@ -166,6 +169,20 @@ def recalibration_study(
         "prevalence": {"calibrated_at": at, "known": known},
         "how": _how(films, local is not None),
     }
+
+
+def check_draws(cohort: Cohort, local: Cohort | None = None, films: int = FILMS) -> None:
+    """Raise `DataError` where `films` films cannot be drawn from `local` and leave enough to judge.
+
+    As `recalibration_study` draws, but from the tables alone, before any film is read.
+    """
+    judged, pool = (
+        _Films(
+            np.zeros(len(c)), c.labels == 1, np.array(c.patients), _names(r.file for r in c.rows)
+        )
+        for c in (cohort, cohort if local is None else local)
+    )
+    _draw(pool, judged, films, np.random.default_rng(0))
 
 
 def refit(z: Floats, truth: Bools) -> tuple[float, float, bool]:

@@ -25,9 +25,17 @@ def draw_masks(
 
     A film of a folder gets OUT/<its path below the folder>.png, a film named by itself
     OUT/<its name>.png. The problem is None where a mask was written; a film that cannot be
-    read, or whose mask is in doubt, gets none. Raises `NoFilms`, and `OutputError` where two
-    films would write the same mask.
+    read, or whose mask is in doubt, gets none. Raises `NoFilms`, and `OutputError` before any
+    mask is drawn where two films would write the same mask, a mask would replace a film, or
+    `out` lies in one of the folders, whose films the masks would be the next time.
     """
+    paths = list(paths)
+    for path in paths:
+        if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
+            raise OutputError(
+                f"{out}: lies in {path}, where its masks would pass for films; "
+                "give a folder beside it"
+            )
     places: dict[Path, Path] = {}
     for path in paths:
         for film in find_films([path]):
@@ -41,6 +49,10 @@ def draw_masks(
             raise OutputError(
                 f"{place}: would be the mask of {taken[place]} and of {film}; draw them apart"
             )
+    films = {film.resolve() for film in places}
+    for place in taken:
+        if place.resolve() in films:
+            raise OutputError(f"{place}: is one of the films; give --out another folder")
     for film, place in places.items():
         yield film, _draw(film, place, finder)
 

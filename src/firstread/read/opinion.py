@@ -32,7 +32,8 @@ class Opinion:
     "rejected", else empty. `heat`: (h, w) float32, signed share of the logit by place, or
     None. `pixels`: (size, size) uint8 as the model saw them, or None. `aspect`: width over
     height of the film before it was squashed, or None. `lungs`: (size, size) bool and `regions`:
-    where in them the evidence lies, strongest first; None where not asked for or not found.
+    where in them the evidence lies, strongest first; None where not asked for or not found, and
+    then `regions_doubt` says why they were not.
     """
 
     file: str
@@ -49,6 +50,7 @@ class Opinion:
     aspect: float | None = field(default=None, repr=False, compare=False)
     lungs: npt.NDArray[np.bool_] | None = field(default=None, repr=False, compare=False)
     regions: tuple[Region, ...] | None = None
+    regions_doubt: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The opinion without its pictures, ready for `json.dumps`."""
@@ -62,6 +64,7 @@ class Opinion:
             "bundle": self.bundle,
             "bundle_sha256": self.bundle_sha256,
             "regions": None if self.regions is None else [r.to_json() for r in self.regions],
+            "regions_doubt": self.regions_doubt,
             "notices": list(self.notices),
         }
 

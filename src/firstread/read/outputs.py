@@ -23,6 +23,7 @@ CSV_COLUMNS = (
     "bundle",
     "bundle_sha256",
     "regions",
+    "regions_doubt",
     "notices",
 )
 
@@ -122,7 +123,10 @@ def check_writable(path: Path, films: Iterable[Path]) -> None:
 
 
 class Table:
-    """A plain aligned table for the terminal, a line at a time as the films are read."""
+    """A plain aligned table for the terminal, a line at a time as the films are read.
+
+    Where regions were asked for, a film's zones stand on a line of their own below it.
+    """
 
     def __init__(self, files: Sequence[str], width: int | None = None):
         room = (width or shutil.get_terminal_size((100, 24)).columns) - len("  0.000  no pneumonia")
@@ -140,7 +144,19 @@ class Table:
             name = "…" + name[1 - self.width :]
         p = "    -" if opinion.probability is None else f"{opinion.probability:.3f}"
         why = ": " + printable("; ".join(opinion.reasons)) if opinion.reasons else ""
-        return f"{name:<{self.width}}  {p}  {opinion.decision}{why}"
+        where = _where(opinion)
+        below = f"\n{'':{self.width}}         {where}" if where else ""
+        return f"{name:<{self.width}}  {p}  {opinion.decision}{why}{below}"
+
+
+def _where(opinion: Opinion) -> str:
+    """Zones and shares in a few words; why there are none; "" where they were not asked for."""
+    if opinion.regions_doubt is not None:
+        return f"no zones: {opinion.regions_doubt}"
+    if opinion.regions is None:
+        return ""
+    found = ", ".join(f"{r.zone} {r.share:.0%}" for r in opinion.regions)
+    return found or "no part of the film spoke for pneumonia"
 
 
 def printable(text: str) -> str:

@@ -71,6 +71,8 @@ def _film(opinion: Opinion, with_pictures: bool) -> dict[str, Any]:
                 from firstread.read.regions import in_words
 
                 shown["where"] = in_words(opinion.regions)
+            elif opinion.regions_doubt is not None:
+                shown["where"] += f" No zones are named: {opinion.regions_doubt}."
     return shown
 
 

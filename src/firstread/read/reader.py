@@ -105,7 +105,8 @@ class Reader:
         if probability != probability:
             return rejected(file, "the model gave no number for this film", self.bundle)
         lungs = self._lungs.mask(pixels) if heat and self._lungs is not None else None
-        if lungs is not None and doubt(lungs) is not None:
+        doubted = None if lungs is None else doubt(lungs)
+        if doubted is not None:
             lungs = None
         decision, reasons = decide(probability, plainly_no_film(film), self.bundle)
         return Opinion(
@@ -123,6 +124,7 @@ class Reader:
             aspect=film.pixels.shape[1] / film.pixels.shape[0],
             lungs=lungs,
             regions=None if lungs is None else regions(found[1][0], lungs),
+            regions_doubt=doubted,
         )
 
 

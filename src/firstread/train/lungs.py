@@ -41,6 +41,8 @@ from firstread.train.lungs_export import lungs_to_onnx
 Mask = npt.NDArray[np.bool_]
 Say = Callable[[str], None]
 
+NOT_STATED = "not stated"
+
 
 @dataclass(frozen=True)
 class LungPlan:
@@ -59,15 +61,20 @@ class LungPlan:
 
 @dataclass(frozen=True)
 class LungJob:
-    """What to train on. `masks`: a folder that mirrors the films, or None for the CSV's column."""
+    """What to train on. `masks`: a folder that mirrors the films, or None for the CSV's column.
+
+    `licence` and `source` of the masks and `net_licence`, that under which the net may be passed
+    on, go into its record as they are given.
+    """
 
     films: Cohort
     out: Path
     masks: Path | None = None
     split: Path | None = None
     plan: LungPlan = LungPlan()
-    licence: str = ""
-    source: str = ""
+    licence: str = NOT_STATED
+    source: str = NOT_STATED
+    net_licence: str = NOT_STATED
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,7 @@ def train_lungs(job: LungJob, say: Say = lambda text: None) -> dict[str, Any]:
         "name": f"lungs-{WORK}-seed{job.plan.seed}",
         "created": _now(),
         "version": metadata.version("firstread"),
-        "licence": "Apache-2.0",
+        "licence": job.net_licence,
         "arch": {"name": "unet", "side": WORK, "widths": list(WIDTHS)},
         "onnx": {"file": ONNX_FILE, "sha256": hashlib.sha256(graph).hexdigest()},
         "data": {

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from firstread.train.degrade import uniform
+
 ZOOM = (0.7, 1.3)
 """Side of the piece that is shown, as a share of the film's: below 1 a crop, above a frame."""
 
@@ -45,20 +47,16 @@ def lung_augment(
     return _intensity(pair[:, :1], rng), pair[:, 1]
 
 
-def _uniform(n: int, low: float, high: float, rng: torch.Generator) -> Tensor:
-    return torch.rand(n, generator=rng) * (high - low) + low
-
-
 def _placement(n: int, rng: torch.Generator) -> Tensor:
-    zoom = _uniform(n, math.log(ZOOM[0]), math.log(ZOOM[1]), rng).exp()
-    stretch = _uniform(n, -math.log(STRETCH) / 2, math.log(STRETCH) / 2, rng).exp()
+    zoom = uniform(n, math.log(ZOOM[0]), math.log(ZOOM[1]), rng).exp()
+    stretch = uniform(n, -math.log(STRETCH) / 2, math.log(STRETCH) / 2, rng).exp()
     width, height = zoom * stretch, zoom / stretch
     mirror = 1 - 2 * (torch.rand(n, generator=rng) < FLIP).float()
-    angle = _uniform(n, -ROTATE, ROTATE, rng) * (math.pi / 180)
+    angle = uniform(n, -ROTATE, ROTATE, rng) * (math.pi / 180)
     cos, sin = angle.cos(), angle.sin()
     # A crop is looked for inside of the film, a frame only nearly so.
-    x = _uniform(n, -1, 1, rng) * ((1 - width).abs() + SHIFT)
-    y = _uniform(n, -1, 1, rng) * ((1 - height).abs() + SHIFT)
+    x = uniform(n, -1, 1, rng) * ((1 - width).abs() + SHIFT)
+    y = uniform(n, -1, 1, rng) * ((1 - height).abs() + SHIFT)
     rows = [
         torch.stack([width * cos * mirror, -width * sin, x], dim=1),
         torch.stack([height * sin * mirror, height * cos, y], dim=1),
@@ -70,7 +68,7 @@ def _intensity(films: Tensor, rng: torch.Generator) -> Tensor:
     n, _, size, _ = films.shape
 
     def each(low: float, high: float) -> Tensor:
-        return _uniform(n, low, high, rng).reshape(n, 1, 1, 1)
+        return uniform(n, low, high, rng).reshape(n, 1, 1, 1)
 
     films = films.clamp(min=1e-3) ** each(-GAMMA, GAMMA).exp()
     films = films + _patches(n, size, rng)
@@ -86,8 +84,8 @@ def _intensity(films: Tensor, rng: torch.Generator) -> Tensor:
 def _patches(n: int, size: int, rng: torch.Generator) -> Tensor:
     """(n, 1, size, size): a soft bright ellipse on `PATCHES` of the films, 0 elsewhere."""
     line = torch.linspace(-1, 1, size)
-    x = (line[None] - _uniform(n, -0.8, 0.8, rng)[:, None]) / _uniform(n, 0.1, 0.5, rng)[:, None]
-    y = (line[None] - _uniform(n, -0.8, 0.8, rng)[:, None]) / _uniform(n, 0.1, 0.5, rng)[:, None]
+    x = (line[None] - uniform(n, -0.8, 0.8, rng)[:, None]) / uniform(n, 0.1, 0.5, rng)[:, None]
+    y = (line[None] - uniform(n, -0.8, 0.8, rng)[:, None]) / uniform(n, 0.1, 0.5, rng)[:, None]
     inside = torch.sigmoid(6 * (1 - x[:, None, :] ** 2 - y[:, :, None] ** 2))
-    strength = _uniform(n, 0.05, 0.3, rng) * (torch.rand(n, generator=rng) < PATCHES).float()
+    strength = uniform(n, 0.05, 0.3, rng) * (torch.rand(n, generator=rng) < PATCHES).float()
     return (inside * strength[:, None, None]).unsqueeze(1)
