@@ -98,12 +98,14 @@ def run(args: argparse.Namespace) -> int:
     try:
         terminal.line(table.header())
         for opinion in films:
-            terminal.line(table.row(opinion))
+            row = table.row(opinion)
             if args.html is None or len(opinions) >= PICTURES:
                 opinion = replace(
                     opinion, heat=None, pixels=None, lungs=None
                 )  # hundreds of MB otherwise
+            # Kept before it is shown: what the user saw must be in the files.
             opinions.append(opinion)
+            terminal.line(row)
     except KeyboardInterrupt:
         interrupted = True
         films.close()
