@@ -6,8 +6,9 @@ pytest.importorskip("torch")
 import torch
 from torch import nn
 
+from firstread.model.build import build_net, freeze, keep_still
 from firstread.model.mobilenet_v2 import _SameConv2d, mobilenet_v2
-from firstread.model.weights import RECORDS, WeightRecord
+from firstread.model.weights import RECORDS, SCRATCH, WeightRecord, Weights
 
 
 def tensorflow_same(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -72,3 +73,20 @@ def test_the_record_decides_padding_and_input() -> None:
     plain = mobilenet_v2(RECORDS["mobilenet_v2"], 0.2)
     assert not any(isinstance(m, _SameConv2d) for m in plain.modules())
     assert net.trunk.state_dict().keys() == plain.trunk.state_dict().keys()
+
+
+def test_first_blocks_freeze_with_their_batch_statistics() -> None:
+    net = build_net("mobilenet_v2", 64, 0.0, Weights(SCRATCH, {}))
+    freeze(net, "first blocks")
+    net.train()
+    keep_still(net)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    learning = [p for p in net.parameters() if p.requires_grad]
+    optimizer = torch.optim.SGD(learning, lr=0.1)
+    net(torch.rand(4, 1, 64, 64)).sum().backward()
+    optimizer.step()
+    moved = {n for n, v in net.state_dict().items() if not torch.equal(v, before[n])}
+    assert not any(name.startswith(("trunk.features.0.", "trunk.features.6.")) for name in moved)
+    assert "trunk.features.7.conv.0.0.weight" in moved
+    assert "trunk.features.7.conv.0.1.running_mean" in moved
+    assert "head.layers.0.weight" in moved

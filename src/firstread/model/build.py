@@ -24,14 +24,35 @@ def build_net(arch: str, size: int, dropout: float, weights: Weights) -> FilmNet
     return net
 
 
-def freeze(net: FilmNet, what: str) -> None:
-    """Stop a part of the trunk from learning: "nothing", "base", or "all but the last block".
+FIRST_BLOCKS = tuple(f"features.{i}." for i in range(7))
+"""MobileNetV2's stem and blocks down to a stride of 8: edges and textures, and most of a step's
+time. What they learnt in a first training needs no second."""
 
-    The last is VGG19's fifth block, the usual second step after a frozen base.
+
+def freeze(net: FilmNet, what: str) -> None:
+    """Stop a part of the trunk from learning.
+
+    `what`: "nothing", "base", "first blocks" (of MobileNetV2), or "all but the last block" (of
+    VGG19: its fifth, the usual second step after a frozen base). Call `keep_still` whenever the
+    network is put into training.
     """
     if what == "nothing":
         return
     seen_last = False
     for name, p in net.trunk.named_parameters():
+        if what == "first blocks":
+            p.requires_grad_(not name.startswith(FIRST_BLOCKS))
+            continue
         seen_last = seen_last or (what != "base" and name.startswith(LAST_BLOCK))
         p.requires_grad_(seen_last)
+
+
+def keep_still(net: FilmNet) -> None:
+    """Put every module whose parameters are all frozen into evaluation.
+
+    Batch statistics are no parameters: a frozen block would go on updating its own.
+    """
+    for module in net.trunk.modules():
+        own = list(module.parameters())
+        if own and not any(p.requires_grad for p in own):
+            module.eval()

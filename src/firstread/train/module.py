@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics.functional.classification import binary_auroc
 
+from firstread.model.build import keep_still
 from firstread.model.net import FilmNet, channels_last
 from firstread.train.augment import geometry, resampled, spoil
 from firstread.train.batches import Batches
@@ -48,9 +49,8 @@ class FilmFit(pl.LightningModule):
         torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
 
     def on_train_epoch_start(self) -> None:
-        """A frozen trunk must not update its batch statistics either."""
-        if self.recipe.freeze == "base":
-            self.net.trunk.eval()
+        """What is frozen must not update its batch statistics either."""
+        keep_still(self.net)
         self._seen.clear()
         self._started = time.perf_counter()
 

@@ -66,6 +66,14 @@ class Augment:
         return self != Augment()
 
 
+FREEZABLE = {
+    "cnn": ("nothing", "base"),
+    "vgg19": ("nothing", "base", "all but the last block"),
+    "mobilenet_v2": ("nothing", "base", "first blocks"),
+}
+"""What of each architecture can be kept from learning (`firstread.model.build.freeze`)."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """One way to train. Sizes in pixels; `lr` is the peak of a one-cycle schedule.
@@ -73,7 +81,7 @@ class Recipe:
     `size`: what the model reads. `train_size`: what it is trained on, 0 for the same; crops
     magnify, so training a little smaller than reading evens the apparent size of things
     (Touvron et al. 2019, arXiv:1906.06423) and is faster. `pretrained`: start from ImageNet.
-    `freeze`: "nothing", "base", "all but the last block". `standardise`: each film is brought
+    `freeze`: what keeps from learning; see `FREEZABLE`. `standardise`: each film is brought
     to one mean and spread inside the network, so that brightness and contrast do not reach
     it. `smooth`: width in pixels of a Gaussian that the network begins with: noise, compression
     and another detector's sharpness lie in the finest detail, pneumonia does not.
@@ -135,7 +143,7 @@ class Recipe:
         _check(0 <= self.smooth <= 5, "smooth", self.smooth, "0 to 5 px")
         _check(0 <= self.dropout < 1, "dropout", self.dropout, "0 to below 1")
         _check(0 <= self.ema < 1, "ema", self.ema, "0 to below 1")
-        frozen = ("nothing", "base", "all but the last block")
+        frozen = FREEZABLE[self.arch]
         _check(self.freeze in frozen, "freeze", self.freeze, " or ".join(frozen))
         known = ("32-true", "bf16-mixed", "bf16-if-fast")
         _check(self.precision in known, "precision", self.precision, " or ".join(known))
