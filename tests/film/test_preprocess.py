@@ -177,3 +177,14 @@ def test_the_public_copies_are_our_pixels_stored_as_jpeg(films_dir: Path) -> Non
         stored = io.BytesIO()
         Image.fromarray(preprocess(decode(path), Preprocess(224))).save(stored, "JPEG", quality=75)
         assert np.abs(decode(stored.getvalue()).pixels.astype(int) - copy).mean() < 0.2
+
+
+def test_the_centre_frame_is_the_middle_square_at_the_true_aspect() -> None:
+    wide = np.repeat(np.arange(64, dtype=np.uint8)[None, :], 32, axis=0)
+    square = preprocess(as_film(wide), Preprocess(32, "centre"))
+    assert np.array_equal(square, wide[:, 16:48])
+    # The same film squashed to a square, its true size known: the same middle, a little blurred.
+    squashed = Film(wide[:, ::2].copy(), 64, 32, "L", "PNG", 0)
+    restored = preprocess(squashed, Preprocess(32, "centre")).astype(int)
+    assert np.abs(restored - wide[:, 16:48]).max() <= 2
+    assert Preprocess(32, "centre").key != Preprocess(32).key

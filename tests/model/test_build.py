@@ -15,7 +15,7 @@ NONE = Weights(SCRATCH, {})
 @pytest.mark.parametrize("size", [32, 64, 128, 224])
 def test_every_size_works(arch: str, size: int) -> None:
     net = build_net(arch, size, 0.2, NONE).eval()
-    side = {"cnn": size // 16, "mobilenet_v2": size // 32}[arch]
+    side = {"cnn": size // 16, "mobilenet_v2": size // 32, "resnet10": size // 4}[arch]
     with torch.no_grad():
         logit, heat = net.explain(torch.rand(2, 1, size, size))
     assert logit.shape == (2,)

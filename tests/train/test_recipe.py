@@ -15,6 +15,7 @@ NAMES = {
     "vgg19": "vgg19",
     "vgg19-last-block": "vgg19",
     "settle": "mobilenet_v2",
+    "resnet10": "resnet10",
 }
 
 
@@ -86,7 +87,7 @@ def test_toml_there_and_back(tmp_path: Path) -> None:
         ('[augment]\ncrop = ["a", "b"]', "augment.crop must be two numbers"),
         ("[augment]\ncrop = [0.9, 0.5]", "augment.crop = (0.9, 0.5) is not possible"),
         ("epochs = ", "not valid TOML"),
-        ('base = "defualt"', "no recipe 'defualt'; use cnn, default, settle, vgg19"),
+        ('base = "defualt"', "no recipe 'defualt'; use cnn, default, resnet10, settle"),
         ('base = "SELF"', "is its own base"),
         ('base = "elsewhere.toml"', "no such recipe file"),
     ],

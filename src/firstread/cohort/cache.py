@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from firstread.cohort.table import Cohort
+from firstread.cohort.table import Cohort, FilmRow, as_taken
 from firstread.errors import FilmError, NoFilms, OutputError
 from firstread.film.decode import decode
 from firstread.film.preprocess import Preprocess, preprocess
@@ -58,7 +58,10 @@ def cached_films(
     `OutputError` if the cache cannot be written.
     """
     folder = folder or cache_folder()
-    key = hashlib.sha256("\n".join((how.key, *films.hashes)).encode()).hexdigest()[:24]
+    named = [how.key, *films.hashes]
+    if how.frame != "squash":  # the same bytes may be told another true size
+        named += [str(row.true_size) for row in films.rows]
+    key = hashlib.sha256("\n".join(named).encode()).hexdigest()[:24]
     data, log = folder / f"{key}.npy", folder / f"{key}.failed"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,16 +86,16 @@ def _build(
     log: Path,
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    def one(path: Path) -> npt.NDArray[np.uint8] | str:
+    def one(row: FilmRow) -> npt.NDArray[np.uint8] | str:
         try:
-            return preprocess(decode(path, reduce_to=how.size), how)
+            return preprocess(as_taken(decode(row.path, reduce_to=how.size), row), how)
         except FilmError as e:
             return str(e)
 
     good: list[npt.NDArray[np.uint8]] = []
     failed: list[str] = []
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for i, result in enumerate(pool.map(one, films.paths)):
+        for i, result in enumerate(pool.map(one, films.rows)):
             if isinstance(result, str):
                 failed.append(f"{i}\t{result}")
             else:

@@ -7,6 +7,9 @@ Who the patient is comes from a `patient` (or `patient_id`) column, else from th
 name. In the Guangzhou set `personN` is counted separately for bacteria and for virus, and
 `NORMAL2-IM-n` is another child than `IM-n`; the patient is therefore (series, number).
 Films whose name says nothing are each a patient of their own.
+
+Columns `original_width` and `original_height` tell the size of a film before it was stored at
+another, squashed perhaps; preprocessing that keeps the aspect needs them.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -23,7 +26,7 @@ import numpy.typing as npt
 
 from firstread.cohort.hashes import combined_sha256, file_sha256
 from firstread.errors import ClassFolderError, FolderNotFound, NoFilms, TableError
-from firstread.film.decode import FILM_SUFFIXES
+from firstread.film.decode import FILM_SUFFIXES, Film
 
 CLASS_FOLDERS = {"NORMAL": 0, "PNEUMONIA": 1}
 PARTS = ("train", "val", "test")
@@ -53,6 +56,14 @@ class FilmRow:
     etiology: str = ""
     part: str = ""
     extra: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def true_size(self) -> tuple[int, int] | None:
+        """Width and height in pixels before the film was stored at another size, if told."""
+        told = [self.extra.get(name, "") for name in ("original_width", "original_height")]
+        if not all(text.isdigit() and int(text) > 0 for text in told):
+            return None
+        return int(told[0]), int(told[1])
 
 
 @dataclass(frozen=True)
@@ -96,6 +107,13 @@ class Cohort:
     def part(self, *names: str) -> Cohort:
         """The films of the named parts ("train", "val", "test", "")."""
         return Cohort(self.root, tuple(r for r in self.rows if r.part in names))
+
+
+def as_taken(film: Film, row: FilmRow) -> Film:
+    """A decoded film with its true width and height, where the table tells them."""
+    if row.true_size is None:
+        return film
+    return replace(film, width=row.true_size[0], height=row.true_size[1])
 
 
 def parse_name(file_name: str) -> tuple[str, str, int | None, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from firstread.cohort.table import Cohort
+from firstread.cohort.table import Cohort, as_taken
 from firstread.errors import BundleError, FirstreadError
 from firstread.film.decode import decode
 from firstread.film.preprocess import Preprocess, preprocess
@@ -69,7 +69,8 @@ def film_batches(
         pixels: list[Films] = []
         for i in which[start : start + batch]:
             try:
-                pixels.append(preprocess(decode(cohort.paths[i], reduce_to=how.size), how))
+                film = decode(cohort.paths[i], reduce_to=how.size)
+                pixels.append(preprocess(as_taken(film, cohort.rows[i]), how))
             except FirstreadError:
                 continue
             kept.append(i)

@@ -7,6 +7,7 @@ from firstread.model.cnn import cnn
 from firstread.model.mobilenet_v2 import mobilenet_v2
 from firstread.model.names import ARCHITECTURES, MIN_SIZE
 from firstread.model.net import FilmNet
+from firstread.model.resnet10 import resnet10
 from firstread.model.vgg19 import LAST_BLOCK, vgg19
 from firstread.model.weights import Weights, load_trunk
 
@@ -15,10 +16,12 @@ def build_net(arch: str, size: int, dropout: float, weights: Weights) -> FilmNet
     """A network for films of `size` px, started from `weights`. Raises `RecipeError`."""
     if arch not in ARCHITECTURES:
         raise RecipeError(f"architecture {arch!r} is not known; use {', '.join(ARCHITECTURES)}")
-    if size < MIN_SIZE:
-        raise RecipeError(f"size {size} is too small; use {MIN_SIZE} px or more")
+    if size < MIN_SIZE[arch]:
+        raise RecipeError(f"size {size} is too small; use {MIN_SIZE[arch]} px or more")
     if arch == "cnn":
         return cnn(size, dropout)
+    if arch == "resnet10":
+        return resnet10(dropout)
     net = {"vgg19": vgg19, "mobilenet_v2": mobilenet_v2}[arch](weights.record, dropout)
     load_trunk(net.trunk, weights)
     return net

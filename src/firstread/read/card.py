@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firstread.errors import BundleError
-from firstread.film import Preprocess
+from firstread.film.preprocess import FRAMES, Preprocess
 
 FORMAT = 1
 """The version of the card's layout that this code reads and writes."""
@@ -96,7 +96,10 @@ class Card:
             )
         if tuple(top.items("labels")) != LABELS:
             top.wrong("labels", f"must be {list(LABELS)}")
-        size = top.child("preprocess").take("size")
+        ready = top.child("preprocess")
+        size, frame = ready.take("size"), ready.raw.get("frame", "squash")
+        if frame not in FRAMES:
+            top.wrong("preprocess.frame", f"must be one of {', '.join(FRAMES)}")
         if not isinstance(size, int) or isinstance(size, bool) or not 8 <= size <= 4096:
             top.wrong("preprocess.size", "must be a whole number from 8 to 4096")
         onnx = top.child("onnx")
@@ -124,7 +127,7 @@ class Card:
             created=top.text("created"),
             version=top.text("version"),
             licence=top.text("licence"),
-            preprocess=Preprocess(size=size),
+            preprocess=Preprocess(size, frame),
             onnx_file=file,
             onnx_sha256=sha.lower(),
             calibration=Calibration(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ from firstread.cohort.cache import cached_films
 from firstread.cohort.split import load_split
 from firstread.cohort.table import Cohort
 from firstread.errors import RunError
-from firstread.film.preprocess import Preprocess
 from firstread.read.bundle import Bundle, write_bundle
 from firstread.train.point import FULL, choose_point, reader_of
 
@@ -76,21 +76,21 @@ def ensemble(
     """
     states = [_finished(run) for run in runs]
     members = [Bundle.load(run / "bundle") for run in runs]
-    size = members[0].card.preprocess.size
+    how = members[0].card.preprocess
     parts = [_parts(run) for run in runs]
     for run, member, part in zip(runs, members, parts, strict=True):
-        if member.card.preprocess.size != size:
-            raise RunError(f"{run}: reads {member.card.preprocess.size} px and {runs[0]} {size} px")
+        if member.card.preprocess != how:
+            raise RunError(f"{run}: makes films ready otherwise than {runs[0]}; train alike")
         if part != parts[0]:
             raise RunError(f"{run}: was trained on another split than {runs[0]}; split alike")
     unseen = load_split(runs[0] / "split.csv", films).part("val")
-    val = cached_films(unseen, Preprocess(size))
-    large = cached_films(val.films, Preprocess(max(size, FULL)))
+    val = cached_films(unseen, how)
+    large = cached_films(val.films, replace(how, size=max(how.size, FULL)))
     graph = merged([member.onnx_path.read_bytes() for member in members])
     read = reader_of(graph)
     say(f"choosing thresholds on {len(val.films)} films that no member was trained on")
     point = choose_point(
-        read, np.asarray(large.pixels), size, read(np.asarray(val.pixels)), val.films.labels
+        read, np.asarray(large.pixels), how.size, read(np.asarray(val.pixels)), val.films.labels
     )
     first = members[0].card.raw
     card = {

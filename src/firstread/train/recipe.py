@@ -1,7 +1,7 @@
 """A recipe: everything that decides what comes out of a training run, in one frozen record.
 
 A recipe is a TOML file over these defaults; an unknown key is an error. The shipped ones are
-`default` and `settle`, `cnn`, `vgg19` and `vgg19-last-block`, and a TOML of one's own may start
+`default` and `settle`, `resnet10`, `cnn`, `vgg19` and `vgg19-last-block`, and a TOML of one's own may start
 from one of them with `base = "default"`.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from firstread.errors import RecipeError
+from firstread.film.preprocess import FRAMES, Preprocess
 from firstread.model.names import ARCHITECTURES, MIN_SIZE
 
 SHIPPED = Path(__file__).parent / "recipes"
@@ -70,6 +71,7 @@ FREEZABLE = {
     "cnn": ("nothing", "base"),
     "vgg19": ("nothing", "base", "all but the last block"),
     "mobilenet_v2": ("nothing", "base", "first blocks"),
+    "resnet10": ("nothing", "base"),
 }
 """What of each architecture can be kept from learning (`firstread.model.build.freeze`)."""
 
@@ -78,8 +80,10 @@ FREEZABLE = {
 class Recipe:
     """One way to train. Sizes in pixels; `lr` is the peak of a one-cycle schedule.
 
-    `size`: what the model reads. `train_size`: what it is trained on, 0 for the same; crops
-    magnify, so training a little smaller than reading evens the apparent size of things
+    `size`: what the model reads. `frame`: what of a film that is (`firstread.film.preprocess`).
+    `keep_size`: what films are kept at to cut crops from, 0 for `size`. `train_size`: what it is
+    trained on, 0 for `size`; crops magnify, so training a little smaller than reading evens the
+    apparent size of things
     (Touvron et al. 2019, arXiv:1906.06423) and is faster. `pretrained`: start from ImageNet.
     `freeze`: what keeps from learning; see `FREEZABLE`. `standardise`: each film is brought
     to one mean and spread inside the network, so that brightness and contrast do not reach
@@ -96,6 +100,8 @@ class Recipe:
 
     arch: str = "mobilenet_v2"
     size: int = 224
+    frame: str = "squash"
+    keep_size: int = 0
     train_size: int = 0
     pretrained: bool = True
     freeze: str = "nothing"
@@ -120,12 +126,20 @@ class Recipe:
         _check(self.arch in ARCHITECTURES, "arch", self.arch, " or ".join(ARCHITECTURES))
         _check(self.epochs >= 1, "epochs", self.epochs, "1 or more")
         _check(self.batch_size >= 2, "batch_size", self.batch_size, "2 or more")
-        _check(self.size >= MIN_SIZE, "size", self.size, f"{MIN_SIZE} px or more")
+        least = MIN_SIZE[self.arch]
+        _check(self.size >= least, "size", self.size, f"{least} px or more")
         _check(
-            self.train_size == 0 or self.train_size >= MIN_SIZE,
+            self.train_size == 0 or self.train_size >= least,
             "train_size",
             self.train_size,
-            f"0 or {MIN_SIZE} px and more",
+            f"0 or {least} px and more",
+        )
+        _check(self.frame in FRAMES, "frame", self.frame, " or ".join(FRAMES))
+        _check(
+            self.keep_size == 0 or self.keep_size >= self.size,
+            "keep_size",
+            self.keep_size,
+            "0 or the size and more",
         )
         _check(self.lr > 0, "lr", self.lr, "above 0")
         _check(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
@@ -160,6 +174,16 @@ class Recipe:
         _check(0 <= self.augment.jpeg <= 90, "augment.jpeg", self.augment.jpeg, "0 to 90")
 
     @property
+    def seen(self) -> Preprocess:
+        """How films are made ready for reading."""
+        return Preprocess(self.size, self.frame)
+
+    @property
+    def kept(self) -> Preprocess:
+        """How films are made ready for training, before every random change."""
+        return Preprocess(self.keep_size or self.size, self.frame)
+
+    @property
     def fit_size(self) -> int:
         """Side of the films while training, in pixels."""
         return self.train_size or self.size
@@ -167,7 +191,8 @@ class Recipe:
     @property
     def features_once(self) -> bool:
         """A frozen base that always sees the same pixels need only be run once."""
-        return self.freeze == "base" and not self.augment.active and self.fit_size == self.size
+        same = self.fit_size == self.kept.size == self.size
+        return self.freeze == "base" and not self.augment.active and same
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""

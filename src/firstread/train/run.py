@@ -14,7 +14,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,8 @@ def train(
         write_atomic(out / TRAINED_CSV, start.trained_csv())
 
     started = time.perf_counter()
-    parts = [_decoded(split.part(name), recipe.size, name, say) for name in ("train", "val")]
+    ready = {"train": recipe.kept, "val": recipe.seen}
+    parts = [_decoded(split.part(name), how, name, say) for name, how in ready.items()]
     decode_seconds = time.perf_counter() - started
     torch.manual_seed(recipe.seed)
     net = build_net(recipe.arch, recipe.size, recipe.dropout, weights)
@@ -141,12 +142,12 @@ def train(
     return state
 
 
-def _decoded(films: Cohort, size: int, name: str, say: Callable[[str], None]) -> CachedFilms:
+def _decoded(films: Cohort, how: Preprocess, name: str, say: Callable[[str], None]) -> CachedFilms:
     def progress(done: int, total: int) -> None:
         if done % 1000 == 0 or done == total:
             say(f"decoding the {name} part: {done} of {total}")
 
-    cached = cached_films(films, Preprocess(size), progress=progress)
+    cached = cached_films(films, how, progress=progress)
     for file, why in cached.failed:
         say(f"left out {file}: {why}")
     return cached
@@ -185,7 +186,7 @@ def _finish(
     write_atomic(job.out / "val.csv", _val_csv(val.films, logits))
     large = pixels
     if size < FULL:
-        large = np.asarray(cached_films(val.films, Preprocess(FULL)).pixels)
+        large = np.asarray(cached_films(val.films, replace(job.recipe.seen, size=FULL)).pixels)
     point = choose_point(read, large, size, logits, val.films.labels)
     films: dict[str, int] = state["films"]
     start = state.get("start")
@@ -196,7 +197,7 @@ def _finish(
         "version": metadata.version("firstread"),
         "licence": "Apache-2.0",
         "labels": ["no pneumonia", "pneumonia"],
-        "preprocess": {"size": size},
+        "preprocess": job.recipe.seen.to_dict(),
         **point.to_card(),
         "data": {
             "source": job.films.root.name,
