@@ -1,0 +1,134 @@
+"""Results as DICOM: an opinion on a film as a structured report and a secondary capture.
+
+Both stand in the film's study, each in a series of ours, and refer to the film. Their UIDs are
+derived from what was read and what came of it (the film's UID and pixels, the bundle, threshold,
+decision and reasons, anonymous or not). So the same film read again with the same bundle gives
+the same files, which an archive takes for what it has already; and another threshold, or another
+film under a UID used twice, gives others, since an archive would drop the second one unseen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from firstread.errors import FilmError, MissingExtra, UnreadableFilm
+from firstread.film.decode import decode
+from firstread.film.files import write_atomic
+from firstread.film.quiet import quiet
+from firstread.read.opinion import REJECTED, Opinion
+
+if TYPE_CHECKING:
+    import pydicom
+
+__all__ = ["require", "write_results"]
+
+
+def require() -> None:
+    """Raise `MissingExtra` now if results as DICOM could not be made after an hour of reading."""
+    try:
+        with quiet:
+            import highdicom  # noqa: F401
+    except ImportError:
+        raise MissingExtra(
+            "results as DICOM need the extra clinic: pip install 'firstread[clinic]'"
+        ) from None
+
+
+def write_results(
+    opinion: Opinion, source: bytes, folder: Path, anonymous: bool = False
+) -> list[Path]:
+    """Write the report, and the capture where there is one, on a DICOM film; return their paths.
+
+    `opinion`: with its heat map, unless it is "rejected". `source`: the bytes of the film's
+    file. The files are named by their own UIDs, <uid>.dcm, and are all written or none. A
+    rejected film gets a report only: there is no map of it that anyone should look at. So does,
+    with `anonymous`, a film whose pixels are marked as holding the patient's identity.
+
+    Raises `MissingExtra`, `OutputError`, and `UnreadableFilm` where the bytes are no DICOM film
+    or nothing could refer to it.
+    """
+    require()
+    made = results(opinion, source, anonymous)
+    paths = [folder / f"{ds.SOPInstanceUID}.dcm" for ds in made]
+    fresh = [path for path in paths if not path.exists()]
+    try:
+        for path, ds in zip(paths, made, strict=True):
+            write_atomic(path, _to_bytes(ds))
+    except BaseException:
+        for path in fresh:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+        raise
+    return paths
+
+
+def results(opinion: Opinion, source: bytes, anonymous: bool = False) -> list[pydicom.Dataset]:
+    """The datasets that `write_results` writes: report first, then the capture if there is one."""
+    from firstread.read.dicom_out.sc import capture
+    from firstread.read.dicom_out.source import read_header, source_of
+    from firstread.read.dicom_out.sr import report
+    from firstread.read.dicom_out.uids import derive
+
+    header = read_header(source)
+    with quiet:
+        about = source_of(header, anonymous)
+        told = str(header.get("BurnedInAnnotation") or "").upper() == "YES"
+        hidden = anonymous and told and opinion.decision != REJECTED
+        remarks = (
+            "No picture was made: the film's own pixels are marked as holding the patient's "
+            "identity.",
+        )
+        key = _key(opinion, about, anonymous)
+        study = (str(about.StudyInstanceUID), opinion.bundle, opinion.bundle_sha256)
+        size = _size(header)
+        made = [
+            report(
+                opinion,
+                about,
+                size,
+                derive("sr series", *study),
+                derive("sr", *key),
+                remarks if hidden else (),
+            )
+        ]
+        if opinion.decision != REJECTED and not hidden:
+            try:
+                film = decode(source)
+            except FilmError as e:
+                raise UnreadableFilm(f"the film's pixels cannot be drawn: {e}") from None
+            uids = derive("sc series", *study), derive("sc", *key)
+            made.append(capture(opinion, film, header, about, *uids))
+    return made
+
+
+def _key(opinion: Opinion, about: pydicom.Dataset, anonymous: bool) -> tuple[str, ...]:
+    pixels = b"" if opinion.pixels is None else opinion.pixels.tobytes()
+    return (
+        str(about.SOPInstanceUID),
+        hashlib.sha256(pixels).hexdigest(),
+        opinion.bundle,
+        opinion.bundle_sha256,
+        repr(opinion.threshold),
+        opinion.decision,
+        *opinion.reasons,
+        *getattr(opinion, "notes", ()),
+        "anonymous" if anonymous else "named",
+    )
+
+
+def _size(header: pydicom.Dataset) -> tuple[int, int] | None:
+    rows, columns = header.get("Rows"), header.get("Columns")
+    if isinstance(rows, int) and isinstance(columns, int) and rows > 0 and columns > 0:
+        return rows, columns
+    return None
+
+
+def _to_bytes(ds: pydicom.Dataset) -> bytes:
+    out = io.BytesIO()
+    with quiet:
+        ds.save_as(out, enforce_file_format=True)
+    return out.getvalue()

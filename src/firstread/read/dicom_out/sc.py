@@ -1,0 +1,165 @@
+"""The film with its heat map as a secondary capture, for viewers that show no reports.
+
+A strip above the picture says in plain letters what it is, so that nobody who meets the picture
+alone takes it for a film or the colours for a finding. The strip holds nothing of the patient.
+Whether the picture tells who the patient is (BurnedInAnnotation) is therefore the film's to say:
+its own value is handed on, and where it has none, neither has the capture.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+import firstread
+from firstread.film import Film, Preprocess, preprocess
+from firstread.read.dicom_out.sr import SERIES_DESCRIPTION
+from firstread.read.dicom_out.uids import without_clock
+from firstread.read.opinion import Opinion
+from firstread.read.overlay import overlay_png
+
+if TYPE_CHECKING:
+    import pydicom
+
+SERIES_NUMBER = 9302
+
+LONG_SIDE, SHORT_SIDE = 1024, 512
+"""Long side of the picture in pixels, at most and at least: to look at, not to measure on."""
+
+WIDEST = 4.0
+"""Ratio of the sides beyond which a film is drawn less long than it is."""
+
+
+def capture(
+    opinion: Opinion,
+    film: Film,
+    header: pydicom.Dataset,
+    source: pydicom.Dataset,
+    series_uid: str,
+    instance_uid: str,
+) -> pydicom.Dataset:
+    """A secondary capture of one read film: 8-bit RGB, uncompressed.
+
+    `opinion` has its heat map. `film`: the decoded film. `header`: of the film, for its pixels'
+    history. `source`: from `source_of`.
+    """
+    from highdicom.sc import SCImage
+    from pydicom.uid import ExplicitVRLittleEndian
+
+    picture = with_banner(film_with_map(opinion, film), banner(opinion))
+    image = SCImage(
+        pixel_array=picture,
+        photometric_interpretation="RGB",
+        bits_allocated=8,
+        coordinate_system="PATIENT",
+        patient_orientation=("L", "F"),  # asked for here, left open below
+        study_instance_uid=source.StudyInstanceUID,
+        series_instance_uid=series_uid,
+        series_number=SERIES_NUMBER,
+        sop_instance_uid=instance_uid,
+        instance_number=int(source.InstanceNumber),
+        manufacturer="firstread",
+        manufacturer_model_name=opinion.bundle[:64],
+        software_versions=firstread.__version__,
+        device_serial_number=opinion.bundle_sha256,
+        series_description=SERIES_DESCRIPTION,
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        specific_character_set="ISO_IR 192",
+        content_date=str(source.ContentDate),
+        content_time=str(source.ContentTime),
+    )
+    for element in source:
+        if element.keyword not in _OF_THE_FILM:
+            image[element.tag] = element
+    without_clock(image)
+    image.ImageType = ["DERIVED", "SECONDARY"]
+    image["PatientOrientation"].value = ""
+    image.Laterality = ""  # type 2C: a chest has two sides, and they are not told apart here
+    image.DerivationDescription = (
+        "Chest film with the positive part of a neural network's heat map laid over it, scaled, "
+        "and a banner above. Machine reading, unverified; not for measuring or diagnosis."
+    )
+    _refer(image, source)
+    _history(image, header)
+    return image
+
+
+_OF_THE_FILM = {"SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID"}
+"""What the capture has of its own, and refers to in the film."""
+
+
+def banner(opinion: Opinion) -> tuple[str, ...]:
+    """What the strip says, a line each."""
+    p = "-" if opinion.probability is None else f"{opinion.probability:.2f}"
+    return (
+        "MACHINE READING - NOT VERIFIED - NOT A MEDICAL DEVICE",
+        f"{opinion.decision}: probability {p}, threshold {opinion.threshold:.2f}",
+        "Colour shows what the model looked at. It is no finding.",
+        f"firstread {firstread.__version__}, bundle {opinion.bundle} {opinion.bundle_sha256}",
+    )
+
+
+def film_with_map(opinion: Opinion, film: Film) -> npt.NDArray[np.uint8]:
+    """The film with its map, (h, w, 3) uint8, in the film's own proportions."""
+    if opinion.heat is None:
+        raise ValueError("the opinion has no heat map; read the film with heat=True")
+    rows, columns = film.pixels.shape[:2]
+    long = min(LONG_SIDE, max(SHORT_SIDE, film.width, film.height))
+    ratio = min(WIDEST, max(1 / WIDEST, columns / rows))
+    width, height = (long, round(long / ratio)) if ratio >= 1 else (round(long * ratio), long)
+    square = preprocess(film, Preprocess(long))
+    lungs = None
+    if opinion.lungs is not None:
+        lungs = np.asarray(
+            Image.fromarray(opinion.lungs).resize((long, long), Image.Resampling.NEAREST)
+        )
+    mixed = Image.open(io.BytesIO(overlay_png(square, opinion.heat, lungs)))
+    return np.array(mixed.resize((width, height), Image.Resampling.BILINEAR), np.uint8)
+
+
+def with_banner(picture: npt.NDArray[np.uint8], lines: tuple[str, ...]) -> npt.NDArray[np.uint8]:
+    """`picture` (h, w, 3) below a black strip with `lines`, each shrunk until it fits."""
+    width = picture.shape[1]
+    step = max(18, width // 36)
+    strip = Image.new("RGB", (width, step * len(lines) + step // 2))
+    pen = ImageDraw.Draw(strip)
+    for i, line in enumerate(lines):
+        letters = round(step * 0.75)
+        font: Any = ImageFont.load_default(letters)
+        while letters > 6 and pen.textlength(line, font=font) > width - step:
+            letters -= 1
+            font = ImageFont.load_default(letters)
+        colour = (255, 220, 0) if i == 0 else (255, 255, 255)
+        pen.text((step // 2, step // 4 + i * step), line, fill=colour, font=font)
+    return np.concatenate([np.asarray(strip, np.uint8), picture])
+
+
+def _refer(image: pydicom.Dataset, source: pydicom.Dataset) -> None:
+    """SourceImageSequence (PS3.3 C.7.6.1.1.4), with its purpose from CID 7202."""
+    import pydicom
+    from highdicom.sr import CodedConcept
+
+    item = pydicom.Dataset()
+    item.ReferencedSOPClassUID = source.SOPClassUID
+    item.ReferencedSOPInstanceUID = source.SOPInstanceUID
+    item.PurposeOfReferenceCodeSequence = [
+        CodedConcept("121322", "DCM", "Source image for image processing operation")
+    ]
+    image.SourceImageSequence = [item]
+
+
+def _history(image: pydicom.Dataset, header: pydicom.Dataset) -> None:
+    """Burned-in identity and lossy compression stick to pixels; so does the word of them."""
+    burned = str(header.get("BurnedInAnnotation") or "").upper()
+    if burned in {"YES", "NO"}:
+        image.BurnedInAnnotation = burned
+    if str(header.get("LossyImageCompression") or "") == "01":
+        image.LossyImageCompression = "01"
+        for name in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"):
+            value = header.get(name)
+            if value not in (None, ""):
+                setattr(image, name, value)
