@@ -42,7 +42,7 @@ def read_header(data: bytes) -> pydicom.Dataset:
     try:
         with quiet:
             ds = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, force=True)
-            if len(ds):
+            if "SOPClassUID" in ds or "Rows" in ds or data[128:132] == b"DICM":
                 ds.decode()  # names to text, by the film's own character set
                 return ds
     except Exception:  # pydicom raises nearly anything on broken bytes
@@ -157,7 +157,8 @@ def _uid(ds: pydicom.Dataset, name: str) -> str:
 
 
 def _meta(ds: pydicom.Dataset, name: str) -> str:
-    return _uid(getattr(ds, "file_meta", None) or type(ds)(), name)
+    meta = getattr(ds, "file_meta", None)
+    return "" if meta is None else _uid(meta, name)
 
 
 def _number(ds: pydicom.Dataset) -> int:

@@ -1,0 +1,257 @@
+"""Results as DICOM: what they say, whose they are, that they are the same each time."""
+
+from __future__ import annotations
+
+import builtins
+import io
+import time
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+
+import firstread.read.dicom_out as dicom_out
+from bundles import tiny_bundle
+from dicom_films import ID, NAME, dicom_film
+from firstread.errors import MissingExtra, OutputError, UnreadableFilm
+from firstread.read.dicom_out import results, write_results
+from firstread.read.dicom_out.sr import NOTICE
+from firstread.read.opinion import Opinion
+from firstread.read.reader import Reader
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    return Reader(tiny_bundle(tmp_path_factory.mktemp("b") / "bundle", notices=["Research only."]))
+
+
+def opined(reader: Reader, film: bytes, decision: str = "pneumonia") -> Opinion:
+    return replace(reader.read(film), decision=decision, reasons=())
+
+
+def reread(ds: pydicom.Dataset) -> pydicom.Dataset:
+    """As another program would meet it."""
+    return pydicom.dcmread(io.BytesIO(dicom_out._to_bytes(ds)))
+
+
+def items(ds: pydicom.Dataset) -> list[pydicom.Dataset]:
+    """Every content item of a report, depth first."""
+    found = []
+    for item in ds.get("ContentSequence", ()):
+        found += [item, *items(item)]
+    return found
+
+
+def named(ds: pydicom.Dataset, code: str) -> list[pydicom.Dataset]:
+    return [i for i in items(ds) if i.ConceptNameCodeSequence[0].CodeValue == code]
+
+
+@pytest.mark.parametrize(
+    ("decision", "presence"),
+    [("pneumonia", "52101004"), ("no pneumonia", "272519000"), ("refer", "82334004")],
+)
+def test_the_report_tells_finding_numbers_and_words(
+    reader: Reader, decision: str, presence: str
+) -> None:
+    film = dicom_film()
+    opinion = replace(opined(reader, film, decision), reasons=("It is dim.",))
+    report, _ = results(opinion, film)
+    assert report.VerificationFlag == "UNVERIFIED"
+    assert report.PreliminaryFlag == "PRELIMINARY"
+    assert report.CompletionFlag == "COMPLETE"
+    assert named(report, "121071")[0].ConceptCodeSequence[0].CodeValue == "233604007"
+    assert named(report, "705057003")[0].ConceptCodeSequence[0].CodeValue == presence
+    value = named(report, "111012")[0].MeasuredValueSequence[0]
+    assert opinion.probability is not None
+    assert float(value.NumericValue) == pytest.approx(100 * opinion.probability, abs=0.006)
+    assert value.MeasurementUnitsCodeSequence[0].CodingSchemeDesignator == "UCUM"
+    assert float(named(report, "122411")[0].MeasuredValueSequence[0].NumericValue) == 50
+    texts = [i.TextValue for i in named(report, "121106")]
+    for text in (f"Decision: {decision}.", "It is dim.", NOTICE, "Research only."):
+        assert text in texts
+    parameters = [i.TextValue for i in named(report, "111002")]
+    assert parameters == ["bundle tiny", f"bundle sha256 {opinion.bundle_sha256}"]
+    assert named(report, "121005")[0].ConceptCodeSequence[0].CodeMeaning == "Device"
+    points = named(report, "111010")
+    assert len(points) == (decision != "no pneumonia")
+    if points:
+        column, row = points[0].GraphicData
+        assert 0 < column < 96
+        assert 0 < row < 72
+
+
+def test_a_rejected_film_gets_a_report_without_numbers(reader: Reader) -> None:
+    film = dicom_film()
+    opinion = replace(opined(reader, film, "rejected"), reasons=("a lateral film",))
+    (report,) = results(opinion, film)
+    assert report.CompletionFlag == "PARTIAL"
+    assert named(report, "705057003")[0].ConceptCodeSequence[0].CodeValue == "121059"
+    assert not [i for i in items(report) if i.ValueType in {"NUM", "SCOORD"}]
+    assert "a lateral film" in [i.TextValue for i in named(report, "121106")]
+
+
+def test_both_stand_in_the_films_study_and_refer_to_it(reader: Reader) -> None:
+    film = dicom_film()
+    report, capture = map(reread, results(opined(reader, film), film))
+    source = pydicom.dcmread(io.BytesIO(film))
+    for ds in (report, capture):
+        assert ds.StudyInstanceUID == source.StudyInstanceUID
+        assert ds.SeriesInstanceUID != source.SeriesInstanceUID
+        assert (str(ds.PatientName), ds.PatientID) == (NAME, ID)
+        assert (ds.PatientBirthDate, ds.PatientAge) == ("20210304", "004Y")
+        assert (ds.StudyDate, ds.ContentDate, ds.ContentTime) == ("20250601", "20250602", "101500")
+        assert (ds.AccessionNumber, ds.InstanceNumber) == ("A1", 3)
+    assert report.SeriesInstanceUID != capture.SeriesInstanceUID
+    assert capture.SourceImageSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
+    series = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
+    assert series.SeriesInstanceUID == source.SeriesInstanceUID
+    assert series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
+
+
+def test_the_capture_is_a_picture_of_the_films_shape_below_a_banner(reader: Reader) -> None:
+    film = dicom_film(BurnedInAnnotation="NO", LossyImageCompression="01")
+    _, capture = results(opined(reader, film), film)
+    pixels = capture.pixel_array
+    assert pixels.shape[1:] == (512, 3)
+    banner = pixels.shape[0] - 384  # the film is 96 x 72
+    assert 60 < banner < 140
+    assert (pixels[:banner] == (255, 220, 0)).all(axis=2).any()
+    assert (pixels[banner:, :, 0] > pixels[banner:, :, 2]).any()  # warm colours: the map
+    assert (capture.BurnedInAnnotation, capture.LossyImageCompression) == ("NO", "01")
+    assert list(capture.ImageType) == ["DERIVED", "SECONDARY"]
+    _, unknown = results(opined(reader, dicom_film()), dicom_film())
+    assert "BurnedInAnnotation" not in unknown
+
+
+def test_read_again_the_bytes_are_the_same(reader: Reader, tmp_path: Path) -> None:
+    film = dicom_film()
+    first = write_results(opined(reader, film), film, tmp_path / "a")
+    time.sleep(1.1)  # DICOM tells time to the second
+    again = write_results(opined(reader, film), film, tmp_path / "b")
+    assert [p.name for p in first] == [p.name for p in again]
+    assert [p.read_bytes() for p in first] == [p.read_bytes() for p in again]
+
+
+def test_another_reading_has_uids_of_its_own(reader: Reader) -> None:
+    film = dicom_film()
+    opinion = opined(reader, film)
+    readings = [
+        results(opinion, film),
+        results(replace(opinion, threshold=0.4), film),
+        results(replace(opinion, decision="refer"), film),
+        results(replace(opinion, bundle_sha256="0" * 12), film),
+        results(opinion, film, anonymous=True),
+        results(opined(reader, dicom_film(seed=1)), dicom_film(seed=1)),
+    ]
+    uids = [str(ds.SOPInstanceUID) for made in readings for ds in made]
+    assert len(set(uids)) == len(uids) == 12
+    assert all(uid.startswith("2.25.") and len(uid) <= 64 for uid in uids)
+
+
+def test_anonymous_results_tell_nothing_of_the_patient(reader: Reader, tmp_path: Path) -> None:
+    film = dicom_film(StudyDescription="Frau Geheim", IssuerOfPatientID="KLINIK")
+    paths = write_results(opined(reader, film), film, tmp_path, anonymous=True)
+    for path in paths:
+        data = path.read_bytes()
+        secrets = ["Müller", "李", ID, "20210304", "004Y", "20250601", "20250602", "101500"]
+        secrets += ["Weiß", "Geheim", "KLINIK", "1.2.826.0.1.3680043.8.498.7"]
+        assert not [s for s in secrets if s.encode() in data]
+        ds = pydicom.dcmread(path)
+        assert ds.PatientIdentityRemoved == "YES"
+        assert (ds.PatientName, ds.PatientID, ds.PatientBirthDate) == ("", "", "")
+    other = dicom_film(seed=1)
+    report = results(opined(reader, other), other, anonymous=True)[0]
+    assert report.StudyInstanceUID == pydicom.dcmread(paths[0]).StudyInstanceUID
+
+
+def test_an_anonymous_result_shows_no_pixels_that_name_the_patient(reader: Reader) -> None:
+    film = dicom_film(BurnedInAnnotation="YES")
+    (report,) = results(opined(reader, film), film, anonymous=True)
+    assert any("No picture was made" in i.TextValue for i in named(report, "121106"))
+    assert len(results(opined(reader, film), film)) == 2
+
+
+def test_no_file_name_gets_into_a_result(reader: Reader) -> None:
+    film = dicom_film()
+    opinion = replace(opined(reader, film), file="in/Meier.dcm", reasons=("in/Meier.dcm: too dim",))
+    report = results(opinion, film)[0]
+    texts = [i.TextValue for i in named(report, "121106")]
+    assert "the film: too dim" in texts
+    assert not [t for t in texts if "Meier" in t]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"SOPInstanceUID": "../../etc/passwd"},
+        {"StudyInstanceUID": "1.2/3"},
+        {"SeriesInstanceUID": "x"},
+    ],
+)
+def test_a_broken_uid_is_refused_by_name(
+    reader: Reader, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    with warnings.catch_warnings(action="ignore"):  # pydicom minds, rightly
+        film = dicom_film(**changes)
+    with pytest.raises(UnreadableFilm, match=next(iter(changes))):
+        write_results(opined(reader, dicom_film()), film, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_uids_get_stand_ins_or_a_named_error(reader: Reader) -> None:
+    film = dicom_film(StudyInstanceUID=None, SeriesInstanceUID=None, SOPInstanceUID=None)
+    report = results(opined(reader, film), film)[0]  # the file's header still names it
+    assert str(report.StudyInstanceUID).startswith("2.25.")
+    with pytest.raises(UnreadableFilm, match="no DICOM film"):
+        results(opined(reader, film), b"\xff\xd8\xff no DICOM at all")
+
+
+def test_odd_and_broken_patient_fields_are_cleaned(reader: Reader) -> None:
+    with warnings.catch_warnings(action="ignore"):  # pydicom minds, rightly
+        film = dicom_film(
+            PatientName="A" * 90 + "^B\x1b\n", PatientSex="X", PatientAge="62",
+            PatientBirthDate="1.4.21", StudyDate=None, ContentDate=None, InstanceNumber=None,
+        )  # fmt: skip
+    report = reread(results(opined(reader, film), film)[0])
+    assert str(report.PatientName) == "A" * 64
+    assert (report.PatientSex, report.PatientBirthDate) == ("", "")
+    assert "PatientAge" not in report
+    assert (report.ContentDate, report.ContentTime, report.InstanceNumber) == (
+        "19000101", "000000", 1,
+    )  # fmt: skip
+
+
+def test_all_files_are_written_or_none(
+    reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film, real = dicom_film(), dicom_out.write_atomic
+    calls = []
+
+    def full_at_the_second(path: Path, data: bytes | str) -> None:
+        calls.append(path)
+        if len(calls) == 2:
+            raise OutputError(f"{path}: no space left")
+        real(path, data)
+
+    monkeypatch.setattr(dicom_out, "write_atomic", full_at_the_second)
+    with pytest.raises(OutputError):
+        write_results(opined(reader, film), film, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_highdicom_the_extra_is_named(
+    reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *rest: Any) -> Any:
+        if name.startswith("highdicom"):
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(MissingExtra, match=r"firstread\[clinic\]"):
+        write_results(opined(reader, dicom_film()), dicom_film(), tmp_path)
