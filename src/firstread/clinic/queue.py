@@ -1,0 +1,325 @@
+"""The node's queue on disk: what was promised to a sender is there after any stop.
+
+A film is a file in films/, and a row in a journal (SQLite). Its states::
+
+    received   the film is whole on disk; only now is the sender told "success"
+    read       its results are whole on disk, with a delivery for each peer; the film is deleted
+    sent       every peer has them; the results are deleted too
+    failed     no result can be made; the film is kept in films/ for a person to look at
+
+The bytes come first and the row after them, so a stop between the two leaves a file without a
+row, which the next start adopts. The other way round, a row would promise what is not there.
+States by folder alone would do for films, but not for several peers, each with deliveries of its
+own, and not for remembering for years which films are done: that is a row of hashes, not a file.
+
+A film's key is made of a hash of its UID and one of its bytes. So the same film sent again is
+known, in whatever state; and other bytes under a UID that was seen before are a film of their
+own, neither dropped nor taken for the first. No name or UID from outside becomes a file's name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from firstread.errors import OutputError
+from firstread.film.files import write_atomic
+
+RECEIVED, READ, SENT, FAILED = "received", "read", "sent", "failed"
+
+RESERVE = 32 * 2**20
+"""Bytes that stay free: the results of films already taken, and the journal, must fit too."""
+
+TRIES = 3
+"""Readings of a film begun and not ended, after which it is taken to kill the process."""
+
+SCHEMA = """
+create table if not exists films (
+    key text primary key, uid text not null, state text not null, tries integer not null default 0
+);
+create index if not exists films_by_uid on films (uid);
+create index if not exists films_by_state on films (state);
+create table if not exists deliveries (
+    file text not null, peer text not null, key text not null,
+    refused integer not null default 0, primary key (file, peer)
+) without rowid;
+create index if not exists deliveries_by_film on deliveries (key);
+create index if not exists deliveries_by_peer on deliveries (peer, refused);
+"""
+
+
+def short(uid: str) -> str:
+    """How a UID is named in logs: twelve digits of its hash."""
+    return hashlib.sha256(uid.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of a film handed to the queue.
+
+    `key`: its name here. `known`: the same bytes were here before. `differs`: other bytes were
+    here before under the same UID.
+    """
+
+    key: str
+    known: bool
+    differs: bool
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One result that one peer has not got yet. `file`: its path."""
+
+    key: str
+    peer: str
+    file: Path
+
+
+class Queue:
+    """A folder of films and results with its journal; one process at a time, any threads.
+
+    `folder`: made if missing, for its owner's eyes only. `reserve`: bytes that stay free.
+    Raises `OutputError` where the folder cannot be used or another process uses it.
+    """
+
+    def __init__(self, folder: Path, reserve: int = RESERVE):
+        self.folder = folder
+        self.reserve = reserve
+        self.films, self.results = folder / "films", folder / "results"
+        self._lock = threading.RLock()
+        with contextlib.ExitStack() as opened, self._errors():
+            for path in (folder, self.films, self.results):
+                path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            held = opened.enter_context((folder / "lock").open("ab"))
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise OutputError(
+                    f"{folder}: another node uses this queue; stop it or name another folder"
+                ) from None
+            self._db = sqlite3.connect(
+                folder / "journal.sqlite", check_same_thread=False, isolation_level=None
+            )
+            opened.callback(self._db.close)
+            # WAL with FULL: a commit is on the disk when it returns, for one fsync.
+            self._db.execute("pragma journal_mode = wal")
+            self._db.execute("pragma synchronous = full")
+            self._db.executescript(SCHEMA)
+            self._adopt()
+            self._opened = opened.pop_all()
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        with self._lock:
+            self._opened.close()
+
+    # Receiving
+
+    def take(self, uid: str, data: bytes, mark: bytes = b"") -> Taken:
+        """Put a film on disk and in the journal; when this returns, it will be read.
+
+        `data`: the bytes of its file. `mark`: what its bytes are known by, if not by all of
+        `data` (a file's header names the program that wrote it). Raises `OutputError` where
+        there is no room; nothing is kept then.
+        """
+        name = hashlib.sha256(uid.encode()).hexdigest()[:24]
+        key = f"{name}-{hashlib.sha256(mark or data).hexdigest()[:24]}"
+        with self._lock, self._errors():
+            others = [
+                row[0] for row in self._db.execute("select key from films where uid = ?", (name,))
+            ]
+            taken = Taken(key, key in others, any(other != key for other in others))
+            if taken.known:
+                return taken
+            if self._free() < self.reserve + 2 * len(data):
+                raise OutputError(f"{self.folder}: the disk is nearly full; free space")
+            path = self.film(key)
+            write_atomic(path, data)
+            try:
+                _sync_folder(self.films)
+                self._insert(key)
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
+            return taken
+
+    def film(self, key: str) -> Path:
+        """Where a film's bytes are, while there are any."""
+        return self.films / f"{key}.dcm"
+
+    # Reading
+
+    def next_film(self) -> tuple[str, int] | None:
+        """The key of the film to read next, oldest first, and how often it was begun before.
+
+        Counts the try at once. None where all are read.
+        """
+        with self._lock, self._errors():
+            row = self._db.execute(
+                "select key, tries from films where state = ? order by rowid limit 1", (RECEIVED,)
+            ).fetchone()
+            if row is not None:
+                self._db.execute("update films set tries = tries + 1 where key = ?", (row[0],))
+            return None if row is None else (str(row[0]), int(row[1]))
+
+    def put_off(self, key: str) -> None:
+        """Take the try back: the film was not at fault that it could not be read."""
+        with self._lock, self._errors():
+            self._db.execute("update films set tries = max(0, tries - 1) where key = ?", (key,))
+
+    def place(self, key: str) -> Path:
+        """An empty folder for the film's results."""
+        path = self.results / key
+        try:
+            shutil.rmtree(path, ignore_errors=True)  # of a reading that did not come to its end
+            path.mkdir(mode=0o700)
+        except OSError as e:
+            raise OutputError(f"{path}: cannot be made ({e.strerror}); free space") from None
+        return path
+
+    def done(self, key: str, files: Sequence[Path], peers: Sequence[str]) -> None:
+        """The film's results lie whole in `files`; each peer is to get each of them.
+
+        Without peers they stay there, for others to collect.
+        """
+        with self._lock, self._errors():
+            _sync_folder(self.results / key)
+            _sync_folder(self.results)
+            with self._transaction():
+                self._db.executemany(
+                    "insert or ignore into deliveries (file, peer, key) values (?, ?, ?)",
+                    [(f"{key}/{f.name}", peer, key) for f in files for peer in peers],
+                )
+                self._db.execute("update films set state = ? where key = ?", (READ, key))
+            self.film(key).unlink(missing_ok=True)
+
+    def fail(self, key: str) -> None:
+        """No result can be made of this film; it is kept."""
+        with self._lock, self._errors():
+            self._db.execute("update films set state = ? where key = ?", (FAILED, key))
+
+    def drop(self, key: str) -> None:
+        """The film needs no reading and no result; remember it, delete it."""
+        with self._lock, self._errors():
+            self._db.execute("update films set state = ? where key = ?", (SENT, key))
+            self.film(key).unlink(missing_ok=True)
+
+    # Sending
+
+    def deliveries(self, peer: str) -> list[Delivery]:
+        """What `peer` has not got yet, at most 100: oldest film first, what it refused last."""
+        with self._lock, self._errors():
+            rows = self._db.execute(
+                "select d.key, d.file from deliveries d join films f on f.key = d.key "
+                "where d.peer = ? order by d.refused, f.rowid, d.file limit 100",
+                (peer,),
+            ).fetchall()
+        return [Delivery(key, peer, self.results / file) for key, file in rows]
+
+    def delivered(self, delivery: Delivery) -> None:
+        """The peer has it; what all peers have is deleted."""
+        file = f"{delivery.key}/{delivery.file.name}"
+        with self._lock, self._errors():
+            with self._transaction():
+                self._db.execute(
+                    "delete from deliveries where file = ? and peer = ?", (file, delivery.peer)
+                )
+                (left,) = self._db.execute(
+                    "select count(*) from deliveries where key = ?", (delivery.key,)
+                ).fetchone()
+                if not left:
+                    self._db.execute(
+                        "update films set state = ? where key = ?", (SENT, delivery.key)
+                    )
+            if not left:
+                shutil.rmtree(self.results / delivery.key, ignore_errors=True)
+
+    def refused(self, delivery: Delivery) -> None:
+        """The peer would not have it: the others come first from now on."""
+        with self._lock, self._errors():
+            self._db.execute(
+                "update deliveries set refused = refused + 1 where file = ? and peer = ?",
+                (f"{delivery.key}/{delivery.file.name}", delivery.peer),
+            )
+
+    def peers(self) -> dict[str, int]:
+        """How many results wait for each peer."""
+        with self._lock, self._errors():
+            return dict(self._db.execute("select peer, count(*) from deliveries group by peer"))
+
+    def counts(self) -> dict[str, int]:
+        """How many films are in each state."""
+        with self._lock, self._errors():
+            return dict(self._db.execute("select state, count(*) from films group by state"))
+
+    # Inside
+
+    def _adopt(self) -> None:
+        """Bring disk and journal together after a stop at any moment."""
+        for path in self.films.iterdir():
+            if path.name.startswith("."):  # half of a film whose sender was not told "success"
+                path.unlink()
+        for path in sorted(self.films.glob("*.dcm")):
+            state = self._state(path.stem)
+            if state is None:
+                self._insert(path.stem)
+            elif state in {READ, SENT}:
+                path.unlink()
+        for path in self.results.iterdir():
+            if self._state(path.name) in {RECEIVED, SENT}:  # not ended, or not needed any more
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _state(self, key: str) -> str | None:
+        row = self._db.execute("select state from films where key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def _insert(self, key: str) -> None:
+        row = key, key.split("-")[0], RECEIVED
+        self._db.execute("insert into films (key, uid, state) values (?, ?, ?)", row)
+
+    def _free(self) -> int:
+        free = os.statvfs(self.folder)
+        return free.f_bavail * free.f_frsize
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("begin immediate")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("rollback")
+            raise
+        self._db.execute("commit")
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as e:
+            raise OutputError(f"{self.folder}: its journal cannot be used ({e})") from None
+        except OSError as e:
+            raise OutputError(
+                f"{self.folder}: cannot be used as a queue ({e.strerror}); "
+                "free space or choose another folder"
+            ) from None
+
+
+def _sync_folder(path: Path) -> None:
+    """Make a rename in the folder last through a power cut too."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+Note = Callable[[str], None]
+"""Takes one line for the log: never a name, an id, a date or a UID of a film."""
