@@ -9,6 +9,7 @@ from PIL import Image
 
 import firstread
 from bundles import tiny_bundle, tiny_card, tiny_onnx
+from dicom_films import dicom_film
 from firstread.errors import BundleError
 from firstread.read.bundle import write_bundle
 from firstread.read.reader import Reader
@@ -33,11 +34,12 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
 def test_the_decision_follows_threshold_and_band(
     reader: Reader, tmp_path: Path, mean: int, decision: str
 ) -> None:
-    opinion = reader.read(film(tmp_path / "a.png", mean))
+    opinion = reader.read(film(tmp_path / "a.png", mean), age=3)
     assert opinion.decision == decision
     assert opinion.logit == pytest.approx(10 * (mean / 255 - 0.5), abs=0.1)
     assert opinion.probability == pytest.approx(1 / (1 + np.exp(-opinion.logit)))
     assert bool(opinion.reasons) == (decision == "refer")
+    assert opinion.notes == ("small: 64 x 64 pixels", "faint: little contrast")
     assert opinion.heat is not None
     assert opinion.heat.shape == (4, 4)
     assert opinion.pixels is not None
@@ -178,3 +180,45 @@ def test_real_films_of_every_kind_are_read(reader: Reader, films_dir: Path) -> N
     opinions = list(reader.read_many(paths))
     assert len(opinions) == len(paths)
     assert [o.file for o in opinions if o.decision == "rejected"] == []
+
+
+def test_the_age_is_asked_for_and_held_against_the_cards(reader: Reader, tmp_path: Path) -> None:
+    path = film(tmp_path / "a.png", 220)
+    unknown = reader.read(path)
+    assert unknown.decision == "pneumonia"
+    assert unknown.reasons[0].startswith("the patient's age is not known")
+    adult = reader.read(path, age=60)
+    assert adult.decision == "refer"
+    assert adult.reasons[0].startswith("the patient is 60 years old")
+    assert adult.probability == unknown.probability
+    assert [o.decision for o in reader.read_many([path, path], age=60)] == ["refer", "refer"]
+
+
+def test_a_film_may_bring_its_own_name_bytes_and_size(reader: Reader, tmp_path: Path) -> None:
+    path = film(tmp_path / "a.png", 220)
+
+    class Member:
+        name = "study.zip/a.png"
+        true_size = (400, 300)
+
+        def read_bytes(self) -> bytes:
+            return path.read_bytes()
+
+    named, plain = reader.read(Member()), reader.read(path)
+    assert named.file == "study.zip/a.png"
+    assert named.probability == plain.probability
+
+
+def test_tags_that_rule_the_chest_out_are_rejected(reader: Reader) -> None:
+    for tag, value, word in (
+        ("BodyPartExamined", "HAND", "HAND"),
+        ("ViewPosition", "LL", "not a frontal view"),
+    ):
+        opinion = reader.read(dicom_film(**{tag: value}))
+        assert opinion.decision == "rejected"
+        assert word in opinion.reasons[0]
+    old = reader.read(dicom_film(PatientAge="071Y"))
+    assert old.decision == "refer"
+    assert "71 years old" in " ".join(old.reasons)
+    young = reader.read(dicom_film(PatientAge="071Y"), age=4)
+    assert "years old" not in " ".join(young.reasons)

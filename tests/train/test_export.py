@@ -49,7 +49,7 @@ def test_onnx_is_torch(arch: str, size: int) -> None:
     (film,) = model.graph.input
     assert film.name == "film"
     assert film.type.tensor_type.elem_type == onnx.TensorProto.UINT8
-    assert [o.name for o in model.graph.output] == ["logit", "map"]
+    assert [o.name for o in model.graph.output] == ["logit", "map", "features"]
     assert not {"Dropout", "BatchNormalization"} & {node.op_type for node in model.graph.node}
 
 

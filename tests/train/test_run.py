@@ -23,6 +23,7 @@ from firstread.cohort.synthetic import write_folder
 from firstread.cohort.table import load_cohort
 from firstread.errors import RunError
 from firstread.read.bundle import Bundle
+from firstread.train import finish
 from firstread.train import run as room
 from firstread.train.checkpoint import SafeCheckpointIO
 from firstread.train.run import Job, train
@@ -160,7 +161,7 @@ def test_killed_while_the_bundle_is_made(
     out = tmp_path / "run"
 
     with monkeypatch.context() as patch:
-        patch.setattr(room, "to_onnx", stopped)
+        patch.setattr(finish, "to_onnx", stopped)
         with pytest.raises(Stop):
             train(tiny_job(films, out, **changes), quiet=True)
     state = train(tiny_job(films, out, **changes), quiet=True)
@@ -198,7 +199,7 @@ def test_patience_keeps_the_best_epoch_also_when_killed(
         train(tiny_job(films, out, **changes), callbacks=(StopAt(3),), quiet=True)
     aucs([0.6, 0.9, 0.9])
     with monkeypatch.context() as patch:
-        patch.setattr(room, "to_onnx", stopped)
+        patch.setattr(finish, "to_onnx", stopped)
         with pytest.raises(Stop):
             train(tiny_job(films, out, **changes), quiet=True)
     aucs([0.9, 0.9])  # not asked for: the fit had ended

@@ -26,7 +26,7 @@ from firstread.evaluate.seen import seen_warnings
 from firstread.model.build import build_net
 from firstread.model.weights import SCRATCH, Weights
 from firstread.read.bundle import Bundle
-from firstread.train import run as room
+from firstread.train import finish
 from firstread.train.checkpoint import SafeCheckpointIO
 from firstread.train.run import train
 from firstread.train.start import load_start
@@ -143,7 +143,7 @@ def test_resumed_it_is_the_same_run(
     changes = {"lr": 1e-3, "freeze": "base"}
     go_on(films, tmp_path / "whole", first, **changes)
     with monkeypatch.context() as patch:
-        patch.setattr(room, "to_onnx", stop)
+        patch.setattr(finish, "to_onnx", stop)
         with pytest.raises(Stop):
             go_on(films, tmp_path / "run", first, **changes)
     go_on(films, tmp_path / "run", first, **changes)

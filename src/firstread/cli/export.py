@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         type=Path,
         metavar="DIR_OR_CSV",
-        help="for several runs: the films they were trained on, to choose thresholds anew",
+        help="the films trained on, to choose gate and thresholds anew; needed for several runs",
     )
 
 
@@ -29,8 +29,8 @@ def run(args: argparse.Namespace) -> int:
     """Verify the bundle or the bundles, and write one to its new place."""
     from firstread.read.bundle import Bundle, write_bundle
 
-    if len(args.runs) > 1:
-        return _ensemble(args)
+    if len(args.runs) > 1 or args.data is not None:
+        return _anew(args)
     (folder,) = args.runs
     if not (folder / "run.json").is_file():
         raise RunError(f"{folder}: not a training run; name a folder made by `firstread train`")
@@ -45,17 +45,25 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _ensemble(args: argparse.Namespace) -> int:
+def _anew(args: argparse.Namespace) -> int:
     from firstread.train.malloc import tune_malloc
 
     tune_malloc()  # before torch is imported
     from firstread.cohort.table import load_cohort
     from firstread.train.ensemble import ensemble
+    from firstread.train.finish import made_again
 
     if args.data is None:
         raise RunError("several runs want --data, the films they were trained on")
-    name = args.name or "+".join(run.name for run in args.runs)
     films = load_cohort(args.data)
-    bundle = ensemble(args.runs, films, args.out, name, say=lambda text: print(text, flush=True))
+
+    def say(text: str) -> None:
+        print(text, flush=True)
+
+    if len(args.runs) == 1:
+        bundle = made_again(args.runs[0], films, args.out, args.name, say)
+    else:
+        name = args.name or "+".join(run.name for run in args.runs)
+        bundle = ensemble(args.runs, films, args.out, name, say)
     print(f"{bundle.name} written to {args.out}")
     return 0

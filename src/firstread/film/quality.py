@@ -70,6 +70,33 @@ def plainly_no_film(film: Film) -> str | None:
     return None
 
 
+FAINT = 70.0
+"""Grey levels between the 1st and 99th percentile below which a film is called faint."""
+
+CLIPPED = 0.35
+"""Share of pixels at the blackest or the whitest level from which on detail is lost there.
+
+280 adult films: up to 0.22 black; 260 children's: up to 0.27, white up to 0.06."""
+
+SMALL = 224
+"""Pixels below which a side shows less than the model was trained on."""
+
+
+def quality_notes(film: Film) -> tuple[str, ...]:
+    """Remarks on a film that is read all the same: small, faint, burnt out."""
+    notes = []
+    if min(film.width, film.height) < SMALL:
+        notes.append(f"small: {film.width} x {film.height} pixels")
+    share = _grey_shares(film)
+    total = share.cumsum()
+    if np.searchsorted(total, 0.99) - np.searchsorted(total, 0.01) < FAINT:
+        notes.append("faint: little contrast")
+    for name, level in (("black", share[:2].sum()), ("white", share[-2:].sum())):
+        if level > CLIPPED:
+            notes.append(f"{level:.0%} of it is plain {name}; detail may be lost there")
+    return tuple(notes)
+
+
 def _grey_shares(film: Film) -> npt.NDArray[np.float64]:
     """Share of each of the 256 grey levels."""
     rows, columns = (max(1, side // _LOOK_AT) for side in film.pixels.shape)

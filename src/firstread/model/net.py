@@ -107,7 +107,10 @@ class FilmNet(nn.Module):
 
     def explain(self, film: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (n,) and their HiResCAM maps (n, h, w), positive where evidence speaks for."""
-        features = self.features(film)
+        return self.judge(self.features(film))
+
+    def judge(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (n,) and maps (n, h, w) of features (n, c, h, w)."""
         return self.head(features), (self.head.gradient(features) * features).sum(dim=1)
 
 

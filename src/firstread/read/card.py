@@ -12,10 +12,11 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from firstread.errors import BundleError
 from firstread.film.preprocess import FRAMES, Preprocess
+from firstread.read.gate import Gate, gate_from_card
 
 FORMAT = 1
 """The version of the card's layout that this code reads and writes."""
@@ -27,6 +28,11 @@ NOTICES = (
     "Not a medical device. The model was trained on films of children of one to five years.",
 )
 """What every output says at the least."""
+
+
+AGES = (1.0, 5.0)
+"""Years, from and to, of the patients that a model is for unless its card says otherwise: those
+of the Guangzhou set (Kermany et al. 2018)."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,10 @@ class Refer:
 
 @dataclass(frozen=True)
 class Card:
-    """A bundle's card. `onnx_file` is a plain file name; `raw` is the whole JSON object."""
+    """A bundle's card. `onnx_file` is a plain file name; `raw` is the whole JSON object.
+
+    `gate`: None where the model has none. `ages`: in years, of the patients it is for.
+    """
 
     name: str
     arch: str
@@ -72,6 +81,8 @@ class Card:
     refer: Refer
     notices: tuple[str, ...]
     raw: dict[str, Any]
+    gate: Gate | None = None
+    ages: tuple[float, float] = AGES
 
     @property
     def threshold(self) -> float:
@@ -142,6 +153,8 @@ class Card:
             refer=Refer(low, high, refer.text("how", may_be_empty=True)),
             notices=_with_ours(top.items("notices")),
             raw=top.raw,
+            gate=_gate(top),
+            ages=_ages(top),
         )
 
     @classmethod
@@ -154,6 +167,23 @@ class Card:
                 f"{where}: not valid JSON ({e}); copy the bundle again or export it anew"
             ) from None
         return cls.from_dict(raw, where)
+
+
+def _gate(top: _Fields) -> Gate | None:
+    if "gate" not in top.raw:
+        return None
+    try:
+        return gate_from_card(top.child("gate").raw)
+    except ValueError as e:
+        return top.wrong("gate", str(e))
+
+
+def _ages(top: _Fields) -> tuple[float, float]:
+    ages = top.raw.get("ages", list(AGES))
+    sound = isinstance(ages, list) and len(ages) == 2
+    if not (sound and all(isinstance(a, int | float) for a in ages) and 0 <= ages[0] <= ages[1]):
+        top.wrong("ages", "must be two numbers of years, the lower first")
+    return float(ages[0]), float(ages[1])
 
 
 def _with_ours(said: list[str]) -> tuple[str, ...]:
@@ -173,7 +203,7 @@ class _Fields:
             )
         self.raw: dict[str, Any] = raw
 
-    def wrong(self, key: str, what: str) -> None:
+    def wrong(self, key: str, what: str) -> NoReturn:
         raise BundleError(f"{self.where}: field {self.path}{key} {what}; export the bundle again")
 
     def take(self, key: str) -> Any:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from firstread.read.gate import Verdict, out_of_age, unknown_age
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -27,13 +29,14 @@ DECISIONS = (PNEUMONIA, NO_PNEUMONIA, REFER, REJECTED)
 class Opinion:
     """The reader's opinion on one film.
 
-    `file`: as the caller named it. `probability`: of pneumonia, 0 to 1, or None.
-    `logit`: the model's raw output, or None. `reasons`: plain sentences for "refer" and
-    "rejected", else empty. `heat`: (h, w) float32, signed share of the logit by place, or
-    None. `pixels`: (size, size) uint8 as the model saw them, or None. `aspect`: width over
-    height of the film before it was squashed, or None. `lungs`: (size, size) bool and `regions`:
-    where in them the evidence lies, strongest first; None where not asked for or not found, and
-    then `regions_doubt` says why they were not.
+    `file`: as the caller named it. `probability`: of pneumonia, 0 to 1, or None. `logit`: the
+    model's raw output, or None. `reasons`: plain sentences for "refer" and "rejected", and what
+    limits the opinion (an age that nobody told). `notes`: remarks on the film's quality, which
+    change nothing. `heat`: (h, w) float32, signed share of the logit by place, or None.
+    `pixels`: (size, size) uint8 as the model saw them, or None. `aspect`: width over height of
+    the film before it was squashed, or None. `lungs`: (size, size) bool and `regions`: where in
+    them the evidence lies, strongest first; None where not asked for or not found, and then
+    `regions_doubt` says why they were not.
     """
 
     file: str
@@ -45,6 +48,7 @@ class Opinion:
     bundle: str = ""
     bundle_sha256: str = ""
     notices: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     heat: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     pixels: npt.NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
     aspect: float | None = field(default=None, repr=False, compare=False)
@@ -65,6 +69,7 @@ class Opinion:
             "bundle_sha256": self.bundle_sha256,
             "regions": None if self.regions is None else [r.to_json() for r in self.regions],
             "regions_doubt": self.regions_doubt,
+            "notes": list(self.notes),
             "notices": list(self.notices),
         }
 
@@ -84,14 +89,26 @@ def rejected(file: str, reason: str, bundle: Bundle) -> Opinion:
     )
 
 
-def decide(probability: float, no_film: str | None, bundle: Bundle) -> tuple[str, tuple[str, ...]]:
-    """Decision and reasons for a probability; `no_film` says why the picture is plainly none."""
+def decide(
+    probability: float, verdict: Verdict, bundle: Bundle, age: float | None = None
+) -> tuple[str, tuple[str, ...]]:
+    """Decision and reasons for a probability.
+
+    `verdict`: the gate's. `age`: the patient's in years, or None.
+    """
     card = bundle.card
-    if no_film is not None:
-        return REJECTED, (no_film,)
+    if verdict.reject is not None:
+        return REJECTED, (verdict.reject,)
+    reasons = [] if verdict.refer is None else [verdict.refer]
     if card.refer.low <= probability <= card.refer.high:
-        return REFER, (
+        reasons.append(
             f"{probability:.3f} lies in the uncertain band from {card.refer.low:.3f} to "
-            f"{card.refer.high:.3f}; let a person look first",
+            f"{card.refer.high:.3f}; let a person look first"
         )
-    return (PNEUMONIA if probability >= card.threshold else NO_PNEUMONIA), ()
+    outside = out_of_age(age, card.ages)
+    if outside is not None:
+        reasons.append(outside)
+    said = (unknown_age(card.ages),) if age is None else ()
+    if reasons:
+        return REFER, (*reasons, *said)
+    return (PNEUMONIA if probability >= card.threshold else NO_PNEUMONIA), said

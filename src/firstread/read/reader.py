@@ -13,14 +13,17 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Generator, Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from firstread.errors import BundleError, FirstreadError
 from firstread.film import Film, decode, preprocess
-from firstread.film.lungs import doubt, shipped
-from firstread.film.quality import plainly_no_film
+from firstread.film.lungs import doubt, lung_mask, shipped
+from firstread.film.quality import plainly_no_film, quality_notes
 from firstread.read.bundle import Bundle
+from firstread.read.gate import OUTPUT as GATE
+from firstread.read.gate import Verdict, age_of, judge, told_otherwise
 from firstread.read.opinion import Opinion, decide, rejected
 from firstread.read.regions import regions
 
@@ -32,6 +35,23 @@ INPUT, OUTPUTS = "film", ("logit", "map")
 
 MAX_THREADS = 8
 """Threads taken unless told otherwise: each may hold a whole film of 100 million pixels."""
+
+
+class Named(Protocol):
+    """A film with a name of its own, wherever its bytes are: in a zip, in a table's row.
+
+    May also have `true_size`, (width, height) in pixels before it was stored squashed.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the opinion calls the film."""
+
+    def read_bytes(self) -> bytes:
+        """The bytes of the file. May raise a `FirstreadError`."""
+
+
+Readable = str | Path | bytes | Named
 
 
 class Reader:
@@ -56,16 +76,16 @@ class Reader:
         self._session = _session(self.bundle)
         self._lungs = shipped() if lungs else None
 
-    def read(self, source: str | Path | bytes, heat: bool = True) -> Opinion:
-        """The opinion on one film: a path, or the bytes of a file (then `file` is "").
+    def read(self, source: Readable, heat: bool = True, age: float | None = None) -> Opinion:
+        """The opinion on one film: a path, the bytes of a file (then `file` is ""), or a `Named`.
 
         A film that cannot be read is an opinion too: "rejected", with the reason and without
         a probability. Nothing is raised for it. With `heat` the model's map comes along.
+        `age`: the patient's in years, before what the file tells.
         """
-        file = "" if isinstance(source, bytes) else str(source)
+        file = _name(source)
         try:
-            film = decode(source, reduce_to=self.bundle.card.preprocess.size)
-            return self._judge(file, film, heat)
+            return self._judge(file, _decoded(source, self.bundle.card.preprocess.size), heat, age)
         except FirstreadError as e:
             return rejected(file, str(e), self.bundle)
         except Exception as e:  # whatever is wrong with one film, the next must get its turn
@@ -73,7 +93,7 @@ class Reader:
             return rejected(file, reason, self.bundle)
 
     def read_many(
-        self, sources: Iterable[str | Path], heat: bool = False
+        self, sources: Iterable[Readable], heat: bool = False, age: float | None = None
     ) -> Generator[Opinion, None, None]:
         """Opinions in the order of `sources`, while later films are already being read.
 
@@ -87,7 +107,7 @@ class Reader:
         ahead: deque[Future[Opinion]] = deque()
         try:
             for source in sources:
-                ahead.append(pool.submit(self.read, source, heat))
+                ahead.append(pool.submit(self.read, source, heat, age))
                 if len(ahead) >= 2 * self.threads:
                     yield ahead.popleft().result()
             while ahead:
@@ -95,12 +115,12 @@ class Reader:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _judge(self, file: str, film: Film, heat: bool) -> Opinion:
+    def _judge(self, file: str, film: Film, heat: bool, age: float | None) -> Opinion:
         card = self.bundle.card
         pixels = preprocess(film, card.preprocess)
-        wanted = OUTPUTS if heat else OUTPUTS[:1]
-        found = self._session.run(list(wanted), {INPUT: pixels[None]})
-        logit = float(found[0][0])
+        wanted = [OUTPUTS[0], *([OUTPUTS[1]] if heat else []), *([GATE] if card.gate else [])]
+        found = dict(zip(wanted, self._session.run(wanted, {INPUT: pixels[None]}), strict=True))
+        logit = float(found["logit"][0])
         probability = card.probability(logit)
         if probability != probability:
             return rejected(file, "the model gave no number for this film", self.bundle)
@@ -108,7 +128,11 @@ class Reader:
         doubted = None if lungs is None else doubt(lungs)
         if doubted is not None:
             lungs = None
-        decision, reasons = decide(probability, plainly_no_film(film), self.bundle)
+        verdict = Verdict(reject=plainly_no_film(film) or told_otherwise(film.tags))
+        if verdict.reject is None and card.gate is not None:
+            verdict = judge(card.gate, found[GATE][0], lambda: doubt(lung_mask(pixels)))
+        age = age if age is not None else age_of(film.tags)
+        decision, reasons = decide(probability, verdict, self.bundle, age)
         return Opinion(
             file=file,
             probability=probability,
@@ -119,13 +143,28 @@ class Reader:
             bundle=self.bundle.name,
             bundle_sha256=self.bundle.sha256[:12],
             notices=card.notices,
-            heat=found[1][0] if heat else None,
+            notes=quality_notes(film),
+            heat=found["map"][0] if heat else None,
             pixels=pixels,
             aspect=film.pixels.shape[1] / film.pixels.shape[0],
             lungs=lungs,
-            regions=None if lungs is None else regions(found[1][0], lungs),
+            regions=None if lungs is None else regions(found["map"][0], lungs),
             regions_doubt=doubted,
         )
+
+
+def _name(source: Readable) -> str:
+    if isinstance(source, str | Path):
+        return str(source)
+    return "" if isinstance(source, bytes) else source.name
+
+
+def _decoded(source: Readable, size: int) -> Film:
+    if isinstance(source, str | Path | bytes):  # a Path has a name as well
+        return decode(source, reduce_to=size)
+    film = decode(source.read_bytes(), reduce_to=size)
+    true_size = getattr(source, "true_size", None)
+    return film if true_size is None else replace(film, width=true_size[0], height=true_size[1])
 
 
 def _cpus() -> int:
@@ -161,8 +200,10 @@ def _session(bundle: Bundle) -> Any:
             f"{bundle.onnx_path}: its input is not film uint8 (N, {size}, {size}); "
             "export the bundle again"
         )
-    if not set(OUTPUTS) <= {o.name for o in session.get_outputs()}:
+    outputs = (*OUTPUTS, GATE) if bundle.card.gate else OUTPUTS
+    if not set(outputs) <= {o.name for o in session.get_outputs()}:
         raise BundleError(
-            f"{bundle.onnx_path}: lacks the outputs logit and map; export the bundle again"
+            f"{bundle.onnx_path}: lacks one of the outputs {', '.join(outputs)}; "
+            "export the bundle again"
         )
     return session

@@ -22,6 +22,7 @@ from firstread.cohort.split import load_split
 from firstread.cohort.table import Cohort
 from firstread.errors import RunError
 from firstread.read.bundle import Bundle, write_bundle
+from firstread.read.gate import OUTPUT as GATE
 from firstread.train.point import FULL, choose_point, reader_of
 
 KEPT = 64
@@ -49,12 +50,11 @@ def merged(graphs: Sequence[bytes]) -> bytes:
             tensors.append(numpy_helper.from_array(values.astype(np.float16), half))
             nodes.append(helper.make_node("Cast", [half], [tensor.name], to=TensorProto.FLOAT))
         nodes += model.graph.node
+    outputs = [out for out in first.graph.output if out.name != GATE]
     for out in ("logit", "map"):
         members = [f"member{k}/{out}" for k in range(len(graphs))]
         nodes.append(helper.make_node("Mean", members, [out]))
-    graph = helper.make_graph(
-        nodes, "firstread", [first.graph.input[0]], list(first.graph.output), tensors
-    )
+    graph = helper.make_graph(nodes, "firstread", [first.graph.input[0]], outputs, tensors)
     model = helper.make_model(graph, opset_imports=list(first.opset_import))
     model.ir_version = first.ir_version
     onnx.checker.check_model(model)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from firstread.model.net import FilmNet
+from firstread.train.gate import FEATURES
 
 OPSET = 18
 
@@ -21,13 +22,16 @@ class _Reading(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, film: Tensor) -> tuple[Tensor, Tensor]:
-        return self.net.explain(film.unsqueeze(1).float() / 255.0)
+    def forward(self, film: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        features = self.net.features(film.unsqueeze(1).float() / 255.0)
+        logit, heat = self.net.judge(features)
+        return logit, heat, features.mean(dim=(2, 3))
 
 
 def to_onnx(net: FilmNet, size: int) -> bytes:
     """The network as an ONNX file: `film` uint8 (n, size, size) to `logit` (n,), `map` (n, h, w).
 
+    A third output, `features` (n, channels), is pooled over the map; the gate takes its place.
     Batch normalisation is folded into the convolutions; dropout is gone.
     """
     import onnx
@@ -42,8 +46,8 @@ def to_onnx(net: FilmNet, size: int) -> bytes:
             (film,),
             path,
             input_names=["film"],
-            output_names=["logit", "map"],
-            dynamic_axes={"film": {0: "n"}, "logit": {0: "n"}, "map": {0: "n"}},
+            output_names=["logit", "map", FEATURES],
+            dynamic_axes={name: {0: "n"} for name in ("film", "logit", "map", FEATURES)},
             opset_version=OPSET,
             # The newer exporter wants another package and gives the same graph.
             dynamo=False,

@@ -8,14 +8,11 @@ patient, logit) and bundle/.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from importlib import metadata
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +30,12 @@ from firstread.film.preprocess import Preprocess
 from firstread.model.build import build_net, freeze
 from firstread.model.net import FilmNet, channels_last
 from firstread.model.weights import resolve_weights
-from firstread.read.bundle import write_bundle
-from firstread.train.export import to_onnx
+from firstread.train.finish import make_bundle, val_csv
 from firstread.train.fit import device_for, fit
 from firstread.train.focus import find_lungs
-from firstread.train.point import FULL, choose_point, reader_of
 from firstread.train.recipe import Recipe
 from firstread.train.record import now, open_run
-from firstread.train.start import TRAINED_CSV, assert_unseen, earlier_data, load_start
+from firstread.train.start import TRAINED_CSV, assert_unseen, load_start
 
 
 @dataclass(frozen=True)
@@ -137,7 +132,12 @@ def train(
         "val_auc": kept["val_auc"],
         "failed_films": [list(f) for p in parts for f in p.failed],
     }
-    _finish(job, net, parts[1], pixels[1], state)
+    name = f"{job.name}-{recipe.arch}-{recipe.size}-seed{recipe.seed}"
+    both = (parts[0], parts[1])
+    _, logits = make_bundle(out / "bundle", net, recipe, name, both, state, say)
+    write_atomic(out / "val.csv", val_csv(parts[1].films, logits))
+    state |= {"finished": True, "ended": now()}
+    write_atomic(out / "run.json", json.dumps(state, indent=2) + "\n")
     say(f"bundle written to {out / 'bundle'}")
     return state
 
@@ -169,62 +169,3 @@ def _features(
             if start // 64 % 20 == 0:
                 say(f"features: {start + len(films)} of {len(pixels)}")
     return np.concatenate(out)
-
-
-def _finish(
-    job: Job,
-    net: FilmNet,
-    val: CachedFilms,
-    pixels: npt.NDArray[np.uint8],
-    state: dict[str, Any],
-) -> None:
-    """Validation logits from the exported graph, the operating point, the bundle, run.json."""
-    size = job.recipe.size
-    graph = to_onnx(net, size)
-    read = reader_of(graph)
-    logits = read(pixels)
-    write_atomic(job.out / "val.csv", _val_csv(val.films, logits))
-    large = pixels
-    if size < FULL:
-        large = np.asarray(cached_films(val.films, replace(job.recipe.seen, size=FULL)).pixels)
-    point = choose_point(read, large, size, logits, val.films.labels)
-    films: dict[str, int] = state["films"]
-    start = state.get("start")
-    card = {
-        "name": f"{job.name}-{job.recipe.arch}-{size}-seed{job.recipe.seed}",
-        "arch": job.recipe.arch,
-        "created": now(),
-        "version": metadata.version("firstread"),
-        "licence": "Apache-2.0",
-        "labels": ["no pneumonia", "pneumonia"],
-        "preprocess": job.recipe.seen.to_dict(),
-        **point.to_card(),
-        "data": {
-            "source": job.films.root.name,
-            "films": films["train"],
-            "patients": state["patients"]["train"],
-            "validation_films": films["val"],
-            "validation_patients": state["patients"]["val"],
-            "sha256": state["data_sha256"],
-            "validation_sha256": val.films.data_hash(),
-            **({"earlier_sha256": earlier_data(start)} if start else {}),
-        },
-        "training": {
-            key: state[key]
-            for key in ("recipe", "precision", "weights", "versions", "git", "train_seconds")
-        }
-        | {key: state[key] for key in ("start", "lungs_sha256") if state.get(key)},
-        "notices": [],
-    }
-    write_bundle(job.out / "bundle", graph, card)
-    state |= {"finished": True, "ended": now()}
-    write_atomic(job.out / "run.json", json.dumps(state, indent=2) + "\n")
-
-
-def _val_csv(films: Cohort, logits: npt.NDArray[np.float64]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("file", "label", "patient", "logit"))
-    for row, logit in zip(films.rows, logits, strict=True):
-        writer.writerow((row.file, row.label, row.patient, f"{logit:.6f}"))
-    return out.getvalue()

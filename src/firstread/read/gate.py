@@ -1,0 +1,153 @@
+"""The gate: no opinion on what is no upright frontal chest film, or not of the model's patients.
+
+Three measures, cheapest first:
+
+1. What the file tells: body part, view and age tags, held against what the model is for.
+2. A probe on the features the model computes anyway (`firstread.train.gate` fits it): how much
+   more like a film turned, upside down or inverted than like a good one. Lateral views, CT
+   slices and photographs, of which it has seen none, lie on the far side as well.
+3. Where the probe is in doubt, the lungs are looked for: two, side by side.
+
+A film that is turned away is "rejected", with a reason a person understands. A film that may be
+none of ours, and a patient outside of the model's ages, are for a person to read: "refer".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+OUTPUT = "gate"
+"""The graph's output that the gate reads: (n, 1 + kinds), log odds of good and of each kind."""
+
+KINDS = {
+    "left": "it looks like a film lying on its left side; turn it upright",
+    "right": "it looks like a film lying on its right side; turn it upright",
+    "upside down": "it looks like a film upside down, or another view; turn it upright",
+    "negative": "it looks like a negative, bones dark; invert it",
+}
+"""What the probe tells from a good film, and what is said of each."""
+
+CHEST = ("CHEST", "THOR", "TORAX", "LUNG", "RIB", "PULM", "BABYGRAM", "TRUNK")
+"""Beginnings and parts of what vendors call the chest in BodyPartExamined (PS3.16 Annex L, and
+files seen)."""
+
+FRONTAL = frozenset({"AP", "PA"})
+OTHER_VIEWS = frozenset({"LL", "RL", "RLD", "LLD", "RLO", "LLO", "LAT", "LATERAL"})
+"""View positions of PS3.3 C.8.1.2.1 that are not frontal, and common free words for them."""
+
+YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
+"""Units of a DICOM age string (PS3.5, AS)."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A card's limits. `kinds`: in the order of the graph's output, after good.
+
+    Of the oddness, in log odds: above `limit` a film is turned away, above `unsure` a person
+    should look first, above `suspect` its lungs are looked for.
+    """
+
+    kinds: tuple[str, ...]
+    limit: float
+    unsure: float
+    suspect: float
+    how: str
+
+
+def oddness(logits: Floats) -> npt.NDArray[np.float64]:
+    """Log odds (n,) of any kind of bad film against a good one, of outputs (n, 1 + kinds)."""
+    z = logits.astype(np.float64)
+    return np.asarray(np.logaddexp.reduce(z[:, 1:], axis=1) - z[:, 0])
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate says of a film: why it gets no opinion, or why a person should look first."""
+
+    reject: str | None = None
+    refer: str | None = None
+
+
+def judge(gate: Gate, logits: Floats, doubt: Callable[[], str | None]) -> Verdict:
+    """The verdict on a film with the graph's `logits` (1 + kinds,).
+
+    `doubt` looks for the lungs and says what is wrong with them (`firstread.film.lungs.doubt`);
+    it is called only where the probe is in doubt.
+    """
+    odd = float(oddness(logits[None])[0])
+    kind = KINDS[gate.kinds[int(logits[1:].argmax())]]
+    if odd > gate.limit:
+        return Verdict(reject=f"no upright frontal chest film: {kind}")
+    found = doubt() if odd > gate.suspect else None
+    if found is not None:
+        return Verdict(reject=f"no upright frontal chest film: {found}")
+    if odd > gate.unsure:
+        return Verdict(refer=f"perhaps no upright frontal chest film: {kind}")
+    return Verdict()
+
+
+def told_otherwise(tags: dict[str, str]) -> str | None:
+    """Why the DICOM tags rule a frontal chest film out; None where they do not."""
+    part = tags.get("BodyPartExamined", "").upper().strip()
+    if part and not any(word in part for word in CHEST):
+        return f"its DICOM body part is {_plain(part)}, not the chest"
+    view = tags.get("ViewPosition", "").upper().strip()
+    if view in OTHER_VIEWS:
+        return f"its DICOM view position is {_plain(view)}, not a frontal view (AP or PA)"
+    return None
+
+
+def _plain(text: str) -> str:
+    """A tag's words for a message: letters and digits alone, since anything may stand there."""
+    return re.sub(r"[^A-Z0-9]+", " ", text).strip() or "unknown"
+
+
+def age_of(tags: dict[str, str]) -> float | None:
+    """PatientAge in years ("034Y", "006M", "010W", "003D"); None where it is not told."""
+    found = re.fullmatch(r"(\d{1,3})([DWMY])", tags.get("PatientAge", "").strip().upper())
+    return None if found is None else int(found[1]) * YEARS[found[2]]
+
+
+def out_of_age(age: float | None, ages: tuple[float, float]) -> str | None:
+    """Why a patient of `age` years is not one of those the model is for, from and to, last
+    birthdays; None where it is, or where the age is not known."""
+    low, high = ages
+    if age is None or low <= age < high + 1:
+        return None
+    return (
+        f"the patient is {_years(age)} and the model was trained on patients of {low:g} to "
+        f"{high:g} years; a person must read the film"
+    )
+
+
+def unknown_age(ages: tuple[float, float]) -> str:
+    """What is said where nobody told the age."""
+    return f"the patient's age is not known; the opinion holds for {ages[0]:g} to {ages[1]:g} years"
+
+
+def _years(age: float) -> str:
+    if age >= 1:
+        return f"{int(age)} years old"
+    return f"{int(age * 12)} months old"
+
+
+def gate_from_card(raw: dict[str, Any]) -> Gate:
+    """The limits out of a card's `gate` field. Raises ValueError with what is wrong."""
+    kinds = raw.get("kinds")
+    if not isinstance(kinds, list) or not kinds or not set(kinds) <= set(KINDS):
+        raise ValueError(f"kinds must be a list out of {', '.join(KINDS)}")
+    limits = []
+    for key in ("limit", "unsure", "suspect"):
+        value = raw.get(key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+            raise ValueError(f"{key} must be a finite number")
+        limits.append(float(value))
+    return Gate(tuple(kinds), limits[0], limits[1], limits[2], str(raw.get("how", "")))

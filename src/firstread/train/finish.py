@@ -1,0 +1,123 @@
+"""From a trained network to a bundle: its graph with the gate, the operating point, the card."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from firstread.cohort.cache import CachedFilms, cached_films
+from firstread.cohort.split import load_split
+from firstread.cohort.table import Cohort
+from firstread.errors import RunError
+from firstread.model.build import build_net
+from firstread.model.net import FilmNet
+from firstread.read.bundle import Bundle, write_bundle
+from firstread.train.export import to_onnx
+from firstread.train.gate import with_gate
+from firstread.train.point import FULL, choose_point, reader_of
+from firstread.train.recipe import Recipe, make_recipe
+from firstread.train.record import now
+from firstread.train.start import earlier_data, load_start
+
+Say = Callable[[str], None]
+
+
+def make_bundle(
+    out: Path,
+    net: FilmNet,
+    recipe: Recipe,
+    name: str,
+    parts: tuple[CachedFilms, CachedFilms],
+    state: dict[str, Any],
+    say: Say = lambda text: None,
+) -> tuple[Bundle, npt.NDArray[np.float64]]:
+    """Write the bundle of a trained network, and give the logits of its validation films.
+
+    `parts`: films of training and of validation. `state`: the run's record (run.json). What the
+    card holds is chosen on the validation films; raises `DataError` and `OutputError` as
+    `choose_point` and `write_bundle` do.
+    """
+    train, val = parts
+    pixels, size = np.asarray(val.pixels), recipe.size
+    seed = recipe.seed
+    graph, gate = with_gate(to_onnx(net, size), np.asarray(train.pixels), pixels, seed, say)
+    read = reader_of(graph)
+    logits = read(pixels)
+    large = pixels
+    if size < FULL:
+        large = np.asarray(cached_films(val.films, replace(recipe.seen, size=FULL)).pixels)
+    point = choose_point(read, large, size, logits, val.films.labels)
+    films, start = state["films"], state.get("start")
+    card = {
+        "name": name,
+        "arch": recipe.arch,
+        "created": now(),
+        "version": metadata.version("firstread"),
+        "licence": "Apache-2.0",
+        "labels": ["no pneumonia", "pneumonia"],
+        "preprocess": recipe.seen.to_dict(),
+        **point.to_card(),
+        "gate": gate,
+        "data": {
+            "source": val.films.root.name,
+            "films": films["train"],
+            "patients": state["patients"]["train"],
+            "validation_films": films["val"],
+            "validation_patients": state["patients"]["val"],
+            "sha256": state["data_sha256"],
+            "validation_sha256": val.films.data_hash(),
+            **({"earlier_sha256": earlier_data(start)} if start else {}),
+        },
+        "training": {
+            key: state[key]
+            for key in ("recipe", "precision", "weights", "versions", "git", "train_seconds")
+        }
+        | {key: state[key] for key in ("start", "lungs_sha256") if state.get(key)},
+        "notices": [],
+    }
+    return write_bundle(out, graph, card), logits
+
+
+def made_again(
+    folder: Path, films: Cohort, out: Path, name: str | None, say: Say = lambda text: None
+) -> Bundle:
+    """The bundle of the finished run in `folder`, made anew by this version's code.
+
+    `films`: those the run was trained on. The network is the run's own; gate, calibration,
+    thresholds and refer band are chosen again. Raises `RunError` where the run is not whole,
+    `SplitError` where the films are others.
+    """
+    state = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    recipe = make_recipe(state["recipe"], str(folder))
+    start = load_start(folder, recipe)
+    net = build_net(recipe.arch, recipe.size, recipe.dropout, start.weights)
+    start.put_into(net)
+    net.standardise, net.smooth = recipe.standardise, recipe.smooth
+    split = load_split(folder / "split.csv", films)
+    parts = (
+        cached_films(split.part("train"), recipe.kept),
+        cached_films(split.part("val"), recipe.seen),
+    )
+    if [len(p.films) for p in parts] != [state["films"][k] for k in ("train", "val")]:
+        raise RunError(f"{folder}: was trained on other films; give --data what it was trained on")
+    old = Bundle.load(folder / "bundle")
+    return make_bundle(out, net, recipe, name or old.name, parts, state, say)[0]
+
+
+def val_csv(films: Cohort, logits: npt.NDArray[np.float64]) -> str:
+    """Validation films with their logits, as a run keeps them."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("file", "label", "patient", "logit"))
+    for row, logit in zip(films.rows, logits, strict=True):
+        writer.writerow((row.file, row.label, row.patient, f"{logit:.6f}"))
+    return out.getvalue()

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+
+from firstread.read.gate import (
+    KINDS,
+    Gate,
+    Verdict,
+    age_of,
+    gate_from_card,
+    judge,
+    oddness,
+    out_of_age,
+    told_otherwise,
+)
+
+GATE = Gate(tuple(KINDS), limit=2.0, unsure=1.0, suspect=-1.0, how="by hand")
+
+
+def logits(odd: float, kind: int = 2) -> np.ndarray:
+    """Outputs of a film whose oddness is `odd`, most like the kind with that number."""
+    z = np.full(1 + len(KINDS), -50.0, np.float32)
+    z[0], z[1 + kind] = 0.0, odd
+    return z
+
+
+def no_doubt() -> str | None:
+    return None
+
+
+def test_oddness_is_the_log_odds_of_any_bad_kind() -> None:
+    z = np.log(np.array([[0.5, 0.2, 0.1, 0.1, 0.1]], np.float32))
+    assert oddness(z)[0] == pytest.approx(0.0, abs=1e-6)
+    assert oddness(logits(3.0)[None])[0] == pytest.approx(3.0, abs=1e-5)
+
+
+def test_the_three_limits() -> None:
+    assert judge(GATE, logits(-3.0), no_doubt) == Verdict()
+    refer = judge(GATE, logits(1.5), no_doubt).refer
+    assert refer is not None
+    assert refer.startswith("perhaps no upright frontal chest film: it looks like a film upside")
+    reject = judge(GATE, logits(2.5, kind=3), no_doubt).reject
+    assert reject is not None
+    assert "a negative" in reject
+
+
+def test_lungs_are_looked_for_only_where_the_probe_is_in_doubt() -> None:
+    asked = []
+
+    def one_lung() -> str:
+        asked.append(True)
+        return "only one lung was found"
+
+    assert judge(GATE, logits(-1.5), one_lung) == Verdict()
+    assert not asked
+    assert judge(GATE, logits(0.0), one_lung).reject is not None
+    assert asked
+
+
+@pytest.mark.parametrize("part", ["", "CHEST", "Thorax", "RIBCAGE", "PORT CHEST", "BABYGRAM"])
+def test_names_of_the_chest(part: str) -> None:
+    assert told_otherwise({"BodyPartExamined": part, "ViewPosition": "PA"}) is None
+
+
+def test_tags_that_rule_it_out() -> None:
+    assert (
+        told_otherwise({"BodyPartExamined": "HAND"}) == "its DICOM body part is HAND, not the chest"
+    )
+    said = told_otherwise({"ViewPosition": "LL"})
+    assert said is not None
+    assert "not a frontal view" in said
+    assert told_otherwise({"ViewPosition": "whatever"}) is None
+    # What a message shows of a tag is letters and digits alone.
+    assert told_otherwise({"BodyPartExamined": "<b>\nDOE^JOHN"}) == (
+        "its DICOM body part is B DOE JOHN, not the chest"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "years"),
+    [("034Y", 34.0), ("006M", 0.5), ("052W", 0.997), ("003D", 0.008), ("", None), ("34", None)],
+)
+def test_ages(text: str, years: float | None) -> None:
+    found = age_of({"PatientAge": text})
+    assert found == (None if years is None else pytest.approx(years, abs=2e-3))
+
+
+def test_out_of_age_counts_birthdays() -> None:
+    assert out_of_age(None, (1, 5)) is None
+    assert out_of_age(5.9, (1, 5)) is None
+    said = out_of_age(40.2, (1, 5))
+    assert said is not None
+    assert said.startswith("the patient is 40 years old")
+    young = out_of_age(0.5, (1, 5))
+    assert young is not None
+    assert "6 months old" in young
+
+
+def test_a_card_with_a_senseless_gate() -> None:
+    good = {"kinds": list(KINDS), "limit": 2, "unsure": 1, "suspect": 0, "how": ""}
+    assert gate_from_card(good).limit == 2.0
+    for key, value in (("kinds", []), ("kinds", ["cat"]), ("limit", "2"), ("unsure", float("nan"))):
+        with pytest.raises(ValueError, match=key):
+            gate_from_card(good | {key: value})
