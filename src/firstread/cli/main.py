@@ -29,6 +29,7 @@ VERBS = (
     ("export", "turn a run into a bundle"),
     ("lungs", "draw lung masks of films; judge or remake the lung net"),
     ("read", "give an opinion on films"),
+    ("node", "listen for films from an archive, and send the results back"),
 )
 """Each verb is a module of `firstread.cli` with HELP, add_arguments(parser), run(args)."""
 

@@ -1,0 +1,145 @@
+"""What the node takes from a sender, and what it says to what it does not take."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from firstread.film.quiet import quiet
+from firstread.read.dicom_out.sr import SERIES_DESCRIPTION
+
+if TYPE_CHECKING:
+    from pynetdicom.dimse_primitives import C_STORE
+    from pynetdicom.events import Event
+
+CR = "1.2.840.10008.5.1.4.1.1.1"
+DX = "1.2.840.10008.5.1.4.1.1.1.1"
+SC = "1.2.840.10008.5.1.4.1.1.7"
+TAKEN = (CR, DX, SC)
+"""SOP classes accepted: computed radiography, digital X-ray for presentation, secondary capture
+of one frame. Others are refused at negotiation."""
+
+WHY_NOT = {
+    "1.2.840.10008.5.1.4.1.1.1.1.1": "raw detector values, not made to be looked at; "
+    "send the image for presentation",
+    "1.2.840.10008.5.1.4.1.1.7.1": "of several frames; a film is one",
+    "1.2.840.10008.5.1.4.1.1.7.2": "of several frames; a film is one",
+    "1.2.840.10008.5.1.4.1.1.7.3": "of several frames; a film is one",
+    "1.2.840.10008.5.1.4.1.1.7.4": "of several frames; a film is one",
+}
+"""Why some SOP classes that a sender might try in good faith are refused."""
+
+SUCCESS, NO_ROOM, MISMATCH, BROKEN = 0x0000, 0xA700, 0xA900, 0xC000
+"""Status of a C-STORE (PS3.4 B.2.3)."""
+
+LARGEST = 512 * 2**20
+"""Bytes of a film, as `firstread.film.decode` has it; a longer one would not be read."""
+
+SYNTAXES = (
+    "1.2.840.10008.1.2.1",  # explicit, little endian
+    "1.2.840.10008.1.2",  # implicit
+    "1.2.840.10008.1.2.2",  # explicit, big endian: retired, still met
+    "1.2.840.10008.1.2.4.70",  # JPEG lossless, first order
+    "1.2.840.10008.1.2.4.57",  # JPEG lossless
+    "1.2.840.10008.1.2.4.90",  # JPEG 2000 lossless
+    "1.2.840.10008.1.2.4.91",  # JPEG 2000
+    "1.2.840.10008.1.2.4.80",  # JPEG-LS lossless
+    "1.2.840.10008.1.2.4.81",  # JPEG-LS
+    "1.2.840.10008.1.2.4.50",  # JPEG baseline
+    "1.2.840.10008.1.2.4.51",  # JPEG extended
+    "1.2.840.10008.1.2.5",  # RLE
+)
+"""Transfer syntaxes, best first. Deflate is not among them: a small stream can unpack to any
+size, and every sender has another."""
+
+
+def readable_syntaxes() -> list[str]:
+    """Those of `SYNTAXES` that can be decoded here: what cannot be read is not taken."""
+    from pydicom.pixels.decoders.base import get_decoder
+    from pydicom.uid import UID
+
+    def can(uid: str) -> bool:
+        return not UID(uid).is_compressed or get_decoder(UID(uid)).is_available
+
+    return [uid for uid in SYNTAXES if can(uid)]
+
+
+FEW = 8
+"""Kinds of objects refused at a time that are named; a sender that offers more offers all."""
+
+
+def refused_kinds(refused: Iterable[str], accepted: Iterable[str]) -> list[str]:
+    """Lines for the log on SOP classes that were offered and not taken, by any syntax."""
+    from pydicom.uid import UID
+
+    kinds = sorted(set(refused) - set(accepted))
+    lines = []
+    for kind in kinds:
+        name = UID(kind).name
+        if kind in TAKEN:
+            why = "in no transfer syntax that can be decoded here"
+        else:
+            why = WHY_NOT.get(kind, "no kind of film that is read here")
+        # A UID that has no name may be anything.
+        lines.append(f"refused {'an unknown kind of object' if name == kind else name}: {why}")
+    if len(lines) > FEW:
+        return [f"refused {len(lines)} kinds of objects that are no films"]
+    return lines
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A film as it came in. `data`: its file. `mark`: the bytes it is known by."""
+
+    uid: str
+    data: bytes
+    mark: bytes
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A film that is not taken: the status that says so, and why."""
+
+    status: int
+    why: str
+
+
+OWN = "a result of ours; not read again"
+
+
+def look_at(event: Event) -> Arrival | Refusal:
+    """The film in a C-STORE request, or why it is none.
+
+    Only its header must be sound; whether its pixels are is the reader's to say, who then gives a
+    reason. Our own captures, which an archive may route back, are a `Refusal` with `SUCCESS`:
+    the archive has them, and reading them would go round in circles.
+    """
+    import pydicom
+
+    request = cast("C_STORE", event.request)
+    uid = str(request.AffectedSOPInstanceUID)
+    try:
+        data = event.encoded_dataset()
+        if len(data) > LARGEST:
+            return Refusal(NO_ROOM, "larger than any film")
+        with quiet:
+            ds = pydicom.dcmread(io.BytesIO(data), defer_size=1024)
+            found = str(ds.get("SOPInstanceUID", "")), str(ds.get("SOPClassUID", ""))
+            whole = all(name in ds for name in ("Rows", "Columns", "PixelData"))
+            ours = (
+                str(ds.get("Manufacturer", "")) == "firstread"
+                and str(ds.get("SeriesDescription", "")) == SERIES_DESCRIPTION
+            )
+    except Exception as e:  # pydicom raises nearly anything on broken bytes
+        return Refusal(BROKEN, f"a broken data set ({type(e).__name__})")
+    if not found[0] or not found[1] or not whole:
+        return Refusal(BROKEN, "a data set without UIDs or pixels")
+    if found != (uid, str(request.AffectedSOPClassUID)):
+        return Refusal(MISMATCH, "its data set has another UID or class than the request")
+    if ours:
+        return Refusal(SUCCESS, OWN)
+    # The header that the file gets here names the version of our own software: no part of the film.
+    syntax = str(event.context.transfer_syntax).encode()
+    return Arrival(uid, data, syntax + b"\0" + event.encoded_dataset(include_meta=False))
