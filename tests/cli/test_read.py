@@ -14,7 +14,7 @@ from PIL import Image
 from bundles import tiny_bundle
 from firstread.cli.main import main
 from firstread.read.opinion import Opinion
-from firstread.read.reader import Reader
+from firstread.read.reader import Readable, Reader
 
 
 def film(path: Path, mean: int) -> Path:
@@ -127,10 +127,10 @@ def test_an_interrupt_writes_what_is_finished(
 ) -> None:
     judge = Reader.read
 
-    def stop_at_white(self: Reader, source: str, heat: bool = True) -> Opinion:
-        if "white" in str(source):
+    def stop_at_white(self: Reader, source: Readable, *told: object) -> Opinion:
+        if "white" in getattr(source, "name", ""):
             raise KeyboardInterrupt
-        return judge(self, source, heat)
+        return judge(self, source, *told)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Reader, "read", stop_at_white)
     assert read("films", "--json", "o.json", "--html", "o.html") == 130

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +11,19 @@ import pytest
 from bundles import tiny_bundle
 from firstread.errors import OutputError
 from firstread.read.bundle import Bundle
+from firstread.read.entry import entry_of
 from firstread.read.opinion import Opinion, rejected
 from firstread.read.outputs import (
     Table,
+    check_folder,
     check_writable,
+    csv_parts,
+    json_line,
+    json_parts,
     summary,
-    to_csv,
-    to_json,
     write_outputs,
 )
-from firstread.read.page import page_html
+from firstread.read.page import page_parts
 
 NOTICE = "Not a medical device. The model was trained on films of children of one to five years."
 
@@ -32,6 +36,19 @@ def bundle(tmp_path: Path) -> Bundle:
 def opinion(file: str, decision: str = "pneumonia", **more: object) -> Opinion:
     fields = {"probability": 0.9, "logit": 2.2, "threshold": 0.5, "notices": (NOTICE,)} | more
     return Opinion(file=file, decision=decision, **fields)  # type: ignore[arg-type]
+
+
+def to_json(films: list[Opinion]) -> str:
+    return b"".join(json_parts(map(entry_of, films))).decode()
+
+
+def to_csv(films: list[Opinion]) -> str:
+    return b"".join(csv_parts(map(entry_of, films))).decode()
+
+
+def page_html(films: list[Opinion], bundle: Bundle, total: int | None = None) -> str:
+    entries = [entry_of(film, pictured=True) for film in films]
+    return "".join(page_parts(entries, Counter(f.decision for f in films), bundle, total))
 
 
 def test_json_and_csv_say_the_same(bundle: Bundle) -> None:
@@ -81,7 +98,8 @@ def test_page_is_offline_escaped_and_says_decisions_in_words(bundle: Bundle) -> 
 def test_odd_names_survive_every_output(bundle: Bundle, tmp_path: Path) -> None:
     name = "bild-\udcff-\N{CJK UNIFIED IDEOGRAPH-80BA}.png"
     written = write_outputs(
-        [opinion(name)],
+        lambda: [entry_of(opinion(name))],
+        {"pneumonia": 1},
         bundle,
         json_path=tmp_path / "o.json",
         csv_path=tmp_path / "o.csv",
@@ -111,4 +129,33 @@ def test_table_lines_up_and_steers_no_terminal(bundle: Bundle) -> None:
     assert {line[table.width + 2 :][:5] for line in lines} == {"prob.", "0.900", "    -"}
     assert "end.png" in lines[2]
     assert all(line.isprintable() for line in lines)
-    assert summary(films) == "3 films read: 2 pneumonia, 0 no pneumonia, 0 refer, 1 rejected"
+    counts = Counter(f.decision for f in films)
+    assert summary(counts) == "3 films read: 2 pneumonia, 0 no pneumonia, 0 refer, 1 rejected"
+
+
+def test_json_in_pieces_is_the_json_of_the_whole(bundle: Bundle) -> None:
+    films = [opinion("a\n[.png", notes=("dark",)), rejected("b.png", "damaged", bundle)]
+    whole = [entry_of(f).fields for f in films]
+    assert to_json(films) == json.dumps(whole, indent=1) + "\n"
+    assert to_json([]) == "[]\n"
+    assert [json.loads(json_line(entry_of(f))) for f in films] == whole
+    assert "\n" not in json_line(entry_of(films[0]))
+
+
+def test_notes_stand_in_table_and_page_and_a_rejected_film_shows_no_map(bundle: Bundle) -> None:
+    heat, pixels = np.ones((4, 4), np.float32), np.zeros((32, 32), np.uint8)
+    film = opinion("a.png", "rejected", notes=("a photo",), heat=heat, pixels=pixels)
+    page = page_html([film], bundle)
+    assert page.count("data:image/png") == 1
+    assert "looked most" not in page
+    assert "a photo" in page
+    assert Table(["a.png"], 80).row(film).endswith("\n" + " " * 14 + "a photo")
+
+
+def test_a_folder_to_write_to_is_checked_without_a_trace(tmp_path: Path) -> None:
+    check_folder(tmp_path)
+    check_folder(tmp_path / "new" / "folder")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="is a file"):
+        check_folder(tmp_path / "file")

@@ -9,9 +9,10 @@ from PIL import Image
 from bundles import tiny_bundle
 from firstread.film.lungs import LungFinder
 from firstread.read import reader as module
-from firstread.read.outputs import Table, to_csv, to_json
+from firstread.read.entry import entry_of
+from firstread.read.outputs import Table, csv_parts, json_parts
 from firstread.read.overlay import outline
-from firstread.read.page import page_html
+from firstread.read.page import page_parts
 from firstread.read.reader import Reader
 from firstread.read.regions import OUTSIDE, in_words, regions
 from lung_nets import dark_is_lung, film_of, two_lungs
@@ -57,17 +58,21 @@ def test_an_opinion_names_them_where_lungs_were_found(reader: Reader, tmp_path: 
     assert opinion.lungs is not None
     assert opinion.lungs.shape == (32, 32)
     assert opinion.regions
-    text = to_json([opinion])
+    text = b"".join(json_parts([entry_of(opinion)])).decode()
     assert '"zone": "outside the lungs"' in text
-    assert "outside the lungs 0." in to_csv([opinion])
-    assert "Evidence for pneumonia by place" in page_html([opinion], reader.bundle)
+    assert "outside the lungs 0." in b"".join(csv_parts([entry_of(opinion)])).decode()
+    assert "Evidence for pneumonia by place" in "".join(
+        page_parts([entry_of(opinion, pictured=True)], {}, reader.bundle)
+    )
     assert reader.read(path, heat=False).regions is None
     noise = np.random.default_rng(0).integers(140, 255, (64, 64)).astype(np.uint8)
     Image.fromarray(noise).save(path)
     doubted = reader.read(path)
     assert doubted.regions is None
-    assert '"regions_doubt": "lungs were found on' in to_json([doubted])
-    assert "No zones are named: lungs were found on" in page_html([doubted], reader.bundle)
+    assert '"regions_doubt": "lungs were found on' in b"".join(json_parts([entry_of(doubted)])).decode()
+    assert "No zones are named: lungs were found on" in "".join(
+        page_parts([entry_of(doubted, pictured=True)], {}, reader.bundle)
+    )
 
 
 def test_the_terminal_names_them_where_they_were_asked_for(reader: Reader, tmp_path: Path) -> None:

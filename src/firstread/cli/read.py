@@ -1,4 +1,4 @@
-"""firstread read: opinions on films, as a table, JSON, CSV and an HTML page."""
+"""firstread read: opinions on films, on the terminal and in the forms that other systems read."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TextIO
 
-from firstread.errors import FolderNotFound, NoFilms, OutputError
-
-if TYPE_CHECKING:
-    from firstread.read.opinion import Opinion
+from firstread.errors import FolderNotFound, NoFilms
 
 HELP = (
     "Give an opinion on each film: files, or folders that are walked. A film that cannot be "
-    "read is listed as rejected and the rest goes on; the exit code is then 1."
+    "read is listed as rejected and the rest goes on; the exit code is then 1. A batch that was "
+    "killed or interrupted goes on when the same command is given again."
 )
 
 
@@ -27,6 +24,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="F", help="write the opinions as JSON")
     parser.add_argument("--csv", type=Path, metavar="F", help="write them as a CSV table")
     parser.add_argument("--html", type=Path, metavar="F", help="write a page with heat maps")
+    parser.add_argument(
+        "--jsonl",
+        type=Path,
+        metavar="F",
+        help="write a line of JSON as each film is read; - for standard output",
+    )
+    parser.add_argument(
+        "--overlays", type=Path, metavar="DIR", help="write each film with its heat map as PNG"
+    )
+    parser.add_argument("--pdf", type=Path, metavar="DIR", help="write a page a film as PDF")
+    parser.add_argument(
+        "--dicom", type=Path, metavar="DIR", help="write a report and a capture a DICOM film"
+    )
+    parser.add_argument(
+        "--anonymous", action="store_true", help="leave the patient out of the DICOM results"
+    )
+    parser.add_argument(
+        "--age", type=_age, metavar="YEARS", help="the patients' age, where the films do not tell"
+    )
     parser.add_argument(
         "--regions",
         action="store_true",
@@ -42,6 +58,16 @@ def _threads(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 256:
         raise argparse.ArgumentTypeError("must be a whole number from 1 to 256")
     return int(text)
+
+
+def _age(text: str) -> float:
+    try:
+        age = float(text)
+    except ValueError:
+        age = -1.0
+    if not 0.0 <= age <= 130.0:
+        raise argparse.ArgumentTypeError("must be years, from 0 to 130")
+    return age
 
 
 def name_films(given: Iterable[str]) -> list[str]:
@@ -77,59 +103,86 @@ def name_films(given: Iterable[str]) -> list[str]:
 
 def run(args: argparse.Namespace) -> int:
     """Read the films; 0, or 1 if any was rejected, or 130 if interrupted."""
-    from firstread.read.outputs import Table, check_writable, summary, write_outputs
-    from firstread.read.page import PICTURES
+    from firstread.read.outputs import Table, summary
+    from firstread.read.wanted import Wanted
 
-    names = name_films(args.paths)
-    outputs = [p for p in (args.json, args.csv, args.html) if p is not None]
-    if len({p.resolve() for p in outputs}) < len(outputs):
-        raise OutputError(f"{outputs[0]}: named for two outputs; give each its own file")
-    for path in outputs:
-        check_writable(path, map(Path, names))
+    stream = args.jsonl is not None and str(args.jsonl) == "-"
+    wanted = Wanted(
+        json=args.json,
+        jsonl=None if stream else args.jsonl,
+        csv=args.csv,
+        html=args.html,
+        overlays=args.overlays,
+        pdf=args.pdf,
+        dicom=args.dicom,
+        anonymous=args.anonymous,
+        stream=stream,
+        regions=args.regions,
+        age=args.age,
+    )
+    films = [_File(name) for name in name_films(args.paths)]
+    films = _outside(films, args.paths, wanted.folders)
+    wanted.check(args.paths, [film.path for film in films])
 
+    from firstread.read.batch import Batch
     from firstread.read.reader import Reader
 
     reader = Reader(args.bundle, threads=args.threads, lungs=args.regions)
-    table = Table(names)
-    terminal = _Terminal()
-    opinions: list[Opinion] = []
-    interrupted = False
-    films = reader.read_many(names, heat=args.regions or args.html is not None)
-    try:
-        terminal.line(table.header())
-        for opinion in films:
-            row = table.row(opinion)
-            if args.html is None or len(opinions) >= PICTURES:
-                opinion = replace(
-                    opinion, heat=None, pixels=None, lungs=None
-                )  # hundreds of MB otherwise
-            # Kept before it is shown: what the user saw must be in the files.
-            opinions.append(opinion)
-            terminal.line(row)
-    except KeyboardInterrupt:
-        interrupted = True
-        films.close()
-    written = []
-    if opinions or not interrupted:
-        written = write_outputs(
-            opinions,
-            reader.bundle,
-            json_path=args.json,
-            csv_path=args.csv,
-            html_path=args.html,
-            total=len(names) if interrupted else None,
-        )
-    terminal.line(summary(opinions))
-    for path in written:
+    table = Table([film.name for film in films])
+    lines = _Terminal(sys.stdout)
+    terminal = _Terminal(sys.stderr) if stream else lines
+    batch = Batch(
+        films,
+        reader,
+        wanted,
+        show=lambda opinion: terminal.line(table.row(opinion)),
+        stream=lines.line,
+        note=_note,
+    )
+    terminal.line(table.header())
+    done = batch.run()
+    terminal.line(summary(done.counts))
+    for path in done.written:
         terminal.line(f"wrote {path}")
     for notice in reader.bundle.card.notices:
         terminal.line(notice)
-    if terminal.trouble is not None:
-        raise terminal.trouble
-    if interrupted:
-        _note(f"interrupted: {len(opinions)} of {len(names)} films were read")
+    trouble = lines.trouble or terminal.trouble
+    if trouble is not None:
+        raise trouble
+    if done.interrupted:
+        _note(f"interrupted: {done.counts.total()} of {len(films)} films were read")
+        if done.written:
+            _note("the same command goes on from there")
         return 130
-    return 1 if any(o.decision == "rejected" for o in opinions) else 0
+    return 1 if done.failed else 0
+
+
+class _File:
+    """A film that is a file of its own."""
+
+    def __init__(self, name: str):
+        self.name = name
+        self.path = Path(name)
+
+    def read_bytes(self) -> bytes:
+        from firstread.film.decode import _read_bytes
+
+        return _read_bytes(self.path)
+
+
+def _outside(films: list[_File], given: list[str], folders: list[Path]) -> list[_File]:
+    """The films but those in output folders below what was given: pictures of an earlier reading.
+
+    Raises `NoFilms` where none is left.
+    """
+    roots = [Path(g).resolve() for g in given]
+    inside = {f.resolve() for f in folders if any(r in f.resolve().parents for r in roots)}
+    if not inside:
+        return films
+    kept = [film for film in films if not inside & set(film.path.absolute().resolve().parents)]
+    if not kept:
+        raise NoFilms(f"{given[0]}: no films outside of the folders to write to; check the paths")
+    return kept
 
 
 def _note(text: str) -> None:
@@ -137,16 +190,17 @@ def _note(text: str) -> None:
 
 
 class _Terminal:
-    """Standard output that may go away (`| head`) or fill up without ending the reading."""
+    """A terminal or pipe that may go away (`| head`) or fill up without ending the reading."""
 
-    def __init__(self) -> None:
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
         self.open = True
         self.trouble: OSError | None = None
 
     def line(self, text: str) -> None:
         if self.open:
             try:
-                print(text, flush=True)
+                print(text, file=self.stream, flush=True)
             except BrokenPipeError:
                 self.open = False
             except OSError as e:  # told at the end, when the files are written

@@ -24,19 +24,27 @@ def write_atomic(path: Path, data: bytes | str) -> None:
 
     Raises `OutputError` where the place cannot be written or the disk is full.
     """
-    raw = data.encode() if isinstance(data, str) else data
+    write_atomic_parts(path, [data.encode() if isinstance(data, str) else data])
+
+
+def write_atomic_parts(path: Path, parts: Iterable[bytes]) -> None:
+    """`write_atomic` for what is made piece by piece and need not fit into memory.
+
+    What `parts` raises goes on to the caller, and nothing is left behind.
+    """
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise OutputError(f"{path}: is a folder; name a file to write to")
         if path.exists() and not path.is_file():  # /dev/stdout, a pipe: nothing to replace
-            path.write_bytes(raw)
+            with path.open("wb") as out:
+                out.writelines(parts)
             return
         target = path.resolve()  # a link stays a link, and its file is replaced
         temporary = target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}.part")
         with temporary.open("xb") as out:
-            out.write(raw)
+            out.writelines(parts)
             out.flush()
             os.fsync(out.fileno())
         if target.exists():

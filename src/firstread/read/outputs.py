@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from firstread.errors import OutputError
-from firstread.film.files import write_atomic
+from firstread.film.files import write_atomic_parts
 from firstread.read.bundle import Bundle
+from firstread.read.entry import Entry
 from firstread.read.opinion import DECISIONS, Opinion
 
 CSV_COLUMNS = (
@@ -24,31 +24,45 @@ CSV_COLUMNS = (
     "bundle_sha256",
     "regions",
     "regions_doubt",
+    "notes",
+    "overlay",
     "notices",
 )
 
 
-def to_json(opinions: Iterable[Opinion]) -> str:
+def json_parts(entries: Iterable[Entry]) -> Iterator[bytes]:
     """A JSON list, one object a film; plain ASCII, so that any file name survives it."""
-    return json.dumps([o.to_json() for o in opinions], indent=1, allow_nan=False) + "\n"
+    between = b"[\n "
+    for entry in entries:
+        text = json.dumps(entry.fields, indent=1, allow_nan=False)
+        yield between + text.replace("\n", "\n ").encode()
+        between = b",\n "
+    yield b"[]\n" if between.startswith(b"[") else b"\n]\n"
 
 
-def to_csv(opinions: Iterable[Opinion]) -> str:
+def json_line(entry: Entry) -> str:
+    """The same object on one line, without its end."""
+    return json.dumps(entry.fields, allow_nan=False)
+
+
+def csv_parts(entries: Iterable[Entry]) -> Iterator[bytes]:
     """A CSV table with a header row, one row a film; reasons are joined with "; ".
 
     A text that a spreadsheet would run as a formula is quoted with an apostrophe in front
     (OWASP, CSV injection): file names come from anywhere.
     """
+    yield _row(CSV_COLUMNS)
+    for entry in entries:
+        yield _row(_cell(entry.fields[name]) for name in CSV_COLUMNS)
+
+
+def _row(cells: Iterable[str]) -> bytes:
     import csv
     import io
 
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for opinion in opinions:
-        fields = opinion.to_json()
-        writer.writerow(_cell(fields[name]) for name in CSV_COLUMNS)
-    return out.getvalue()
+    csv.writer(out, lineterminator="\n").writerow(cells)
+    return utf8(out.getvalue())
 
 
 def _cell(value: object) -> str:
@@ -66,7 +80,8 @@ def _part(value: object) -> str:
 
 
 def write_outputs(
-    opinions: Sequence[Opinion],
+    entries: Callable[[], Iterable[Entry]],
+    counts: Mapping[str, int],
     bundle: Bundle,
     *,
     json_path: Path | None = None,
@@ -76,25 +91,28 @@ def write_outputs(
 ) -> list[Path]:
     """Write the files asked for, each whole or not at all; return their paths.
 
-    `total`: the films there were, where the reading was stopped early. Raises `OutputError`.
+    `entries`: called once for each file, gives the films from the first on. `counts`: films by
+    decision. `total`: the films there were, where the reading was stopped early. Raises
+    `OutputError`.
     """
     written = []
     if json_path is not None:
-        write_atomic(json_path, to_json(opinions))
+        write_atomic_parts(json_path, json_parts(entries()))
         written.append(json_path)
     if csv_path is not None:
-        write_atomic(csv_path, _utf8(to_csv(opinions)))
+        write_atomic_parts(csv_path, csv_parts(entries()))
         written.append(csv_path)
     if html_path is not None:
-        from firstread.read.page import page_html
+        from firstread.read.page import page_parts
 
-        write_atomic(html_path, _utf8(page_html(opinions, bundle, total)))
+        parts = page_parts(entries(), counts, bundle, total)
+        write_atomic_parts(html_path, map(utf8, parts))
         written.append(html_path)
     return written
 
 
-def _utf8(text: str) -> bytes:
-    # A file name need not be valid UTF-8; its odd bytes are written as escapes.
+def utf8(text: str) -> bytes:
+    """`text` as UTF-8; a file name need not be valid, its odd bytes are written as escapes."""
     return text.encode("utf-8", "backslashreplace")
 
 
@@ -103,14 +121,24 @@ def check_writable(path: Path, films: Iterable[Path]) -> None:
 
     Nothing stays behind. A path that is one of the `films` is refused as well.
     """
-    import tempfile
-
     if path.is_dir():
         raise OutputError(f"{path}: is a folder; name a file to write to")
     real = path.resolve()
     if path.exists() and any(film.resolve() == real for film in films):
         raise OutputError(f"{path}: is one of the films; name another file to write to")
-    folder = path.absolute().parent
+    _try(path, path.absolute().parent)
+
+
+def check_folder(path: Path) -> None:
+    """The same for a folder that files are to be written to."""
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"{path}: is a file; name a folder to write to")
+    _try(path, path.absolute())
+
+
+def _try(path: Path, folder: Path) -> None:
+    import tempfile
+
     while not folder.exists():
         folder = folder.parent
     try:
@@ -125,7 +153,8 @@ def check_writable(path: Path, films: Iterable[Path]) -> None:
 class Table:
     """A plain aligned table for the terminal, a line at a time as the films are read.
 
-    Where regions were asked for, a film's zones stand on a line of their own below it.
+    Where regions were asked for, a film's zones stand on a line of their own below it; so does
+    each note on its quality.
     """
 
     def __init__(self, files: Sequence[str], width: int | None = None):
@@ -144,8 +173,8 @@ class Table:
             name = "…" + name[1 - self.width :]
         p = "    -" if opinion.probability is None else f"{opinion.probability:.3f}"
         why = ": " + printable("; ".join(opinion.reasons)) if opinion.reasons else ""
-        where = _where(opinion)
-        below = f"\n{'':{self.width}}         {where}" if where else ""
+        lines = (*filter(None, [_where(opinion)]), *map(printable, opinion.notes))
+        below = "".join(f"\n{'':{self.width}}         {line}" for line in lines)
         return f"{name:<{self.width}}  {p}  {opinion.decision}{why}{below}"
 
 
@@ -164,8 +193,8 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def summary(opinions: Sequence[Opinion]) -> str:
+def summary(counts: Mapping[str, int]) -> str:
     """The last line: how many films, and how many of each decision."""
-    counts = Counter(o.decision for o in opinions)
-    parts = ", ".join(f"{counts[d]} {d}" for d in DECISIONS)
-    return f"{len(opinions)} film{'' if len(opinions) == 1 else 's'} read: {parts}"
+    films = sum(counts.values())
+    parts = ", ".join(f"{counts.get(d, 0)} {d}" for d in DECISIONS)
+    return f"{films} film{'' if films == 1 else 's'} read: {parts}"

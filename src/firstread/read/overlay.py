@@ -39,6 +39,9 @@ OUTLINE = (120, 200, 255)
 MIDDLE = 0.08
 """Half width, as a share of the film's, of the strip called neither left nor right."""
 
+LONGEST = 640
+"""Pixels on the longer side of a picture at the film's own aspect."""
+
 
 def strength(heat: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
     """The positive part of a signed map (h, w), bilinear, as (size, size) from 0 to 1."""
@@ -59,7 +62,52 @@ def overlay_png(
 
     `lungs`: their mask (S, S), whose outline is drawn, or None.
     """
-    weight = strength(heat, pixels.shape[0])
+    return _png(_laid_over(pixels, strength(heat, pixels.shape[0]), lungs))
+
+
+def overlay_at_aspect(
+    pixels: npt.NDArray[np.uint8],
+    heat: npt.NDArray[np.float32],
+    lungs: npt.NDArray[np.bool_] | None = None,
+    aspect: float = 1.0,
+) -> bytes:
+    """`overlay_png` stretched back to the film's own `aspect` (width over height), LONGEST long."""
+    return _png(_laid_over(stretched(pixels, aspect), *_stretched_over(heat, lungs, aspect)))
+
+
+def stretched(pixels: npt.NDArray[np.uint8], aspect: float) -> npt.NDArray[np.uint8]:
+    """A film (S, S) at its own aspect, LONGEST on its longer side."""
+    size = size_at(aspect)
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+
+
+def size_at(aspect: float) -> tuple[int, int]:
+    """(width, height) of a picture of that aspect, LONGEST on its longer side.
+
+    An aspect beyond 4 to 1 is drawn as 4 to 1: that is no film, and its strip shows nothing.
+    """
+    aspect = min(4.0, max(0.25, aspect))
+    return round(LONGEST * min(1.0, aspect)), round(LONGEST * min(1.0, 1.0 / aspect))
+
+
+def _stretched_over(
+    heat: npt.NDArray[np.float32], lungs: npt.NDArray[np.bool_] | None, aspect: float
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_] | None]:
+    """Strength and lungs at the film's own aspect."""
+    size = size_at(aspect)
+    weight = Image.fromarray(strength(heat, LONGEST)).resize(size, Image.Resampling.BILINEAR)
+    if lungs is None:
+        return np.asarray(weight, np.float32), None
+    mask = Image.fromarray(lungs.astype(np.uint8) * 255).resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(weight, np.float32), np.asarray(mask) >= 128
+
+
+def _laid_over(
+    pixels: npt.NDArray[np.uint8],
+    weight: npt.NDArray[np.float32],
+    lungs: npt.NDArray[np.bool_] | None,
+) -> npt.NDArray[np.uint8]:
+    """Colour (h, w, 3) from a film and strengths of 0 to 1, both (h, w)."""
     steps = np.arange(len(COLOURS))
     at = weight * (len(COLOURS) - 1)
     colour = np.stack([np.interp(at, steps, COLOURS[:, c]) for c in range(3)], axis=2)
@@ -67,7 +115,7 @@ def overlay_png(
     mixed = (1.0 - alpha) * pixels[..., None] + alpha * colour
     if lungs is not None:
         mixed[outline(lungs)] = OUTLINE
-    return _png(np.rint(mixed).astype(np.uint8))
+    return np.rint(mixed).astype(np.uint8)
 
 
 def outline(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

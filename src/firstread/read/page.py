@@ -8,13 +8,13 @@ film with the model's map over it.
 from __future__ import annotations
 
 import base64
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from firstread.read.bundle import Bundle
-from firstread.read.opinion import DECISIONS, Opinion
+from firstread.read.entry import Entry
+from firstread.read.opinion import DECISIONS, REJECTED, Opinion
 
 PICTURES = 200
 """Films with pictures on a page; more would make a file that no browser opens gladly."""
@@ -29,17 +29,22 @@ MARKS = {
 }
 
 
-def page_html(opinions: Sequence[Opinion], bundle: Bundle, total: int | None = None) -> str:
-    """The page for `opinions`. `total`: films there were, if the reading was stopped early."""
+def page_parts(
+    entries: Iterable[Entry], counts: Mapping[str, int], bundle: Bundle, total: int | None = None
+) -> Iterator[str]:
+    """The page of `entries`, piece by piece: of many films never more than a few in memory.
+
+    `counts`: films by decision. `total`: films there were, if the reading was stopped early.
+    """
     import jinja2
 
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    counts = Counter(o.decision for o in opinions)
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        films=[_film(o, i < PICTURES) for i, o in enumerate(opinions)],
-        counts=[(d, MARKS[d], counts[d]) for d in DECISIONS],
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).generate(
+        films=(_film(entry, i < PICTURES) for i, entry in enumerate(entries)),
+        number=sum(counts.values()),
+        counts=[(d, MARKS[d], counts.get(d, 0)) for d in DECISIONS],
         card=bundle.card,
         sha256=bundle.sha256[:12],
         total=total,
@@ -47,33 +52,53 @@ def page_html(opinions: Sequence[Opinion], bundle: Bundle, total: int | None = N
     )
 
 
-def _film(opinion: Opinion, with_pictures: bool) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "file": opinion.file,
-        "decision": opinion.decision,
-        "mark": MARKS[opinion.decision],
-        "probability": opinion.probability,
-        "reasons": opinion.reasons,
+def shown(opinion: Opinion) -> dict[str, Any]:
+    """What the page shows of a film beside its words; pictures as data URIs.
+
+    A film that was turned away is shown without a map: nobody should look for meaning in it.
+    """
+    out: dict[str, Any] = {
         "film": None,
         "overlay": None,
         "where": None,
         "aspect": min(4.0, max(0.25, opinion.aspect or 1.0)),
     }
-    if with_pictures and opinion.pixels is not None:
-        from firstread.read.overlay import film_png, overlay_png, where
+    if opinion.pixels is None:
+        return out
+    from firstread.read.overlay import film_png, overlay_png
 
-        shown["film"] = _inline(film_png(opinion.pixels))
-        if opinion.heat is not None:
-            overlay = overlay_png(opinion.pixels, opinion.heat, opinion.lungs)
-            shown["overlay"] = _inline(overlay)
-            shown["where"] = where(opinion.heat)
-            if opinion.regions is not None:
-                from firstread.read.regions import in_words
+    out["film"] = _inline(film_png(opinion.pixels))
+    if opinion.heat is not None and opinion.decision != REJECTED:
+        out["overlay"] = _inline(overlay_png(opinion.pixels, opinion.heat, opinion.lungs))
+        out["where"] = place_in_words(opinion)
+    return out
 
-                shown["where"] = in_words(opinion.regions)
-            elif opinion.regions_doubt is not None:
-                shown["where"] += f" No zones are named: {opinion.regions_doubt}."
-    return shown
+
+def place_in_words(opinion: Opinion) -> str | None:
+    """A sentence on where the evidence of an opinion lies; None where it has no map."""
+    if opinion.heat is None or opinion.decision == REJECTED:
+        return None
+    from firstread.read.overlay import where
+    from firstread.read.regions import in_words
+
+    if opinion.regions is not None:
+        return in_words(opinion.regions)
+    doubt = opinion.regions_doubt
+    return where(opinion.heat) + (f" No zones are named: {doubt}." if doubt else "")
+
+
+def _film(entry: Entry, with_pictures: bool) -> dict[str, Any]:
+    fields = entry.fields
+    bare = {"film": None, "overlay": None, "where": None, "aspect": 1.0}
+    return {
+        "file": fields["file"],
+        "decision": fields["decision"],
+        "mark": MARKS[fields["decision"]],
+        "probability": fields["probability"],
+        "reasons": fields["reasons"],
+        "notes": fields["notes"],
+        **((entry.shown if with_pictures else None) or bare),
+    }
 
 
 def _inline(png: bytes) -> str:

@@ -1,0 +1,97 @@
+"""What a user wants of a batch: the outputs, and how the films are to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import firstread
+from firstread.errors import OutputError
+from firstread.read.bundle import Bundle
+from firstread.read.outputs import check_folder, check_writable
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a batch is to give, and how its films are to be read.
+
+    `json`, `jsonl`, `csv`, `html`: files. `overlays`, `pdf`, `dicom`: folders for one file or
+    more a film. `anonymous`: of the DICOM results. `stream`: the JSON Lines go to the terminal.
+    `regions`: name the zones. `age`: the patients', in years.
+    """
+
+    json: Path | None = None
+    jsonl: Path | None = None
+    csv: Path | None = None
+    html: Path | None = None
+    overlays: Path | None = None
+    pdf: Path | None = None
+    dicom: Path | None = None
+    anonymous: bool = False
+    stream: bool = False
+    regions: bool = False
+    age: float | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """The files, in the order in which they are looked at."""
+        return [p for p in (self.json, self.jsonl, self.csv, self.html) if p is not None]
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders."""
+        return [p for p in (self.overlays, self.pdf, self.dicom) if p is not None]
+
+    @property
+    def heat(self) -> bool:
+        """Whether the model's map is needed."""
+        return self.regions or self.html is not None or bool(self.folders)
+
+    @property
+    def journal(self) -> Path | None:
+        """Beside the first output; None where there is none, or only pipes and terminals."""
+        for path in (*self.files, *self.folders):
+            if not path.exists() or path.is_file() or path in self.folders:
+                return path.with_name(path.name + ".part") if path.name else path / "firstread.part"
+        return None
+
+    def check(self, given: Sequence[str], films: Sequence[Path]) -> None:
+        """Raise now what would stand in the way at the end. `given`: as the user named them."""
+        if len({p.resolve() for p in self.files}) < len(self.files):
+            raise OutputError(f"{self.files[0]}: named for two outputs; give each its own file")
+        for path in self.files:
+            check_writable(path, films)
+        for folder in self.folders:
+            check_folder(folder)
+            if any(folder.resolve() == Path(g).resolve() for g in given):
+                raise OutputError(f"{folder}: is a folder of films; name another one to write to")
+        if self.anonymous and self.dicom is None:
+            raise OutputError(
+                "--anonymous is about DICOM results; name a folder for them by --dicom"
+            )
+        if self.dicom is not None:
+            from firstread.read.dicom_out import require
+
+            require()
+
+    def header(self, bundle: Bundle) -> Mapping[str, Any]:
+        """What the entries of a batch depend on; another one starts anew."""
+        return {
+            "bundle": bundle.sha256,
+            "version of firstread": firstread.__version__,
+            "choice of options": {
+                "regions": self.regions,
+                "age": self.age,
+                "html": self.html is not None,
+                "overlays": _text(self.overlays),
+                "pdf": _text(self.pdf),
+                "dicom": _text(self.dicom),
+                "anonymous": self.anonymous,
+            },
+        }
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
