@@ -153,8 +153,8 @@ def _try(path: Path, folder: Path) -> None:
 class Table:
     """A plain aligned table for the terminal, a line at a time as the films are read.
 
-    Where regions were asked for, a film's zones stand on a line of their own below it; so does
-    each note on its quality.
+    Where regions were asked for, a film's zones stand on a line of their own below it; so do
+    the notes on its quality.
     """
 
     def __init__(self, files: Sequence[str], width: int | None = None):
@@ -173,8 +173,8 @@ class Table:
             name = "…" + name[1 - self.width :]
         p = "    -" if opinion.probability is None else f"{opinion.probability:.3f}"
         why = ": " + printable("; ".join(opinion.reasons)) if opinion.reasons else ""
-        lines = (*filter(None, [_where(opinion)]), *map(printable, opinion.notes))
-        below = "".join(f"\n{'':{self.width}}         {line}" for line in lines)
+        lines = _where(opinion), printable("; ".join(opinion.notes))
+        below = "".join(f"\n{'':{self.width}}         {line}" for line in lines if line)
         return f"{name:<{self.width}}  {p}  {opinion.decision}{why}{below}"
 
 

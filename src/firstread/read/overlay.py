@@ -72,7 +72,17 @@ def overlay_at_aspect(
     aspect: float = 1.0,
 ) -> bytes:
     """`overlay_png` stretched back to the film's own `aspect` (width over height), LONGEST long."""
-    return _png(_laid_over(stretched(pixels, aspect), *_stretched_over(heat, lungs, aspect)))
+    return _png(overlay_pixels(pixels, heat, lungs, aspect))
+
+
+def overlay_pixels(
+    pixels: npt.NDArray[np.uint8],
+    heat: npt.NDArray[np.float32],
+    lungs: npt.NDArray[np.bool_] | None = None,
+    aspect: float = 1.0,
+) -> npt.NDArray[np.uint8]:
+    """The same as colours (h, w, 3)."""
+    return _laid_over(stretched(pixels, aspect), *_stretched_over(heat, lungs, aspect))
 
 
 def stretched(pixels: npt.NDArray[np.uint8], aspect: float) -> npt.NDArray[np.uint8]:

@@ -140,16 +140,14 @@ def _pictures(figure: Figure, opinion: Opinion, y: float) -> float:
     """The film, and beside it the film with the map; returns how far down they reach."""
     if opinion.pixels is None:
         return y
-    from PIL import Image
-
-    from firstread.read.overlay import overlay_at_aspect, size_at, stretched
+    from firstread.read.overlay import overlay_pixels, size_at, stretched
 
     aspect = opinion.aspect or 1.0
     drawn: list[tuple[str, Any]] = [("film", stretched(opinion.pixels, aspect))]
     if opinion.heat is not None and opinion.decision != REJECTED:
-        png = overlay_at_aspect(opinion.pixels, opinion.heat, opinion.lungs, aspect)
+        laid = overlay_pixels(opinion.pixels, opinion.heat, opinion.lungs, aspect)
         outlined = ", lungs outlined" if opinion.lungs is not None else ""
-        drawn.append((f"what spoke for pneumonia{outlined}", Image.open(io.BytesIO(png))))
+        drawn.append((f"what spoke for pneumonia{outlined}", laid))
     across, down = size_at(aspect)
     room = _picture_room()
     wide, tall = room * min(1.0, across / down), room * min(1.0, down / across)
@@ -251,11 +249,16 @@ def wrapped(text: str, size: float, width: float, bold: bool = False) -> tuple[s
 
 
 def width_of(text: str, size: float, bold: bool = False) -> float:
-    """Width in points of a line."""
+    """Width in points of a line: the sum of its characters', kerning left aside."""
+    return sum(_advance(c, bold) for c in text) * size
+
+
+@functools.cache
+def _advance(character: str, bold: bool) -> float:
+    """How far a character moves on, in ems."""
     font = _font(bold)
     font.set_size(100, 72)
-    font.set_text(text)
-    return float(font.get_width_height()[0]) / 64 * size / 100
+    return float(font.load_char(ord(character)).linearHoriAdvance) / 65536 / 100
 
 
 def drawable(text: str) -> str:

@@ -1,0 +1,338 @@
+"""firstread read over batches: journals, streams, files a film."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bundles import tiny_bundle
+from firstread.cli.main import main
+from firstread.read.reader import Reader
+
+
+def film(path: Path, mean: int, shape: tuple[int, int] = (64, 48)) -> Path:
+    rng = np.random.default_rng(mean)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.clip(rng.normal(mean, 8, shape), 0, 255).astype(np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with films/ (six, from dark to bright) and a bundle."""
+    for i in range(6):
+        film(tmp_path / f"films/{i}.png", 40 + 36 * i)
+    tiny_bundle(tmp_path / "bundle")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def read(*arguments: str) -> int:
+    return main(["read", "--bundle", "bundle", "--threads", "1", *arguments])
+
+
+def fields(path: Path) -> list[dict[str, object]]:
+    return list(json.loads(path.read_text()))
+
+
+class Watched:
+    """Counts the films that are really read, and interrupts before one of them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch):
+        self.names: list[str] = []
+        self.stop = ""
+        judge = Reader.read
+
+        def watched(reader: Reader, source: object, *told: object) -> object:
+            name = source.name  # type: ignore[attr-defined]
+            if self.stop and self.stop in name:
+                raise KeyboardInterrupt
+            self.names.append(name)
+            return judge(reader, source, *told)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Reader, "read", watched)
+
+    def taken(self) -> list[str]:
+        names, self.names = self.names, []
+        return names
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
+    return Watched(monkeypatch)
+
+
+def interrupted(place: Path, watched: Watched, *arguments: str) -> None:
+    """A reading that stopped before the fourth of the six films."""
+    watched.stop = "3.png"
+    assert read("films", *arguments) == 130
+    assert watched.taken() == [f"films/{i}.png" for i in range(3)]
+    watched.stop = ""
+
+
+def test_the_same_command_reads_only_the_rest(
+    place: Path, watched: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interrupted(place, watched, "--json", "o.json")
+    assert len(fields(place / "o.json")) == 3
+    assert (place / "o.json.part").exists()
+    capsys.readouterr()
+    assert read("films", "--json", "o.json") == 0
+    got = capsys.readouterr()
+    assert watched.taken() == [f"films/{i}.png" for i in range(3, 6)]
+    assert "going on: 3 of 6 films were read before" in got.err
+    assert "6 films read" in got.out
+    assert [x["file"] for x in fields(place / "o.json")] == [f"films/{i}.png" for i in range(6)]
+    assert not (place / "o.json.part").exists()
+    assert read("films", "--json", "o.json") == 0
+    assert len(watched.taken()) == 6  # a batch that was finished is another batch
+
+
+def test_changed_and_new_films_are_read_and_lost_ones_left_out(
+    place: Path, watched: Watched
+) -> None:
+    interrupted(place, watched, "--json", "o.json")
+    film(place / "films/1.png", 250)
+    os.utime(place / "films/1.png", ns=(1, 1))
+    (place / "films/2.png").unlink()
+    film(place / "films/00.png", 20)
+    assert read("films", "--json", "o.json") == 0
+    assert watched.taken() == [f"films/{n}.png" for n in ("00", "1", "3", "4", "5")]
+    listed = {x["file"]: x["decision"] for x in fields(place / "o.json")}
+    assert list(listed) == [f"films/{n}.png" for n in ("0", "00", "1", "3", "4", "5")]
+    assert listed["films/1.png"] == "pneumonia"
+
+
+@pytest.mark.parametrize(
+    ("now", "says"),
+    [
+        (["--bundle", "other"], "another bundle"),
+        (["--age", "3"], "another choice of options"),
+        (["--html", "o.html"], "another choice of options"),
+    ],
+)
+def test_another_bundle_or_option_starts_anew_and_says_so(
+    place: Path,
+    watched: Watched,
+    capsys: pytest.CaptureFixture[str],
+    now: list[str],
+    says: str,
+) -> None:
+    tiny_bundle(place / "other", name="other")
+    interrupted(place, watched, "--json", "o.json")
+    assert read("films", "--json", "o.json", *now) == 0
+    assert f"starting anew: o.json.part was made with {says}" in capsys.readouterr().err
+    assert len(watched.taken()) == 6
+
+
+def test_without_an_output_file_there_is_no_journal(place: Path, watched: Watched) -> None:
+    before = sorted(place.rglob("*"))
+    interrupted(place, watched)
+    assert read("films", "--json", os.devnull) == 0
+    assert sorted(place.rglob("*")) == before
+
+
+EVERYTHING = ("--json", "o.json", "--csv", "o.csv", "--html", "o.html", "--jsonl", "o.jsonl")
+EVERYTHING += ("--overlays", "films/overlays")
+
+
+def everything(place: Path) -> dict[str, bytes]:
+    files = [p for p in place.rglob("*") if p.is_file() and "bundle" not in p.parts]
+    return {str(p.relative_to(place)): p.read_bytes() for p in files}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_a_killed_process_goes_on_and_gives_the_same_files(place: Path, tmp_path: Path) -> None:
+    (place / "films/broken.png").write_bytes(b"\x89PNG broken")
+    for i in range(20):
+        film(place / f"films/sub/{i}.png", 3 * i)
+    film(place / "films/sub_0.png", 130)
+    command = [sys.executable, "-m", "firstread.cli.main", "read", "films", "--threads", "1"]
+    command += ["--bundle", "bundle", *EVERYTHING]
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=120)
+
+    whole = run()
+    assert whole.returncode == 1, whole.stderr
+    unbroken = everything(place)
+    assert len([name for name in unbroken if "overlays" in name]) == 27
+    for name in unbroken:
+        if not name.endswith(".png") or "overlays" in name:
+            (place / name).unlink()
+
+    process = subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    seen = 0
+    while seen < 3:
+        line = process.stdout.readline()
+        assert line
+        seen += line.startswith("films/")
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    left = everything(place)
+    assert not {"o.json", "o.csv", "o.html"} & set(left)
+    assert left["o.jsonl"].count(b"\n") >= 3
+    finished = left["o.json.part"].count(b"\n") - 1
+    assert 3 <= finished < 28
+
+    again = run()
+    assert again.returncode == 1
+    assert f"going on: {finished} of 28 films were read before" in again.stderr
+    rows = [line for line in again.stdout.splitlines() if line.startswith("films/")]
+    assert len(rows) == 28 - finished
+    assert everything(place) == unbroken
+
+
+def test_json_lines_to_a_file_and_to_standard_output(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert read("films", "--jsonl", "o.jsonl", "--json", "o.json") == 0
+    lines = (place / "o.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == fields(place / "o.json")
+    capsys.readouterr()
+    assert read("films", "--jsonl", "-") == 0
+    got = capsys.readouterr()
+    assert got.out.splitlines() == lines
+    assert "6 films read" in got.err
+    assert not (place / "-").exists()
+
+
+def test_json_lines_begin_from_the_first_film_when_a_batch_goes_on(
+    place: Path, watched: Watched
+) -> None:
+    interrupted(place, watched, "--jsonl", "o.jsonl")
+    assert len((place / "o.jsonl").read_text().splitlines()) == 3
+    assert read("films", "--jsonl", "o.jsonl") == 0
+    names = [json.loads(x)["file"] for x in (place / "o.jsonl").read_text().splitlines()]
+    assert names == [f"films/{i}.png" for i in range(6)]
+    assert len(watched.taken()) == 3
+
+
+def test_overlays_have_the_films_aspect_and_stand_in_json_and_csv(place: Path) -> None:
+    (place / "films/broken.png").write_text("no picture")
+    assert read("films", "--overlays", "new/ov", "--json", "o.json", "--csv", "o.csv") == 1
+    listed = {str(x["file"]): x["overlay"] for x in fields(place / "o.json")}
+    assert listed["films/0.png"] == "new/ov/films_0.png"
+    assert listed["films/broken.png"] is None
+    assert sorted(p.name for p in (place / "new/ov").iterdir()) == [
+        f"films_{i}.png" for i in range(6)
+    ]
+    with Image.open(place / "new/ov/films_0.png") as picture:
+        assert picture.size == (480, 640)  # 48 by 64
+    rows = csv.DictReader(io.StringIO((place / "o.csv").read_text()))
+    assert [r["overlay"] or None for r in rows] == list(listed.values())
+    assert read("films", "--json", "o.json") == 1
+    assert {x["overlay"] for x in fields(place / "o.json")} == {None}
+
+
+def test_files_of_films_leave_the_folder_by_no_link_and_fall_on_no_film(place: Path) -> None:
+    (place / "ov").mkdir()
+    (place / "secret").write_text("mine")
+    (place / "ov/films_0.png").symlink_to("../secret")
+    assert read("films", "--overlays", "ov") == 0
+    assert (place / "secret").read_text() == "mine"
+    assert not (place / "ov/films_0.png").is_symlink()
+
+    before = film(place / "alone/a.png", 99).read_bytes()
+    os.chdir(place / "alone")
+    assert main(["read", "--bundle", "../bundle", "a.png", "--overlays", "."]) == 0
+    assert (place / "alone/a.png").read_bytes() == before
+    assert (place / "alone/a-2.png").exists()
+
+
+def test_pictures_of_an_earlier_reading_are_no_films(place: Path, watched: Watched) -> None:
+    for _ in range(2):
+        assert read(".", "--overlays", "films/ov", "--json", "o.json") == 0
+        assert len(watched.taken()) == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["films", "--overlays", "films"], "is a folder of films"),
+        (["films", "--pdf", "films/0.png"], "is a file"),
+        (["films", "--overlays", "films/0.png/x"], "cannot be written"),
+        (["films", "--anonymous"], "--dicom"),
+        (["films", "--age", "old"], "years"),
+        (["films", "--age", "-1"], "years"),
+        (["films", "--jsonl", "same", "--json", "same"], "two outputs"),
+    ],
+)
+def test_nothing_is_done_and_one_line_says_why(
+    place: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    before = everything(place)
+    assert read(*arguments) == 2
+    got = capsys.readouterr()
+    assert says in got.err.splitlines()[-1]
+    assert got.out == ""
+    assert everything(place) == before
+
+
+def test_a_strangers_journal_is_left_alone(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "o.json.part").write_text("a download")
+    assert read("films", "--json", "o.json") == 2
+    assert "no journal of firstread" in capsys.readouterr().err
+    assert (place / "o.json.part").read_text() == "a download"
+
+
+def test_an_age_is_handed_on(place: Path) -> None:
+    assert read("films", "--age", "40", "--json", "o.json") == 0
+    assert {x["decision"] for x in fields(place / "o.json")} == {"refer"}
+    assert read("films", "--age", "3", "--json", "o.json") == 0
+    assert {x["decision"] for x in fields(place / "o.json")} == {"pneumonia", "no pneumonia"}
+
+
+def test_dicom_results_for_dicom_films_and_one_word_on_the_others(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("highdicom")
+    import pydicom
+
+    from dicom_films import dicom_film
+
+    (place / "films/d.dcm").write_bytes(dicom_film())
+    command = ["films", "--dicom", "dcm", "--anonymous", "--json", "o.json"]
+    assert read(*command) == 0
+    assert capsys.readouterr().err.count("not DICOM") == 1
+    made = sorted((place / "dcm").iterdir())
+    assert len(made) == 2
+    assert {pydicom.dcmread(p).Modality for p in made} == {"SR", "OT"}
+    assert all(not pydicom.dcmread(p).PatientName for p in made)
+
+
+LIMITED = """
+import resource, sys
+from firstread.cli.main import main
+import signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits")
+def test_a_full_disk_ends_in_one_line_and_the_rest_is_read_with_more_room(place: Path) -> None:
+    command = [sys.executable, "-c", LIMITED, "2200", "read", "films", "--threads", "1"]
+    command += ["--bundle", "bundle", "--json", "o.json"]
+    full = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=60)
+    assert full.returncode == 2
+    assert "o.json.part: cannot be written" in full.stderr
+    assert len(full.stderr.splitlines()) == 1
+    assert not (place / "o.json").exists()
+    command[3] = str(2**20)
+    more = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=60)
+    assert more.returncode == 0
+    assert "going on: " in more.stderr
+    assert len(fields(place / "o.json")) == 6
+    assert not (place / "o.json.part").exists()
