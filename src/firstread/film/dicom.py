@@ -7,12 +7,16 @@ extremes, or a film with one lead marker would look darker than the same film wi
 2. Where there is none, black and white are the ends of the range the detector used: the
    smallest of 8, 10, 12, 14 and 16 bits that holds every pixel, BitsStored at most (files
    say 16 where they use 12). So 8-bit films stay as they are.
-3. MONOCHROME1 is inverted; padding is black and takes no part in 2.
+3. MONOCHROME1 is inverted; padding, and what a shutter hides, is black and takes no part in 2.
+
+Compressed pixels are decoded by pydicom with Pillow (JPEG, JPEG 2000) and GDCM (JPEG lossless,
+JPEG-LS, 12-bit JPEG).
 """
 
 from __future__ import annotations
 
 import io
+import zlib
 from typing import Any
 
 import numpy as np
@@ -25,9 +29,10 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from firstread.errors import FilmError, FilmTooLarge, UnreadableFilm
-from firstread.film.decode import Film, check_size
+from firstread.film.decode import MAX_PIXELS, Film, check_size
 from firstread.film.grey import LUMA, colourfulness, deep_to_grey, to_scale, used_range
 from firstread.film.quiet import quiet
+from firstread.film.shutter import outside_shutter
 
 Floats = npt.NDArray[np.float32]
 
@@ -35,7 +40,10 @@ TAGS = ("Modality", "BodyPartExamined", "ViewPosition", "PatientAge", "PatientSe
 """Tags a reader needs; names, ids and dates are never taken out of the file."""
 
 DEFLATED = b"1.2.840.10008.1.2.1.99"
-"""Transfer syntax whose size is unknown until it is unpacked: a bomb waiting, and unused."""
+"""Transfer syntax whose size is unknown until it is unpacked; see `_inflated`."""
+
+MOST_INFLATED = 2 * MAX_PIXELS + 2**24
+"""Bytes that a deflated file may unpack to: the largest film at 16 bits, and its header."""
 
 
 def decode_dicom(data: bytes) -> Film:
@@ -55,7 +63,7 @@ def decode_dicom(data: bytes) -> Film:
 
 def _decode(data: bytes) -> Film:
     if DEFLATED in data[:2048]:
-        raise UnreadableFilm("a deflated DICOM file; export it again, uncompressed")
+        data = _inflated(data)
     ds = pydicom.dcmread(io.BytesIO(data), force=True)
     if not all(name in ds for name in ("Rows", "Columns", "PhotometricInterpretation")):
         raise UnreadableFilm(
@@ -75,6 +83,26 @@ def _decode(data: bytes) -> Film:
         grey, colour = _from_grey(ds, stored, photometric), 0.0
     tags = {name: str(ds.get(name))[:16] for name in TAGS if ds.get(name)}
     return Film(grey, columns, rows, photometric, "DICOM", len(data), colour, tags)
+
+
+def _inflated(data: bytes) -> bytes:
+    """A deflated file as a plain one, unpacked no further than `MOST_INFLATED` bytes.
+
+    Everything after the meta information, whose length its first element tells, is one raw
+    deflate stream (PS3.5 A.5).
+    """
+    start = data.find(b"\x02\x00\x00\x00UL\x04\x00", 128, 256)
+    if start < 0:
+        raise UnreadableFilm("a deflated DICOM file with a broken header; export it again")
+    end = start + 12 + int.from_bytes(data[start + 8 : start + 12], "little")
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    body = stream.decompress(data[end:], MOST_INFLATED)
+    if stream.unconsumed_tail:
+        raise FilmTooLarge("the deflated DICOM file unpacks to more than a film; export it again")
+    plain = ExplicitVRLittleEndian.encode() + b"\x00"
+    meta = b"\x02\x00\x10\x00UI" + len(plain).to_bytes(2, "little") + plain
+    length = b"\x02\x00\x00\x00UL\x04\x00" + len(meta).to_bytes(4, "little")
+    return bytes(128) + b"DICM" + length + meta + body
 
 
 def _complete_meta(ds: pydicom.Dataset) -> None:
@@ -98,13 +126,12 @@ def _stored_values(ds: pydicom.Dataset) -> npt.NDArray[Any]:
     except (RuntimeError, NotImplementedError):  # pydicom's words for "no decoder for this"
         name = ds.file_meta.TransferSyntaxUID.name
         raise UnreadableFilm(
-            f"its pixels ({name}) cannot be decoded here; "
-            "export it uncompressed, or install python-gdcm"
+            f"its pixels ({name}) cannot be decoded here; export it uncompressed"
         ) from None
 
 
 def _from_grey(ds: pydicom.Dataset, stored: npt.NDArray[Any], photometric: str) -> Floats:
-    padding = _padding(ds, stored)
+    padding = _hidden(ds, stored)
     window = _window(ds)
     if ds.get("VOILUTSequence"):
         values = apply_voi(apply_modality_lut(stored, ds), ds).astype(np.float32)
@@ -172,6 +199,15 @@ def _by_range(
     # A rescale alone shifts and spreads values and range alike; only its sign is seen.
     grey = to_scale(values, low, high)
     return np.float32(255.0) - grey if float(ds.get("RescaleSlope") or 1) < 0 else grey
+
+
+def _hidden(ds: pydicom.Dataset, stored: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
+    """Where nothing is to be shown: padding, and outside of the shutter; None if nowhere."""
+    padding = _padding(ds, stored)
+    shutter = outside_shutter(ds, (stored.shape[0], stored.shape[1]))
+    if padding is None or shutter is None:
+        return shutter if padding is None else padding
+    return padding | shutter
 
 
 def _padding(ds: pydicom.Dataset, stored: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
