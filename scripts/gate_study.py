@@ -3,10 +3,11 @@
 
     python scripts/gate_study.py --split blocks.csv --table $FIRSTREAD_DATA/chest_xray.csv \\
         --adults $FIRSTREAD_DATA/nih_adult.csv --negatives $FIRSTREAD_DATA/negatives.csv \\
-        [--photos DIR] [--bundle B] --json docs/results/gate.json
+        [--photos skimage/data] [--bundle B] --json docs/results/gate.json
 
-Good films are the held-out films of the split, which chose the gate's limits, and films of adults
-of another hospital, which chose nothing. Of each kind of other picture: `turned_away`, the share
+Good films are the held-out films of the split, which chose the gate's limits; the same films by
+limits that other patients among them chose, a fifth at a time; and films of adults of another
+hospital, which chose nothing. Of each kind of other picture: `turned_away`, the share
 that gets no opinion (Wilson interval), and `referred`, the share that is left to a person; `auc`
 against the held-out films, by the gate's oddness, a picture that another measure turns away
 counting as oddest (patient bootstrap of the good films and the others alike); `fpr_at_95`: share
@@ -23,6 +24,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +45,15 @@ from firstread.film.files import write_atomic
 from firstread.film.lungs import doubt, lung_mask
 from firstread.film.quality import plainly_no_film
 from firstread.read.bundle import Bundle
-from firstread.read.gate import KINDS, OUTPUT, judge, oddness, told_otherwise
+from firstread.read.gate import KINDS, OUTPUT, gate_from_card, judge, oddness, told_otherwise
 from firstread.read.reader import _session
-from firstread.train.gate import spoilt
+from firstread.train.gate import limits, spoilt, worse
 
 MADE = 250
 """Held-out films that are spoilt, of each kind."""
 
 DRAWS = 1000
+FOLDS = 5
 REFERRED = "referred"
 TOP = 1e3
 """Oddness of a picture that another measure than the probe turns away."""
@@ -66,10 +69,15 @@ class Judge:
         """What the model sees."""
         return preprocess(film, self.card.preprocess)
 
+    def logits(self, square: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """The graph's output (1, 1 + kinds) for a square."""
+        found: npt.NDArray[np.float32] = self.session.run([OUTPUT], {"film": square[None]})[0]
+        return found
+
     def __call__(self, film: Film) -> tuple[float, str | None]:
         """The gate's oddness of a film, and why it would be turned away."""
         square = self.pixels(film)
-        logits = self.session.run([OUTPUT], {"film": square[None]})[0]
+        logits = self.logits(square)
         odd = float(oddness(logits)[0])
         assert self.card.gate is not None
         why = plainly_no_film(film) or told_otherwise(film.tags)
@@ -79,6 +87,29 @@ class Judge:
         by_lungs = verdict.reject is not None and odd <= self.card.gate.limit
         referred = None if verdict.refer is None else f"{REFERRED}: {verdict.refer}"
         return (TOP if by_lungs else odd), verdict.reject or referred
+
+
+def by_others(
+    judged_by: Judge, squares: npt.NDArray[np.uint8], patients: list[str]
+) -> list[str | None]:
+    """Why each of the held-out films would get no opinion by limits that other patients chose."""
+    rng = np.random.default_rng(1)
+    as_is = np.concatenate([judged_by.logits(s) for s in squares])
+    made = np.concatenate([judged_by.logits(s) for s in worse(squares, rng)])
+    names = sorted(set(patients))
+    turn = dict(zip(names, rng.permutation(len(names)) % FOLDS, strict=True))
+    fold = np.array([turn[name] for name in patients])
+    why: list[str | None] = [None] * len(squares)
+    for i in range(FOLDS):
+        gate = gate_from_card(limits(as_is[fold != i], made[fold != i]))
+        for j in np.flatnonzero(fold == i):
+            verdict = judge(gate, as_is[j], partial(_doubt, squares[j]))
+            why[j] = verdict.reject or (verdict.refer and f"{REFERRED}: {verdict.refer}")
+    return why
+
+
+def _doubt(square: npt.NDArray[np.uint8]) -> str | None:
+    return doubt(lung_mask(square))
 
 
 def as_film(pixels: npt.NDArray[np.uint8]) -> Film:
@@ -142,7 +173,7 @@ def _auc(good: npt.NDArray[np.float64], bad: npt.NDArray[np.float64]) -> float:
 
 
 def share(why: list[str | None]) -> dict[str, Any]:
-    """How many were turned away, and for what."""
+    """How many were turned away and how many referred, and the reasons, to the first colon."""
     referred = [w is not None and w.startswith(REFERRED) for w in why]
     rejected = [w is not None and not r for w, r in zip(why, referred, strict=True)]
     return {
@@ -162,38 +193,50 @@ def study(args: argparse.Namespace) -> dict[str, Any]:
     bundle = Bundle.load(args.bundle)
     if bundle.card.gate is None:
         raise SystemExit("gate_study: the bundle has no gate; export it again with --data")
-    judge = Judge(bundle)
+    gate = Judge(bundle)
     unseen = load_split(args.split, load_cohort(args.table)).part("val")
     films = [decode(path) for path in unseen.paths]
-    good = [judge(film) for film in films]
+    good = [gate(film) for film in films]
     held = np.array([odd for odd, _ in good])
-    adults = [judge(decode(path)) for path in load_cohort(args.adults).paths]
+    every = np.stack([gate.pixels(film) for film in films])
+    others_chose = by_others(gate, every, unseen.patients)
+    adults = [gate(decode(path)) for path in load_cohort(args.adults).paths]
     kinds: dict[str, Any] = {}
     others = {name: list(folder_films(paths)) for name, paths in negatives(args.negatives).items()}
     others["CT and MR of pydicom"] = list(folder_films(_pydicom_slices()))
+    others["photographs of scikit-learn"] = list(folder_films(_sklearn_photos()))
     if args.photos:
-        others["photographs"] = list(folder_films(sorted(args.photos.iterdir())))
+        pictures = sorted(p for p in args.photos.iterdir() if p.suffix in {".png", ".jpg"})
+        others["pictures of scikit-image"] = list(folder_films(pictures))
     for name, pictures in others.items():
-        found = [(TOP, "does not decode") if p is None else judge(p) for p in pictures]
+        found = [(TOP, "does not decode") if p is None else gate(p) for p in pictures]
         kinds[name] = summary([o for o, _ in found], [w for _, w in found], held)
         print(name, kinds[name], flush=True)
     rng = np.random.default_rng(0)
     some = np.sort(rng.permutation(len(films))[:MADE])
-    squares = np.stack([judge.pixels(films[i]) for i in some])
+    squares = every[some]
     for kind in (*KINDS, "cut"):
-        found = [judge(as_film(square)) for square in spoilt(squares, kind, rng)]
+        found = [gate(as_film(square)) for square in spoilt(squares, kind, rng)]
         kinds[f"made: {kind}"] = summary([o for o, _ in found], [w for _, w in found], held)
         print(kind, kinds[f"made: {kind}"], flush=True)
-    found = [judge(rephotographed(square, rng)) for square in squares]
+    found = [gate(rephotographed(square, rng)) for square in squares]
     kinds["made: re-photographed"] = summary([o for o, _ in found], [w for _, w in found], held)
     return {
         "format": 1,
         "bundle": {"name": bundle.name, "sha256": bundle.sha256},
-        "good": {"held out": share([w for _, w in good]), "adults": share([w for _, w in adults])},
+        "good": {
+            "held out": share([w for _, w in good]),
+            "held out, limits by others": share(others_chose),
+            "adults": share([w for _, w in adults]),
+        },
         "kinds": kinds,
         "firstread": __version__,
-        "command": command_line(["python", *sys.argv]),
+        "command": command_line(["python", "scripts/gate_study.py", *_portable(sys.argv[1:])]),
     }
+
+
+def _portable(words: list[str]) -> list[str | Path]:
+    return [word if word.startswith("--") else Path(word) for word in words]
 
 
 def _pydicom_slices() -> list[Path]:
@@ -204,6 +247,12 @@ def _pydicom_slices() -> list[Path]:
     return [Path(str(path)) for path in found if path]
 
 
+def _sklearn_photos() -> list[Path]:
+    import sklearn.datasets
+
+    return sorted((Path(sklearn.datasets.__file__).parent / "images").glob("*.jpg"))
+
+
 def main() -> int:
     """0: written; 2: something is missing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -211,7 +260,9 @@ def main() -> int:
     parser.add_argument("--split", type=Path, required=True)
     parser.add_argument("--adults", type=Path, required=True)
     parser.add_argument("--negatives", type=Path, required=True)
-    parser.add_argument("--photos", type=Path, help="a folder of photographs")
+    parser.add_argument(
+        "--photos", type=Path, help="scikit-image's pictures: skimage/data of its wheel"
+    )
     parser.add_argument("--bundle", type=Path)
     parser.add_argument("--json", type=Path, required=True, metavar="FILE")
     args = parser.parse_args()

@@ -27,13 +27,17 @@ Floats = npt.NDArray[np.float32]
 OUTPUT = "gate"
 """The graph's output that the gate reads: (n, 1 + kinds), log odds of good and of each kind."""
 
+NO_GATE = "the bundle has no gate, so nobody looked whether this is an upright frontal chest film"
+"""Said of every film where the bundle was made without one."""
+
 KINDS = {
-    "left": "it looks like a film lying on its left side; turn it upright",
-    "right": "it looks like a film lying on its right side; turn it upright",
+    "left": "it looks like a film lying on its side; turn it upright",
+    "right": "it looks like a film lying on its side; turn it upright",
     "upside down": "it looks like a film upside down, or another view; turn it upright",
     "negative": "it looks like a negative, bones dark; invert it",
 }
-"""What the probe tells from a good film, and what is said of each."""
+"""What the probe tells from a good film, and what is said of each. Which side it lies on is not
+said: lungs are nearly symmetric, and the probe at times takes one side for the other."""
 
 CHEST = ("CHEST", "THOR", "TORAX", "LUNG", "RIB", "PULM", "BABYGRAM", "TRUNK")
 """Beginnings and parts of what vendors call the chest in BodyPartExamined (PS3.16 Annex L, and

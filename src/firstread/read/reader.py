@@ -22,8 +22,8 @@ from firstread.film import Film, decode, preprocess
 from firstread.film.lungs import doubt, lung_mask, shipped
 from firstread.film.quality import plainly_no_film, quality_notes
 from firstread.read.bundle import Bundle
+from firstread.read.gate import NO_GATE, Verdict, age_of, judge, told_otherwise
 from firstread.read.gate import OUTPUT as GATE
-from firstread.read.gate import Verdict, age_of, judge, told_otherwise
 from firstread.read.opinion import Opinion, decide, rejected
 from firstread.read.regions import regions
 
@@ -143,7 +143,7 @@ class Reader:
             bundle=self.bundle.name,
             bundle_sha256=self.bundle.sha256[:12],
             notices=card.notices,
-            notes=quality_notes(film),
+            notes=(*quality_notes(film), *(() if card.gate else (NO_GATE,))),
             heat=found["map"][0] if heat else None,
             pixels=pixels,
             aspect=film.pixels.shape[1] / film.pixels.shape[0],

@@ -105,11 +105,12 @@ def with_gate(
     bad = [read(spoilt(some, kind, rng)) for kind in KINDS]
     weight, bias = _probe([good, *bad])
     as_is, spoiled = (read(films) @ weight.T + bias for films in (val, worse(val, rng)))
-    card = _limits(as_is, spoiled)
+    card = limits(as_is, spoiled)
     return _joined(graph, weight, bias), card
 
 
-def _limits(as_is: Floats, made_worse: Floats) -> dict[str, Any]:
+def limits(as_is: Floats, made_worse: Floats) -> dict[str, Any]:
+    """The card's field `gate` from outputs (n, 1 + kinds) for good films, as they are and worse."""
     odd, odd_worse = oddness(as_is), oddness(made_worse)
     limit = max(odd.max(), np.quantile(odd_worse, 0.99)) + MARGIN
     return {
