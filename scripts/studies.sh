@@ -88,6 +88,11 @@ step "$RESULTS/lungs.json" \
     $bin/firstread lungs evaluate --data "$table" --split "$RUNS/blocks.csv" \
     --json "$RESULTS/lungs.json"
 
+step "$RESULTS/gate.json" \
+    $bin/python scripts/gate_study.py --split "$RUNS/blocks.csv" --table "$table" \
+    --adults "$hospital" --negatives "$FIRSTREAD_DATA/negatives.csv" \
+    ${PICTURES:+--photos "$PICTURES"} --json "$RESULTS/gate.json"  # skimage/data of its wheel
+
 # 6. The same film as another file: original and copy, stretched, cropped, stored again.
 step "$RESULTS/consistency.json" \
     $bin/python benchmarks/consistency.py --run "$RUNS/settle-focus-swap" --json "$RESULTS/consistency.json"
