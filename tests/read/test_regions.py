@@ -80,7 +80,7 @@ def test_the_terminal_names_them_where_they_were_asked_for(reader: Reader, tmp_p
     Image.fromarray(film_of(two_lungs())).save(path)
     table = Table(["film.png"])
     assert "outside the lungs" in table.row(reader.read(path)).splitlines()[1]
-    assert len(table.row(reader.read(path, heat=False)).splitlines()) == 1
+    assert "the lungs" not in table.row(reader.read(path, heat=False))
     noise = np.random.default_rng(0).integers(140, 255, (64, 64)).astype(np.uint8)
     Image.fromarray(noise).save(path)
     assert "no zones: lungs were found on" in table.row(reader.read(path)).splitlines()[1]
