@@ -165,9 +165,9 @@ class _File:
         self.path = Path(name)
 
     def read_bytes(self) -> bytes:
-        from firstread.film.decode import _read_bytes
+        from firstread.film.decode import read_bytes
 
-        return _read_bytes(self.path)
+        return read_bytes(self.path)
 
 
 def _outside(films: list[_File], given: list[str], folders: list[Path]) -> list[_File]:

@@ -83,7 +83,7 @@ def decode(source: str | Path | bytes, reduce_to: int | None = None) -> Film:
 
     Raises `UnreadableFilm`, `FilmTooLarge`, or `FolderNotFound` where there is no file.
     """
-    data = source if isinstance(source, bytes) else _read_bytes(Path(source))
+    data = source if isinstance(source, bytes) else read_bytes(Path(source))
     if _looks_like_dicom(data):
         from firstread.film.dicom import decode_dicom
 
@@ -91,7 +91,8 @@ def decode(source: str | Path | bytes, reduce_to: int | None = None) -> Film:
     return _decode_picture(data, reduce_to)
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file, a pipe or a device, at most `MAX_BYTES`; errors as of `decode`."""
     try:
         with path.open("rb") as file:
             info = os.fstat(file.fileno())

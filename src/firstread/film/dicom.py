@@ -62,9 +62,7 @@ def decode_dicom(data: bytes) -> Film:
 
 
 def _decode(data: bytes) -> Film:
-    if DEFLATED in data[:2048]:
-        data = _inflated(data)
-    ds = pydicom.dcmread(io.BytesIO(data), force=True)
+    ds = read_dataset(data)
     if not all(name in ds for name in ("Rows", "Columns", "PhotometricInterpretation")):
         raise UnreadableFilm(
             f"a DICOM file without a picture (modality {ds.get('Modality') or 'not told'}); "
@@ -85,24 +83,28 @@ def _decode(data: bytes) -> Film:
     return Film(grey, columns, rows, photometric, "DICOM", len(data), colour, tags)
 
 
-def _inflated(data: bytes) -> bytes:
-    """A deflated file as a plain one, unpacked no further than `MOST_INFLATED` bytes.
+def read_dataset(data: bytes) -> pydicom.Dataset:
+    """A file's data set; a deflated one unpacks no further than `MOST_INFLATED` bytes.
 
-    Everything after the meta information, whose length its first element tells, is one raw
-    deflate stream (PS3.5 A.5).
+    Raises `FilmTooLarge` beyond, and whatever pydicom does on broken bytes.
     """
-    start = data.find(b"\x02\x00\x00\x00UL\x04\x00", 128, 256)
-    if start < 0:
-        raise UnreadableFilm("a deflated DICOM file with a broken header; export it again")
-    end = start + 12 + int.from_bytes(data[start + 8 : start + 12], "little")
-    stream = zlib.decompressobj(-zlib.MAX_WBITS)
-    body = stream.decompress(data[end:], MOST_INFLATED)
-    if stream.unconsumed_tail:
-        raise FilmTooLarge("the deflated DICOM file unpacks to more than a film; export it again")
-    plain = ExplicitVRLittleEndian.encode() + b"\x00"
-    meta = b"\x02\x00\x10\x00UI" + len(plain).to_bytes(2, "little") + plain
-    length = b"\x02\x00\x00\x00UL\x04\x00" + len(meta).to_bytes(4, "little")
-    return bytes(128) + b"DICM" + length + meta + body
+    file = io.BytesIO(data)
+    file.seek(132 if data[128:132] == b"DICM" else 0)
+    pydicom.filereader.read_dataset(  # the meta information: ends where it does for dcmread
+        file, False, True, stop_when=lambda tag, vr, length: tag >> 16 != 2
+    )
+    if DEFLATED in data[: file.tell()]:
+        # After the meta information comes one raw deflate stream (PS3.5 A.5).
+        stream = zlib.decompressobj(-zlib.MAX_WBITS)
+        body = stream.decompress(data[file.tell() :], MOST_INFLATED)
+        if stream.unconsumed_tail:
+            raise FilmTooLarge(
+                "the deflated DICOM file unpacks to more than a film; export it again"
+            )
+        plain = ExplicitVRLittleEndian.encode() + b"\x00"
+        syntax = b"\x02\x00\x10\x00UI" + len(plain).to_bytes(2, "little") + plain
+        data = bytes(128) + b"DICM" + syntax + body
+    return pydicom.dcmread(io.BytesIO(data), force=True)
 
 
 def _complete_meta(ds: pydicom.Dataset) -> None:

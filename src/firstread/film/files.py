@@ -15,6 +15,9 @@ from pathlib import Path
 from firstread.errors import FolderNotFound, OutputError
 from firstread.film.decode import FILM_SUFFIXES
 
+DICOMDIR = "DICOMDIR"
+"""The table of contents of a DICOM medium (PS3.10): DICOM, and no film."""
+
 LITTER = frozenset({"__MACOSX", "Thumbs.db", "DICOMDIR"})
 """Names that unpackers and viewers leave among films."""
 
@@ -72,7 +75,7 @@ def find_films(paths: Iterable[Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in map(Path, paths):
         if path.is_dir():
-            found.update(dict.fromkeys(sorted(_walk(path))))
+            found.update(dict.fromkeys(walk_films(path)))
         elif path.exists():
             found[path] = None
         else:
@@ -80,29 +83,44 @@ def find_films(paths: Iterable[Path]) -> list[Path]:
     return list(found)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for root, folders, names in os.walk(folder, onerror=_refuse):
-        folders[:] = [name for name in folders if not _is_litter(name)]
-        for name in names:
-            path = Path(root, name)
-            if not _is_litter(name) and _is_film(path):
-                yield path
+def walk_films(folder: Path, also: tuple[str, ...] = ()) -> Iterator[Path]:
+    """The films below `folder` as `find_films` has them, sorted, while they are being found.
+
+    Only the entries of the folders on the way down are held. `also`: endings that count as
+    well, lower case. Raises `FolderNotFound` for a folder that cannot be listed.
+    """
+    ways = [_entries(folder)]
+    while ways:
+        entry = next(ways[-1], None)
+        if entry is None:
+            ways.pop()
+        elif is_litter(entry.name):
+            continue
+        elif entry.is_dir(follow_symlinks=False):
+            ways.append(_entries(Path(entry.path)))
+        elif _is_film(Path(entry.path), also):
+            yield Path(entry.path)
 
 
-def _refuse(error: OSError) -> None:
-    """A folder that cannot be listed must not pass for an empty one."""
-    raise FolderNotFound(
-        f"{error.filename}: cannot be listed ({error.strerror}); check its permissions"
-    )
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """A folder's entries by name, so that going down at each gives its films sorted by path."""
+    try:
+        with os.scandir(folder) as entries:
+            return iter(sorted(entries, key=lambda entry: entry.name))
+    except OSError as e:  # a folder that cannot be listed must not pass for an empty one
+        raise FolderNotFound(
+            f"{folder}: cannot be listed ({e.strerror}); check its permissions"
+        ) from None
 
 
-def _is_litter(name: str) -> bool:
+def is_litter(name: str) -> bool:
+    """Whether a file or folder of that name is a hidden one, or what unpackers leave."""
     return name.startswith(".") or name in LITTER
 
 
-def _is_film(path: Path) -> bool:
+def _is_film(path: Path, also: tuple[str, ...]) -> bool:
     suffix = path.suffix.lower()
-    if suffix in FILM_SUFFIXES:
+    if suffix in FILM_SUFFIXES or suffix in also:
         return path.is_file()
     # PACS exports name files by number or UID (1.2.840.1): what looks like an ending is none.
     if suffix and not suffix[1:].isdigit():
