@@ -9,10 +9,12 @@ import pydicom
 import pytest
 from PIL import Image
 from pydicom.uid import (
+    JPEG2000,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
 )
 from test_dicom import dicom
 
@@ -116,6 +118,42 @@ def test_compressed_signed(name: str, tmp_path: Path) -> None:
     window = {"WindowCenter": 0, "WindowWidth": 4096}
     data = dicom(FILM.astype(np.int16) - 2048, 12, **window)
     assert same(compressed(data, LOSSLESS[name], tmp_path))
+
+
+LOSSY = {
+    JPEGBaseline8Bit: {"format": "JPEG", "quality": 95},
+    JPEG2000: {"format": "JPEG2000", "irreversible": True, "quality_layers": [8], "no_jp2": True},
+}
+
+
+@pytest.mark.parametrize("syntax", LOSSY, ids=lambda s: s.name)
+@pytest.mark.parametrize("photometric", ["MONOCHROME2", "MONOCHROME1"])
+def test_lossy(syntax: pydicom.uid.UID, photometric: str) -> None:
+    """What the encoder lost is lost, and no more: Pillow's own reading of the same stream."""
+    eight = np.rint(FILM / 4095 * 255).astype(np.uint8)
+    stream = io.BytesIO()
+    stored = 255 - eight if photometric == "MONOCHROME1" else eight
+    Image.fromarray(stored).save(stream, **LOSSY[syntax])
+    ds = pydicom.dcmread(io.BytesIO(dicom(stored, 8, photometric)))
+    ds.file_meta.TransferSyntaxUID = syntax
+    ds.PixelData = pydicom.encaps.encapsulate([stream.getvalue()])
+    ds["PixelData"].VR, ds["PixelData"].is_undefined_length = "OB", True
+    out = io.BytesIO()
+    ds.save_as(out)
+    lost = np.abs(seen(out.getvalue()) - EXPECTED)
+    assert 0 < lost.max() <= 12
+    assert lost.mean() < 1
+
+
+def test_near_lossless(tmp_path: Path) -> None:
+    data = compressed(form("eight bits"), gdcm.TransferSyntax.JPEGLSNearLossless, tmp_path)
+    assert same(data)
+
+
+def test_lossy_jpeg_of_twelve_bits_is_refused_by_name(tmp_path: Path) -> None:
+    syntax = gdcm.TransferSyntax.JPEGExtendedProcess2_4
+    with pytest.raises(UnreadableFilm, match=r"JPEG Extended .* cannot be decoded here"):
+        decode(compressed(dicom(FILM, 12), syntax, tmp_path))
 
 
 def form(name: str) -> bytes:

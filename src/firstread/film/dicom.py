@@ -10,7 +10,7 @@ extremes, or a film with one lead marker would look darker than the same film wi
 3. MONOCHROME1 is inverted; padding, and what a shutter hides, is black and takes no part in 2.
 
 Compressed pixels are decoded by pydicom with Pillow (JPEG, JPEG 2000) and GDCM (JPEG lossless,
-JPEG-LS, 12-bit JPEG).
+JPEG-LS). Lossy JPEG of 12 bits (process 4) has no decoder here and is refused by name.
 """
 
 from __future__ import annotations
