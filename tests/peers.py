@@ -76,6 +76,16 @@ class Orthanc:
         with urllib.request.urlopen(request, timeout=20) as answer:
             return answer.read(), answer.headers["Content-Type"]
 
+    def post(self, path: str, body: bytes, method: str = "POST") -> bytes:
+        """Send `body` to a page below the server's root; its answer."""
+        request = urllib.request.Request(self.url + path, data=body, method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return bytes(answer.read())
+
+    def put(self, path: str, body: bytes) -> bytes:
+        """The same by PUT."""
+        return self.post(path, body, "PUT")
+
     def store(self, *paths: Path) -> subprocess.CompletedProcess[str]:
         """C-STORE by dcmtk's storescu."""
         return run("storescu", "-aec", "ORTHANC", "127.0.0.1", str(self.dicom), *paths)

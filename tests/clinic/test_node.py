@@ -1,0 +1,341 @@
+"""The node among real processes: dcmtk sends, dcmtk and Orthanc get the results."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+
+from bundles import tiny_bundle
+from dicom_films import DX, ID, NAME, dicom_film
+from firstread.film.quiet import quiet
+from nodes import NodeProcess, cut_after, store, storescp, until
+from peers import Orthanc, free_port, orthanc, run
+
+__all__ = ["orthanc"]  # a fixture
+
+UID = "1.2.826.0.1.3680043.8.498."
+
+Start = Callable[..., NodeProcess]
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_bundle(tmp_path_factory.mktemp("b") / "bundle")
+
+
+@pytest.fixture
+def start(bundle: Path, tmp_path: Path) -> Iterator[Start]:
+    """Start nodes, on one queue unless told otherwise; none outlives the test."""
+    with contextlib.ExitStack() as ends:
+
+        def begin(*options: str, folder: Path = tmp_path) -> NodeProcess:
+            made = NodeProcess(folder, bundle, *options)
+            ends.callback(made.end, signal.SIGKILL)
+            return made
+
+        yield begin
+
+
+def film(folder: Path, seed: int, **changes: Any) -> Path:
+    path = folder / f"{seed}{'x' if changes else ''}.dcm"
+    with quiet:  # of what is broken on purpose
+        path.write_bytes(dicom_film(seed, **changes))
+    return path
+
+
+def sources(folder: Path) -> list[str]:
+    """The films that the reports in a folder of storescp are on; also checks the pictures."""
+    reports = [pydicom.dcmread(p) for p in sorted(folder.glob("SRc.*"))]
+    pictures = [pydicom.dcmread(p) for p in sorted(folder.glob("SC.*"))]
+    seen = [d.SourceImageSequence[0].ReferencedSOPInstanceUID for d in pictures]
+    found = [
+        d.CurrentRequestedProcedureEvidenceSequence[0]
+        .ReferencedSeriesSequence[0]
+        .ReferencedSOPSequence[0]
+        .ReferencedSOPInstanceUID
+        for d in reports
+    ]
+    assert sorted(seen) == sorted(found)
+    return sorted(found)
+
+
+def test_films_come_in_and_results_go_out(start: Start, tmp_path: Path) -> None:
+    with storescp(tmp_path / "in") as port:
+        node = start("--send", f"PEER@127.0.0.1:{port}", "--aet", "READER")
+        assert run("echoscu", "127.0.0.1", str(node.port)).returncode == 0
+        films = [film(tmp_path, i) for i in range(3)]
+        done = node.store(*films)
+        assert done.returncode == 0, done.stderr
+        node.wait("sent", 6)
+        assert node.end() == 0
+    assert sources(tmp_path / "in") == [f"{UID}{1000 + i}" for i in range(3)]
+    assert list(node.queue.rglob("*.dcm")) == []  # nothing of a patient stays
+    assert node.count("stopped") == 1
+    assert node.count("echo") == 1
+
+
+def test_nothing_about_a_patient_is_logged(start: Start, tmp_path: Path) -> None:
+    with storescp(tmp_path / "in") as port:
+        node = start("--send", f"PEER@127.0.0.1:{port}")
+        node.store(film(tmp_path, 1), film(tmp_path, 2, StudyInstanceUID="no uid 20210304"))
+        node.store(film(tmp_path, 3, PixelData=None))
+        node.wait("sent", 2)
+        node.wait("failed")
+        node.wait("refused")
+        node.end()
+    for secret in (*NAME.replace("=", "^").split("^"), ID, "20210304", "2025060", UID, "no uid"):
+        assert secret not in node.log
+
+
+def test_the_same_film_again_is_read_once_and_other_bytes_are_kept(
+    start: Start, tmp_path: Path
+) -> None:
+    node = start()
+    first, other = film(tmp_path, 1), film(tmp_path, 2, SOPInstanceUID=f"{UID}1001")
+    node.store(first, first)
+    node.wait("read")
+    node.end()
+    node.start()
+    node.store(first, other)
+    node.wait("read", 2)
+    node.end()
+    assert node.count("received .* again: known") == 2
+    assert node.count("differs") == 1
+    assert node.count("read") == 2
+    assert len(list((node.queue / "results").glob("*/*.dcm"))) == 4
+
+
+def test_what_is_no_film_is_refused(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a sender that sends files as they are, and says of them what their header says."""
+    from pynetdicom import AE, _config
+
+    monkeypatch.setattr(_config, "STORE_SEND_CHUNKED_DATASET", True)
+    node = start("--allow", "TEST,SECOND")
+    ae = AE(ae_title="SECOND")
+    for kind in (DX, DX + ".1", "1.2.840.10008.5.1.4.1.1.2", "1.2.3.4.5"):
+        ae.add_requested_context(kind)
+    sender = ae.associate("127.0.0.1", node.port)
+    assert [c.abstract_syntax for c in sender.accepted_contexts] == [DX]
+    path = tmp_path / "sent.dcm"
+
+    def status(data: bytes) -> int:
+        path.write_bytes(data)
+        return int(sender.send_c_store(path).Status)
+
+    good = dicom_film(1)
+    assert status(good) == 0xA900  # its header names another UID than its data set
+    own = pydicom.dcmread(film(tmp_path, 2))
+    own.file_meta.MediaStorageSOPInstanceUID = own.SOPInstanceUID
+    own.save_as(path)
+    own_bytes = path.read_bytes()
+    head = 144 + int.from_bytes(own_bytes[140:144], "little")
+    assert status(own_bytes[:head] + b"\xff" * 300) == 0xC000
+    assert status(own_bytes[:head]) == 0xC000
+    assert status(own_bytes) == 0
+    sender.release()
+    assert node.store(film(tmp_path, 3), aet="STRANGER").returncode != 0
+    assert node.store(film(tmp_path, 3)).returncode == 0
+    node.wait("read", 2)
+    assert "For Processing: raw detector values" in node.log
+    assert "CT Image Storage: no kind of film" in node.log
+    assert "an unknown kind of object" in node.log
+    assert "1.2.3.4" not in node.log
+
+
+def test_a_film_without_results_is_kept_and_stops_no_other(start: Start, tmp_path: Path) -> None:
+    node = start()
+    bad = film(tmp_path, 1, StudyInstanceUID="1.2.abc")
+    node.store(bad, film(tmp_path, 2))
+    node.wait("read")
+    assert node.count("failed") == 1
+    node.end()
+    (kept,) = (node.queue / "films").glob("*.dcm")
+    assert pydicom.dcmread(kept).PixelData == pydicom.dcmread(bad).PixelData
+
+
+def test_our_own_picture_coming_back_is_not_read(start: Start, tmp_path: Path) -> None:
+    node = start()
+    node.store(film(tmp_path, 1))
+    node.wait("read")
+    results = list((node.queue / "results").glob("*/*.dcm"))
+    (picture,) = [p for p in results if "PixelData" in pydicom.dcmread(p)]
+    assert node.store(picture).returncode == 0
+    node.wait("passed over")
+    assert node.count("received") == 1
+
+
+def test_a_sender_that_breaks_off_in_mid_film(start: Start, tmp_path: Path) -> None:
+    node = start()
+    large = film(tmp_path, 1, size=800)
+    with cut_after(node.port, large.stat().st_size // 2) as port:
+        assert store(port, large).returncode != 0
+    node.wait("broken off")
+    assert node.count("received") == 0
+    assert [*(node.queue / "films").iterdir()] == []
+    assert node.store(large).returncode == 0
+    node.wait("read")
+
+
+def test_ten_associations_at_once(start: Start, tmp_path: Path) -> None:
+    with storescp(tmp_path / "in") as port:
+        node = start("--send", f"PEER@127.0.0.1:{port}")
+        films = [[film(tmp_path, 3 * i + j) for j in range(3)] for i in range(10)]
+        with ThreadPoolExecutor(10) as pool:
+            done = list(pool.map(lambda some: node.store(*some, films[0][0]), films))
+        assert [d.returncode for d in done] == [0] * 10
+        node.wait("sent", 60)
+        node.end()
+    assert len(set(sources(tmp_path / "in"))) == 30
+    assert node.count("read") == 30
+
+
+def test_a_peer_that_is_away_gets_all_in_the_end(start: Start, tmp_path: Path) -> None:
+    port, other = free_port(), free_port()
+    sends = ("--send", f"AWAY@127.0.0.1:{port}", "--send", f"HERE@127.0.0.1:{other}")
+    with storescp(tmp_path / "here", other):
+        node = start(*sends)
+        node.store(film(tmp_path, 1))
+        node.wait("sent", 2)
+        node.wait(r"waiting peer=AWAY\S+ next_try=1s")
+        node.wait(r"waiting peer=AWAY\S+ next_try=2s")
+        assert len(list((node.queue / "results").glob("*/*.dcm"))) == 2
+        node.end()
+        node.start()
+        with storescp(tmp_path / "away", port):
+            node.wait("sent", 4)
+        node.end()
+    assert sources(tmp_path / "here") == sources(tmp_path / "away") == [f"{UID}1001"]
+    assert list((node.queue / "results").iterdir()) == []
+
+
+def test_sigterm_ends_what_is_under_way(start: Start, tmp_path: Path) -> None:
+    node = start()
+    films = [film(tmp_path, i) for i in range(12)]
+    sender = subprocess.Popen(
+        ["storescu", "-R", "127.0.0.1", str(node.port), *map(str, films)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    node.wait("read", 2)
+    assert node.end() == 0
+    assert sender.wait(60) == 0
+    assert node.count("received") == 12
+    node.start()
+    node.wait("read", 12)
+    node.end()
+    assert node.count("read") == 12
+
+
+def test_killed_at_any_moment_no_film_is_lost(start: Start, tmp_path: Path) -> None:
+    with storescp(tmp_path / "in") as port:
+        node = start("--send", f"PEER@127.0.0.1:{port}")
+        films = [film(tmp_path, i, size=300) for i in range(10)]
+        promised = 0
+        with ThreadPoolExecutor(1) as pool:
+            for i, pause in enumerate((0.0, 0.02, 0.1, 0.3, 0.6)):
+                sent = node.count("received"), node.count("read"), node.count("sent")
+                done = pool.submit(store, node.port, *films[2 * i : 2 * i + 2])
+                # Kills fall in reception, in reading and in sending.
+                until(
+                    lambda before=sent: (
+                        (node.count("received"), node.count("read"), node.count("sent")) != before
+                    )
+                )
+                time.sleep(pause)
+                node.end(signal.SIGKILL)
+                promised += done.result().stdout.count("(Success)")
+                promised += done.result().stderr.count("(Success)")
+                node.start()
+        assert promised >= 3
+        node.store(*films)  # those that were never promised; the others are known
+        until(lambda: len(set(sources_so_far(tmp_path / "in"))) == 10, lambda: node.log)
+        until(lambda: not list((node.queue / "results").iterdir()), lambda: node.log)
+        node.end()
+    assert len(sources(tmp_path / "in")) == 10
+    assert list(node.queue.rglob("*.dcm")) == []
+
+
+def sources_so_far(folder: Path) -> list[str]:
+    with contextlib.suppress(Exception):  # a file that is being written
+        return sources(folder)
+    return []
+
+
+def test_a_full_disk_is_an_answer(start: Start, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(small)]
+    try:
+        if subprocess.run(mount, capture_output=True).returncode:
+            pytest.skip("a small file system cannot be mounted here")
+    except OSError:
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        node = start(folder=small)
+        kept, late = film(tmp_path, 1), film(tmp_path, 2)
+        assert node.store(kept).returncode == 0
+        node.wait("read")
+        ballast = small / "ballast"
+        ballast.write_bytes(bytes(24 * 2**20))
+        done = node.store(late)
+        assert "0xa700" in (done.stdout + done.stderr).lower() or done.returncode != 0
+        node.wait("refused .* status=0xA700")
+        assert run("echoscu", "127.0.0.1", str(node.port)).returncode == 0
+        ballast.unlink()
+        assert node.store(late).returncode == 0
+        node.wait("read", 2)
+        assert node.end() == 0
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)
+
+
+def test_one_queue_and_one_port_have_one_node(start: Start, tmp_path: Path) -> None:
+    node = start()
+    with pytest.raises(AssertionError, match="another node uses this queue"):
+        start()
+    second = tmp_path / "second"
+    second.mkdir()
+    with pytest.raises(AssertionError, match="cannot be listened on"):
+        start("--port", str(node.port), folder=second)
+
+
+@pytest.mark.films
+def test_real_films_from_the_archive_and_back(
+    start: Start, tmp_path: Path, films_dir: Path, orthanc: Orthanc
+) -> None:
+    """Films lie in an Orthanc, are sent to the node by it, and their results come back to it."""
+    node = start("--send", f"ORTHANC@127.0.0.1:{orthanc.dicom}")
+    films = sorted((films_dir / "dicom").glob("*.dcm"))
+    uploaded = [orthanc.post("/instances", path.read_bytes()) for path in films]
+    before = json.loads(orthanc.get("/statistics")[0])["CountInstances"]
+    node_entry = {"AET": "FIRSTREAD", "Host": "127.0.0.1", "Port": node.port}
+    orthanc.put("/modalities/firstread", json.dumps(node_entry).encode())
+    ids = json.dumps([json.loads(answer)["ID"] for answer in uploaded]).encode()
+    orthanc.post("/modalities/firstread/store", ids)
+    n = len({pydicom.dcmread(p, stop_before_pixels=True).SOPInstanceUID for p in films})
+    node.wait("read", n)
+    until(lambda: not list((node.queue / "results").iterdir()), lambda: node.log)
+    after = json.loads(orthanc.get("/statistics")[0])["CountInstances"]
+    assert after - before == node.count("sent")
+    assert after - before >= n
+    orthanc.post("/modalities/firstread/store", ids)
+    node.wait("received .* again: known", n)
+    assert node.end() == 0
+    assert json.loads(orthanc.get("/statistics")[0])["CountInstances"] == after
+    studies = {json.loads(orthanc.get(f"/instances/{json.loads(a)['ID']}/study")[0])["ID"]
+               for a in uploaded}  # fmt: skip
+    for study in studies:  # the results lie in the films' studies
+        series = json.loads(orthanc.get(f"/studies/{study}/series")[0])
+        assert "SR" in {s["MainDicomTags"]["Modality"] for s in series}
