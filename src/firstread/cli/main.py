@@ -30,6 +30,7 @@ VERBS = (
     ("lungs", "draw lung masks of films; judge or remake the lung net"),
     ("read", "give an opinion on films"),
     ("node", "listen for films from an archive, and send the results back"),
+    ("onboard", "judge and set the model on a clinic's own films"),
 )
 """Each verb is a module of `firstread.cli` with HELP, add_arguments(parser), run(args)."""
 

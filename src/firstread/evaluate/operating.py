@@ -240,6 +240,22 @@ def _refer_band(
     return ReferBand(float(sigmoid(cut - half)), float(sigmoid(cut + half)), how)
 
 
+def sensitivity_name(sensitivity: float) -> str:
+    """What the threshold for a sensitivity is called on the card.
+
+    >>> sensitivity_name(0.95)
+    'sensitivity_95'
+    """
+    return f"sensitivity_{100 * sensitivity:g}"
+
+
+def checked_sensitivity(sensitivity: float) -> float:
+    """The sensitivity itself. Raises `DataError` where no threshold can be chosen by it."""
+    if not 0.5 <= sensitivity < 1.0:
+        raise DataError(f"sensitivity {sensitivity:g} cannot be had; give one of 0.5 to below 1")
+    return sensitivity
+
+
 def fit_operating_point(
     logits: npt.ArrayLike,
     labels: npt.ArrayLike,
@@ -248,6 +264,8 @@ def fit_operating_point(
     weights: npt.ArrayLike | None = None,
     rule: str = "best",
     band: str = "error",
+    calibration: Platt | None = None,
+    sensitivity: float | None = None,
 ) -> OperatingPoint:
     """Calibration, thresholds and refer band from validation films.
 
@@ -256,8 +274,11 @@ def fit_operating_point(
     for; of several validation sets put in one row, or of clean and corrupted copies of a film,
     which share a weight of 1 (more would let the conformal points promise too much). `rule`, one
     of `RULES`: which threshold is in use. `band`, one of `BANDS`: the refer band leaves few
-    errors in all, or lies between the conformal points. Raises `DataError` if a class is
-    missing, a logit is no number, the lengths differ, or a rule is not known.
+    errors in all, or lies between the conformal points. `calibration`: one that was fitted
+    already, in place of Platt scaling here. `sensitivity`, 0.5 to below 1: the threshold in use is
+    the highest that reaches it, under the name "sensitivity_90" or the like, whatever `rule` says.
+    Raises `DataError` if a class is missing, a logit is no number, the lengths differ, or a rule
+    is not known.
 
     By default the threshold in use is "best", not 0.5 or a wanted sensitivity: films of another
     batch come out shifted, and the middle of the plateau between the classes is furthest from
@@ -270,7 +291,7 @@ def fit_operating_point(
         )
     raw, truth = checked(logits, labels)
     w = checked_weights(weights, truth)
-    platt = fit_platt(raw, truth, on, weights)
+    platt = fit_platt(raw, truth, on, weights) if calibration is None else calibration
     z = np.clip(platt.logit(raw), -LIMIT, LIMIT)
     cuts = _cuts(z, truth, w)
     best = _best(cuts)
@@ -282,14 +303,16 @@ def fit_operating_point(
             f"calibrated logits; {cuts.says(best)}",
         ),
     }
-    for wanted in (95, 98):
-        z_cut = _at_sensitivity(cuts, wanted / 100)
-        named[f"sensitivity_{wanted}"] = Threshold(
+    asked = [] if sensitivity is None else [checked_sensitivity(sensitivity)]
+    for wanted in dict.fromkeys([*asked, 0.95, 0.98]):
+        z_cut = _at_sensitivity(cuts, wanted)
+        named[sensitivity_name(wanted)] = Threshold(
             float(sigmoid(z_cut)),
-            f"the highest with sensitivity {wanted} % on {on}, halfway to the next film below; "
-            f"{cuts.says(z_cut)}",
+            f"the highest with sensitivity {100 * wanted:g} % on {on}, "
+            f"halfway to the next film below; {cuts.says(z_cut)}",
         )
     points = _conformal(cuts, on)
+    rule = rule if sensitivity is None else sensitivity_name(sensitivity)
     used = named[rule]
     decision = Threshold(used.value, f'the threshold "{rule}": {used.how}')
     refer = (

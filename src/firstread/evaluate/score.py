@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ from firstread.errors import DataError
 from firstread.evaluate.calibration import Floats
 from firstread.evaluate.places import portable
 from firstread.evaluate.shortcuts import shortcut_numbers
+
+if TYPE_CHECKING:
+    from firstread.read.opinion import Opinion
 
 WORST_FILMS = 24
 """Most films that are shown with their pixels in a report."""
@@ -106,16 +109,16 @@ def score_cohort(
     cohort: Cohort,
     by: Iterable[str] = (),
     progress: Callable[[int, int], None] | None = None,
+    watch: Callable[[Opinion], None] | None = None,
 ) -> Scored:
     """Read every film of a labelled cohort.
 
     `bundle_path`: a bundle folder, None for the one shipped. `by`: columns to report within
     ("etiology", "series", "part" or a column of the CSV). `progress` is called with (done,
-    all). Raises `BundleError`, or `DataError` where a film has no label or a column does not
-    exist.
+    all), `watch` with each opinion while it still holds its pixels. Raises `BundleError`, or
+    `DataError` where a film has no label or a column does not exist.
     """
     from firstread.read.bundle import Bundle
-    from firstread.read.opinion import Opinion
     from firstread.read.reader import Reader
 
     labels = cohort.labels
@@ -126,6 +129,8 @@ def score_cohort(
     card = bundle.card
     opinions: list[Opinion] = []
     for opinion in Reader(bundle).read_many(cohort.paths, heat=False):
+        if watch is not None:
+            watch(opinion)
         opinions.append(replace(opinion, pixels=None))  # 50 kB a film that nobody needs here
         if progress is not None:
             progress(len(opinions), len(cohort))

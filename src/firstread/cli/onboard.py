@@ -1,0 +1,247 @@
+"""`firstread onboard`: a clinic brings labelled films of its own."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from firstread.errors import DataError, OutputError
+
+if TYPE_CHECKING:
+    from firstread.cohort.table import Cohort
+
+HELP = (
+    "judge the model on a clinic's labelled films, set thresholds and calibration for it, and "
+    "make a local bundle once somebody signs; later, compare new films with those"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument(
+        "data",
+        type=Path,
+        metavar="DIR_OR_CSV",
+        help="a folder with NORMAL/ and PNEUMONIA/ inside, or a CSV with file and label (and "
+        "patient); with --drift any folder of films, or a CSV without labels",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="folder for onboard.html, .json and bundle/"
+    )
+    parser.add_argument(
+        "--bundle", type=Path, metavar="DIR", help="the bundle to begin with (default: shipped)"
+    )
+    parser.add_argument(
+        "--sensitivity",
+        type=float,
+        default=0.95,
+        metavar="S",
+        help="wanted of the local threshold, 0.5 to below 1 (default 0.95)",
+    )
+    parser.add_argument(
+        "--prevalence",
+        type=float,
+        metavar="P",
+        help="share of pneumonia in routine, 0 to 1 (default: that of the films)",
+    )
+    parser.add_argument(
+        "--interval",
+        type=float,
+        default=0.1,
+        metavar="W",
+        help="width of the 95 %% intervals wanted, from low to high (default 0.1)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of bootstrap and parts (default 0)")
+    parser.add_argument("--signed-by", metavar="NAME", help="who signs the local bundle off")
+    parser.add_argument("--date", metavar="YYYY-MM-DD", help="the day of the sign-off")
+    parser.add_argument(
+        "--drift",
+        type=Path,
+        metavar="JSON",
+        help="compare these films with the baseline in an earlier onboard.json; exit code 1 if "
+        "something changed",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Onboard or compare; 1 if films were rejected, too few to sign, or something changed."""
+    if args.drift is not None:
+        return _drift(args)
+    from firstread.cli.evaluate_studies import progress
+    from firstread.clinic.bundle import check_signature, write_local
+    from firstread.clinic.films import score_and_look
+    from firstread.clinic.onboard import check_asked, onboard
+    from firstread.clinic.page import onboard_page
+    from firstread.cohort.table import load_cohort
+    from firstread.evaluate.places import portable
+    from firstread.evaluate.seen import seen_warnings
+    from firstread.film.files import write_atomic
+    from firstread.read.bundle import Bundle
+
+    if args.out is None:
+        raise OutputError("name a folder for the page, the JSON and the bundle with --out FOLDER")
+    if args.out.exists() and not args.out.is_dir():
+        raise OutputError(f"{args.out}: is a file; name a folder with --out")
+    check_asked(args.sensitivity, args.interval, args.prevalence)
+    signed = check_signature(args.signed_by, args.date)
+    cohort = load_cohort(args.data)
+    bundle = Bundle.load(args.bundle)
+    scored, look = score_and_look(bundle, cohort, progress("read"))
+    scored.data["given"] = portable(args.data)
+    found = onboard(
+        scored,
+        look,
+        bundle,
+        sensitivity=args.sensitivity,
+        width=args.interval,
+        prevalence=args.prevalence,
+        seed=args.seed,
+        command=_command(args),
+        warnings=seen_warnings(cohort, scored.bundle["data"], None),
+    )
+    result = found.result
+    local = args.out / "bundle"
+    if signed is not None and found.point is not None:
+        made = write_local(local, bundle, found.point, result, signed)
+        result["status"], result["signed"] = "signed", signed
+        result["local_bundle"] = {
+            "name": made.name,
+            "path": portable(local),
+            "sha256": made.sha256,
+        }
+    text = json.dumps(result, indent=1, allow_nan=False) + "\n"
+    write_atomic(args.out / "onboard.json", text)
+    write_atomic(args.out / "onboard.html", onboard_page(result))
+    print("\n".join(lines(result)))
+    print(f"wrote {args.out / 'onboard.html'} and {args.out / 'onboard.json'}")
+    if result["local_bundle"] is not None:
+        print(f"wrote {local}; read with it: firstread read FILMS --bundle {local}")
+    elif found.point is None:
+        print("too few films for a local bundle: nothing can be signed off")
+        return 1
+    else:
+        print("a proposal: to sign it off, run again with --signed-by NAME --date YYYY-MM-DD")
+        if local.is_dir():
+            print(f"{local} is of an earlier sign-off and stays as it was")
+    return 1 if result["n_rejected"] else 0
+
+
+def _drift(args: argparse.Namespace) -> int:
+    from firstread import __version__
+    from firstread.cli.evaluate_studies import progress
+    from firstread.clinic.drift import NAMES, compare, load_baseline
+    from firstread.clinic.films import look_at
+    from firstread.clinic.page import write_drift_page
+    from firstread.evaluate.places import portable
+    from firstread.film.files import write_atomic
+    from firstread.read.bundle import Bundle
+
+    if args.signed_by is not None or args.date is not None:
+        raise DataError("--drift only compares; there is nothing to sign off")
+    base = load_baseline(args.drift)
+    bundle = Bundle.load(args.bundle)
+    look = look_at(bundle, _films(args.data), progress("read"))
+    result = compare(base, look, bundle.card.onnx_sha256) | {
+        "format": 1,
+        "data": {"source": portable(args.data), "baseline": portable(args.drift)},
+        "bundle": {"name": bundle.name, "sha256": bundle.sha256},
+        "command": _command(args),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "versions": {"firstread": __version__},
+    }
+    for name, x in result["numbers"].items():
+        said = "much" if x["much"] else "yes" if x["moved"] else "no"
+        mean = f"mean {x['mean']:.4g}, was {x['mean_before']:.4g}"
+        print(f"{NAMES[name]:22}  {mean}; index {x['psi']:.3f}; changed: {said}")
+    for name, x in result["rates"].items():
+        said = "yes" if x["moved"] else "no"
+        print(f"{NAMES[name]:22}  {x['value']:.1%}, was {x['before']:.1%}; changed: {said}")
+    if args.out is not None:
+        write_atomic(args.out / "drift.json", json.dumps(result, indent=1, allow_nan=False) + "\n")
+        write_drift_page(args.out / "drift.html", result)
+        print(f"wrote {args.out / 'drift.html'} and {args.out / 'drift.json'}")
+    return 1 if result["moved"] else 0
+
+
+def _films(path: Path) -> Cohort:
+    """The films to compare, labelled or not: a CSV, or any folder."""
+    from firstread.cohort.table import Cohort, FilmRow, load_cohort
+    from firstread.errors import NoFilms
+    from firstread.film.files import find_films
+
+    if path.suffix.lower() == ".csv":
+        return load_cohort(path)
+    paths = find_films([path])
+    if not paths:
+        raise NoFilms(f"{path}: no film there; name a folder of films")
+    root = path if path.is_dir() else path.parent
+    names = [p.relative_to(root).as_posix() for p in paths]
+    rows = [FilmRow(n, p, None, f"film-{n}") for n, p in zip(names, paths, strict=True)]
+    return Cohort(root, tuple(rows))
+
+
+def _command(args: argparse.Namespace) -> str:
+    """The command line that makes the same result again."""
+    from firstread.evaluate.places import command_line
+
+    words: list[str | Path] = ["firstread", "onboard", args.data]
+    for name in ("out", "bundle", "drift"):
+        if getattr(args, name) is not None:
+            words += [f"--{name}", getattr(args, name)]
+    if args.drift is None:
+        for name in ("sensitivity", "prevalence", "interval", "seed", "signed_by", "date"):
+            value = getattr(args, name)
+            if value is not None and (name, value) != ("seed", 0):
+                words += [f"--{name.replace('_', '-')}", str(value)]
+    return command_line(words)
+
+
+def lines(result: dict[str, Any]) -> list[str]:
+    """The onboarding as a few lines of plain text."""
+    out = [
+        f"{result['bundle']['name']} on {result['n']} films of {result['n_patients']} patients: "
+        f"{result['n_normal']} normal, {result['n_pneumonia']} pneumonia, "
+        f"{result['n_rejected']} rejected",
+        "",
+        f"for intervals {result['asked']['interval']:g} wide:",
+    ]
+    for w in result["need"]:
+        now = "" if w["width_now"] is None else f", width with these {w['width_now']:.3f}"
+        enough = "enough" if w["enough"] else "NOT enough"
+        out.append(
+            f"  {w['name']:15} {w['needed']:>6} patients, {w['of']}; here {w['have']}: "
+            f"{enough}{now}"
+        )
+    out += [f"  not given: {w['name']}; {w['why']}" for w in result["withheld"]]
+    out += ["", f"AUC as it is: {_with_interval(result['auc'])}"]
+    if result["shift"]:
+        out.append(f"shift: {result['shift']['says']}")
+    if result["recalibration"]:
+        c = result["recalibration"]
+        gain = c["methods"][c["chosen"]]["gain"]
+        out.append(
+            f"calibration: {c['chosen'].replace('_', ' ')}; log loss less by {_with_interval(gain)}"
+        )
+    for name in ("as_shipped", "local"):
+        if point := result[name]:
+            out += [
+                "",
+                f"{name.replace('_', ' ')}, threshold {point['threshold']:.4f}, at a share of "
+                f"pneumonia of {result['prevalence']:.1%}:",
+            ]
+            rows = [(k, point[k]) for k in ("sensitivity", "specificity", "refer_rate")]
+            for row in point["predictive"]:
+                if row["prevalence"] == result["prevalence"]:
+                    rows += [("PPV", row["ppv"]), ("NPV", row["npv"])]
+            out += [f"  {k.replace('_', ' '):12} {_with_interval(e)}" for k, e in rows]
+    return [*out, ""]
+
+
+def _with_interval(estimate: dict[str, Any] | None) -> str:
+    if estimate is None or estimate["value"] is None:
+        return "not given"
+    low, high = (("-" if estimate[k] is None else f"{estimate[k]:.3f}") for k in ("low", "high"))
+    return f"{estimate['value']:.3f} ({low} to {high})"

@@ -1,0 +1,1 @@
+"""A clinic's own: what the model is worth on its films, and the bundle that follows from it."""

@@ -1,0 +1,115 @@
+"""A clinic's films as numbers: what the model said of them, and what they look like.
+
+`Watch` is called with each opinion while its pixels are still there and keeps a few numbers of
+it; so the films are read once, and 10,000 of them fit in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from firstread.cohort.table import Cohort
+from firstread.evaluate.calibration import Floats
+from firstread.evaluate.metrics import Bools
+from firstread.evaluate.shortcuts import shortcut_numbers
+
+if TYPE_CHECKING:
+    from firstread.evaluate.score import Scored
+    from firstread.read.bundle import Bundle
+    from firstread.read.opinion import Opinion
+
+BLACK = 16
+"""Grey levels, of 255, below which a pixel is air or border."""
+
+
+@dataclass
+class Watch:
+    """Collects numbers of opinions, in the order in which they come.
+
+    `rows`: one a film: raw logit, mean grey, contrast (standard deviation of the greys), black
+    share, aspect; NaN where the film has none. `aside`: referred for another reason than the
+    band. `rejected`: no opinion.
+    """
+
+    refer: tuple[float, float]
+    rows: list[tuple[float, float, float, float, float]] = field(default_factory=list)
+    aside: list[bool] = field(default_factory=list)
+    rejected: list[bool] = field(default_factory=list)
+
+    def __call__(self, opinion: Opinion) -> None:
+        """Keep the numbers of one opinion."""
+        none = float("nan")
+        logit = none if opinion.logit is None else float(opinion.logit)
+        grey = black = spread = none
+        if opinion.pixels is not None:
+            grey, spread = float(opinion.pixels.mean()), float(opinion.pixels.std())
+            black = float((opinion.pixels < BLACK).mean())
+        aspect = none if opinion.aspect is None else float(opinion.aspect)
+        self.rows.append((logit, grey, spread, black, aspect))
+        p = opinion.probability
+        in_band = p is not None and self.refer[0] <= p <= self.refer[1]
+        # The band gives one reason; whatever else sends a film to a person is not ours to move.
+        self.aside.append(opinion.decision == "refer" and len(opinion.reasons) > int(in_band))
+        self.rejected.append(opinion.decision == "rejected" or p is None)
+
+
+@dataclass(frozen=True)
+class Look:
+    """n films as numbers. `logit` (n,): the network's, uncalibrated, NaN where not read.
+
+    `aside`, `rejected` (n,): referred whatever the band, and not read. `numbers`: name to (n,),
+    for the drift: "logit", "grey", "contrast", "black", "aspect", "area", "bytes".
+    """
+
+    logit: Floats
+    aside: Bools
+    rejected: Bools
+    numbers: dict[str, Floats]
+
+    def __len__(self) -> int:
+        return len(self.logit)
+
+
+def looked(cohort: Cohort, watch: Watch) -> Look:
+    """What `watch` saw of the films of `cohort`, and what their files tell without a pixel."""
+    table = np.array(watch.rows, dtype=np.float64).reshape(-1, 5)
+    rejected = np.array(watch.rejected, bool)
+    # The size of the files at hand, not of originals that a table may tell of.
+    bare = Cohort(cohort.root, tuple(replace(r, extra={}) for r in cohort.rows))
+    headers = shortcut_numbers(bare)
+    logit = np.where(rejected, np.nan, table[:, 0])
+    seen = dict(zip(("grey", "contrast", "black", "aspect"), table[:, 1:].T, strict=True))
+    files = {name: headers[name][0] for name in ("area", "bytes")}
+    return Look(logit, np.array(watch.aside, bool), rejected, {"logit": logit, **seen, **files})
+
+
+def look_at(
+    bundle: Bundle, cohort: Cohort, progress: Callable[[int, int], None] | None = None
+) -> Look:
+    """Read the films of `cohort`, whose labels may be unknown, with a loaded bundle.
+
+    `progress` is called with (done, all). No film is too bad: see `Reader.read`.
+    """
+    from firstread.read.reader import Reader
+
+    watch = Watch((bundle.card.refer.low, bundle.card.refer.high))
+    for done, opinion in enumerate(Reader(bundle).read_many(cohort.paths, heat=False), 1):
+        watch(opinion)
+        if progress is not None:
+            progress(done, len(cohort))
+    return looked(cohort, watch)
+
+
+def score_and_look(
+    bundle: Bundle, cohort: Cohort, progress: Callable[[int, int], None] | None = None
+) -> tuple[Scored, Look]:
+    """The opinions on a labelled cohort, as `score_cohort` gives them, and the films as numbers."""
+    from firstread.evaluate.score import score_cohort
+
+    watch = Watch((bundle.card.refer.low, bundle.card.refer.high))
+    scored = score_cohort(bundle.path, cohort, (), progress, watch)
+    return scored, looked(cohort, watch)

@@ -1,0 +1,333 @@
+"""What a model is worth at a clinic, what has to be set anew there, and what it rests on.
+
+`onboard(scored, look, bundle, ...)` is the whole of it: from the opinions on N labelled films of
+the clinic to one JSON object and, where the films suffice, the operating point of a local bundle.
+An estimate (E) is ``{"value", "low", "high", "method", "n"}``, a 95 % interval; null where there
+are too few films for it, and then `withheld` says so. The fields::
+
+    format status       1; "proposal" or "signed"
+    signed              {"by", "date"} | null
+    n n_normal n_pneumonia n_patients n_rejected        plain numbers
+    patients            {"normal", "pneumonia"}: patients with a film of that class
+    need                [{"name", "of", "expected", "width", "needed", "have", "enough",
+                        "width_now", "how"}]: see `need`
+    withheld            [{"name", "why"}]
+    asked               {"sensitivity", "interval", "prevalence": number | null}
+    prevalence          the share of pneumonia that all is reckoned for: as asked, or the films'
+    auc                 E, of the model as it is; with "delong"
+    rejected_rate       E
+    shift               {"prevalence": {"shipped", "here": E, "logit"}, "films": {"slope": E,
+                        "in_the_large": E, "left": E | null}, "says", "how"}
+    recalibration       {"rule", "chosen", "slope", "intercept", "methods": {name: {"log_loss": E,
+                        "brier": E, "gain": E, "slope": E, "intercept": E, "reliability"}}} | null
+    as_shipped local    {"threshold", "refer": {"low", "high"}, "sensitivity": E, "specificity": E,
+                        "refer_rate": E, "decided", "predictive", "per_1000"}: see `point`; local
+                        is cross-fitted, and null where withheld
+    thresholds          {name: {"value", "how"}}: of the local bundle; {} where withheld
+    drift               the baseline: see `drift`
+    local_bundle        {"name", "path", "sha256"} | null
+    roc bundle data methods warnings notices command date versions seed    as in an evaluation
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from firstread.clinic import calibrate, drift
+from firstread.clinic.films import Look
+from firstread.clinic.need import LEAST_CLASS, WIDTH, check_width, needs
+from firstread.clinic.point import Told, operating, sure_threshold, told
+from firstread.errors import DataError
+from firstread.evaluate.calibration import Floats, Platt, sigmoid, to_logit
+from firstread.evaluate.intervals import DRAWS, Estimate, Sampler
+from firstread.evaluate.metrics import film_losses
+from firstread.evaluate.operating import OperatingPoint, checked_sensitivity, sensitivity_name
+from firstread.evaluate.recalibrate import calibrated_prevalence
+from firstread.evaluate.result import measure
+from firstread.evaluate.score import Scored
+from firstread.evaluate.tables import check_prevalence, reliability
+from firstread.read.bundle import Bundle
+
+SENSITIVITY = 0.95
+
+TAKEN = (
+    *("roc", "bundle", "data", "methods", "warnings", "notices"),
+    *("command", "date", "versions", "seed"),
+)
+"""What is taken over from the evaluation as it is."""
+
+
+@dataclass(frozen=True)
+class Onboarding:
+    """`result`: the JSON object. `point`: of the local bundle, None with too few films."""
+
+    result: dict[str, Any]
+    point: OperatingPoint | None
+
+
+def check_asked(sensitivity: float, width: float, prevalence: float | None) -> None:
+    """Raise `DataError` for what cannot be asked for, before any film is read."""
+    checked_sensitivity(sensitivity)
+    check_width(width)
+    check_prevalence(prevalence)
+
+
+def onboard(
+    scored: Scored,
+    look: Look,
+    bundle: Bundle,
+    *,
+    sensitivity: float = SENSITIVITY,
+    width: float = WIDTH,
+    prevalence: float | None = None,
+    seed: int = 0,
+    draws: int = DRAWS,
+    command: str = "",
+    warnings: Sequence[str] = (),
+) -> Onboarding:
+    """Everything about a clinic's films; the fields are listed at the module's top.
+
+    `scored`, `look`: the same films read with `bundle`. `width`: of the interval wanted.
+    `prevalence`: the clinic's share of pneumonia; None takes that of the films. Raises
+    `DataError` where a class is missing or what is asked for cannot be had.
+    """
+    check_asked(sensitivity, width, prevalence)
+    truth = scored.truth
+    if not truth.any() or truth.all():
+        raise DataError("films of one class only; onboarding needs films with and without")
+    if scored.rejected.all():
+        why = "; ".join(scored.reasons[0])
+        raise DataError(f"all {len(scored)} films were rejected; the first because: {why}")
+    shipped = Platt(bundle.card.calibration.slope, bundle.card.calibration.intercept)
+    films, read = _films(scored, look, shipped)
+    counts = films.patients_of(False), films.patients_of(True)
+    enough = counts[0] >= LEAST_CLASS, counts[1] >= LEAST_CLASS
+    share = float(truth.mean()) if prevalence is None else prevalence
+    sampler = Sampler(scored.patients, seed, draws)
+    base = measure(
+        scored, prevalence=prevalence, seed=seed, draws=draws, command=command, warnings=warnings
+    )
+    withheld = _withheld(counts, sensitivity)
+    auc = told(base["auc"], len(scored)) if all(enough) else None
+    as_shipped = {
+        "threshold": scored.threshold,
+        "refer": {"low": scored.refer[0], "high": scored.refer[1]},
+    } | operating(
+        sampler, truth, scored.calls(scored.threshold), scored.referred, scored.rejected, share,
+        enough,
+    )  # fmt: skip
+    recalibration = local = point = None
+    if all(enough):
+        recalibration, method = _recalibration(films, seed, draws)
+        if not any(w["name"] == "thresholds" for w in withheld):
+            point = _point(films, method, shipped, sensitivity, share, scored.bundle["name"])
+            judged = calibrate.cross_decided(films, method, sensitivity, seed)
+            calls, referred = ~truth, look.aside & read
+            calls[read], referred[read] = judged.calls, judged.referred | look.aside[read]
+            local = {
+                "threshold": point.threshold,
+                "refer": {"low": point.refer.low, "high": point.refer.high},
+            } | operating(sampler, truth, calls, referred, ~read, share, enough)
+    found: Told = as_shipped if local is None else local
+    wants = needs(
+        *counts,
+        sensitivity=sensitivity,
+        specificity=_value(found["specificity"]),
+        auc=_value(auc),
+        width=width,
+    )
+    result: dict[str, Any] = {
+        "format": 1,
+        "status": "proposal",
+        "signed": None,
+        "n": len(scored),
+        "n_normal": int((~truth).sum()),
+        "n_pneumonia": int(truth.sum()),
+        "n_patients": sampler.m,
+        "n_rejected": int(scored.rejected.sum()),
+        "patients": {"normal": counts[0], "pneumonia": counts[1]},
+        "need": [w.to_json() for w in wants],
+        "withheld": withheld,
+        "asked": {"sensitivity": sensitivity, "interval": width, "prevalence": prevalence},
+        "prevalence": share,
+        "auc": auc,
+        "rejected_rate": told(sampler.proportion(scored.rejected), len(scored)),
+        "shift": _shift(films, seed, draws) if all(enough) else None,
+        "recalibration": recalibration,
+        "as_shipped": as_shipped,
+        "local": local,
+        "thresholds": {} if point is None else point.to_card()["thresholds"],
+        "drift": _baseline(look, bundle, point, truth, prevalence),
+        "local_bundle": None,
+    }
+    return Onboarding(result | {name: base[name] for name in TAKEN}, point)
+
+
+def _value(estimate: Told | None) -> float | None:
+    return None if estimate is None else float(estimate["value"])
+
+
+def _films(scored: Scored, look: Look, shipped: Platt) -> tuple[calibrate.Films, Any]:
+    """The films that were read, and which of all (n,) they are."""
+    read = ~scored.rejected & np.isfinite(look.logit)
+    z = shipped.logit(look.logit[read])
+    patients = np.array(scored.patients)[read]
+    at = calibrated_prevalence(scored.bundle)
+    return calibrate.Films(z, scored.truth[read], patients, at), read
+
+
+def _withheld(counts: tuple[int, int], sensitivity: float) -> list[Told]:
+    """What is not told for want of films, and why."""
+    out = []
+    least = {
+        "AUC, calibration, predictive values": (LEAST_CLASS, LEAST_CLASS),
+        "sensitivity": (0, LEAST_CLASS),
+        "specificity": (LEAST_CLASS, 0),
+        # With fewer, not even one film may be missed: the threshold would be the lowest film.
+        "thresholds": (LEAST_CLASS, max(LEAST_CLASS, math.ceil(1 / (1 - sensitivity) - 1e-9))),
+    }
+    for name, wanted in least.items():
+        lacks = [
+            f"{want} patients {what} pneumonia, here are {have}"
+            for what, want, have in zip(("without", "with"), wanted, counts, strict=True)
+            if have < want
+        ]
+        if lacks:
+            out.append({"name": name, "why": "needs at least " + " and ".join(lacks)})
+    return out
+
+
+def _recalibration(films: calibrate.Films, seed: int, draws: int) -> tuple[Told, str]:
+    """The ways to calibrate, each judged cross-fitted, and which is in use."""
+    logits = calibrate.cross_fitted(films, calibrate.allowed(films), seed)
+    method = calibrate.choose(logits, films.truth)
+    sampler = Sampler([str(p) for p in films.patients], seed, draws)
+    n, y = len(films.z), films.truth
+    plain = film_losses(sigmoid(logits["as_shipped"]), y)
+    methods = {}
+    for name, z in logits.items():
+        p = sigmoid(z)
+        slope, intercept = sampler.calibration(p, y)
+        loss = film_losses(p, y)
+        methods[name] = {
+            "log_loss": told(sampler.mean(loss), n),
+            "brier": told(sampler.mean((p - y) ** 2), n),
+            "gain": told(sampler.mean(plain - loss), n),
+            "slope": told(slope, n),
+            "intercept": told(intercept, n),
+            "reliability": reliability(p, y),
+        }
+    line = calibrate.fit_line(method, films)
+    return {
+        "rule": calibrate.RULE,
+        "chosen": method,
+        "slope": line.slope,
+        "intercept": line.intercept,
+        "held": line.held,
+        "methods": methods,
+    }, method
+
+
+def _point(
+    films: calibrate.Films,
+    method: str,
+    shipped: Platt,
+    sensitivity: float,
+    prevalence: float,
+    base: str,
+) -> OperatingPoint:
+    """Calibration, thresholds and band of the local bundle, on all films that were read."""
+    line = calibrate.fit_line(method, films)
+    n0, n1 = int((~films.truth).sum()), int(films.truth.sum())
+    on = f"the clinic's {n0 + n1} films"
+    shift = float(to_logit(prevalence) - to_logit(films.truth.mean()))
+    how = (
+        f"{HOW[method]} on top of {base}'s, on {on} ({n0} normal, {n1} pneumonia); "
+        f"{calibrate.RULE}; true at a share of pneumonia of {prevalence:.3f}"
+    )
+    if abs(shift) > 1e-9:
+        how += f", that of the films ({films.truth.mean():.3f}) moved by the intercept"
+    on_top = Platt(line.slope, line.intercept + shift)
+    point = calibrate.point_on(films, on_top, sensitivity, on)
+    thresholds = dict(point.thresholds)
+    if sure := sure_threshold(films, on_top, sensitivity):
+        thresholds[sensitivity_name(sensitivity) + "_sure"] = sure
+    composed = calibrate.composed(shipped, line, shift, how, prevalence)
+    return dataclasses.replace(point, calibration=composed, thresholds=thresholds)
+
+
+HOW = {
+    "as_shipped": "nothing fitted (no way of fitting was better out of sample)",
+    "prevalence": "the intercept moved for the share of pneumonia (Saerens et al. 2002)",
+    "intercept": "the intercept fitted (calibration in the large)",
+    "slope": "slope and intercept fitted by logistic regression",
+}
+
+
+def _shift(films: calibrate.Films, seed: int, draws: int) -> Told:
+    """What differs here: how common pneumonia is, apart from how the films look to the model."""
+    n = len(films.z)
+    sampler = Sampler([str(p) for p in films.patients], seed, draws)
+    here = sampler.proportion(films.truth)
+    slope, _ = sampler.calibration(sigmoid(films.z), films.truth)
+    large, left = calibrate.large_and_left(films)
+    at = films.at
+    return {
+        "prevalence": {
+            "shipped": at,
+            "here": told(here, n),
+            "logit": None if at is None else float(to_logit(here.value) - to_logit(at)),
+        },
+        "films": {
+            "slope": told(slope, n),
+            "in_the_large": told(large, n),
+            "left": None if left is None else told(left, n),
+        },
+        "says": _says(slope, left),
+        "how": "a shift in prevalence moves the intercept by the difference of the shares' logits "
+        "and leaves the slope at 1; what is left of the intercept, and a slope away from 1, comes "
+        "from the films: another machine, age or kind of patient, or labels made otherwise",
+    }
+
+
+def _says(slope: Estimate, left: Estimate | None) -> str:
+    moved = []
+    if math.isfinite(slope.low) and not slope.low <= 1.0 <= slope.high:
+        moved.append("the model is too sure of itself here" if slope.value < 1 else
+                     "the model is not sure enough here")  # fmt: skip
+    if left is not None and not left.low <= 0.0 <= left.high:
+        moved.append(
+            f"films look {'more' if left.value < 0 else 'less'} like pneumonia to it than the "
+            "share of pneumonia explains"
+        )
+    if not moved:
+        return "no shift of films could be shown; what differs may be the share of pneumonia alone"
+    return "the films differ from those it was calibrated on: " + ", and ".join(moved)
+
+
+def _baseline(
+    look: Look,
+    bundle: Bundle,
+    point: OperatingPoint | None,
+    truth: Any,
+    prevalence: float | None,
+) -> Told:
+    """The drift baseline, with the local point where there is one, at the prevalence asked for."""
+    card = bundle.card
+    c = card.calibration if point is None else point.calibration
+    threshold = card.threshold if point is None else point.threshold
+    band = card.refer if point is None else point.refer
+    points = {"threshold": threshold, "refer_low": band.low, "refer_high": band.high}
+    cuts = {name: (float(to_logit(p)) - c.intercept) / c.slope for name, p in points.items()}
+    weights: Floats | None = None
+    if prevalence is not None:
+        share = float(truth.mean())
+        weights = np.where(truth, prevalence / share, (1 - prevalence) / (1 - share))
+    made = drift.baseline(look, cuts, card.onnx_sha256, weights)
+    return made | {"prevalence": prevalence, "point": "shipped" if point is None else "local"}
