@@ -69,7 +69,10 @@ def test_an_opinion_names_them_where_lungs_were_found(reader: Reader, tmp_path: 
     Image.fromarray(noise).save(path)
     doubted = reader.read(path)
     assert doubted.regions is None
-    assert '"regions_doubt": "lungs were found on' in b"".join(json_parts([entry_of(doubted)])).decode()
+    assert (
+        '"regions_doubt": "lungs were found on'
+        in b"".join(json_parts([entry_of(doubted)])).decode()
+    )
     assert "No zones are named: lungs were found on" in "".join(
         page_parts([entry_of(doubted, pictured=True)], {}, reader.bundle)
     )

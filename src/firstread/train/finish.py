@@ -81,7 +81,11 @@ def make_bundle(
             key: state[key]
             for key in ("recipe", "precision", "weights", "versions", "git", "train_seconds")
         }
-        | {key: state[key] for key in ("start", "lungs_sha256") if state.get(key)},
+        | {
+            key: state[key]
+            for key in ("start", "lungs_sha256", "teachers", "teachers_sha256")
+            if state.get(key)
+        },
         "notices": [],
     }
     return write_bundle(out, graph, card), logits
