@@ -50,7 +50,11 @@ def purpose(name: str) -> str:
         if path.is_file():
             lines = path.read_text(encoding="utf-8").splitlines()
             return " ".join(x.removeprefix("#").strip() for x in lines if x.startswith("#"))
-    return "The recipe of that name."
+    return {
+        "default": "The recipe of that name: four teachers, and a pupil kept to the lungs.",
+        "default-twin": "The recipe `default` at full size, on this split: the twin that "
+        "thresholds are chosen by.",
+    }[name]
 
 
 def row(path: Path, folder: Path) -> str:

@@ -6,8 +6,10 @@ import pytest
 
 pytest.importorskip("torch")
 
-from firstread.evaluate.operating import fit_operating_point
+from firstread.evaluate.calibration import to_logit
+from firstread.evaluate.operating import OperatingPoint, fit_operating_point
 from firstread.train.point import COPIES, choose_point, made_worse
+from firstread.train.twin import Shifted
 
 RNG = np.random.default_rng(4)
 FILMS = RNG.integers(60, 200, (26, 32, 32), dtype=np.uint8)
@@ -46,3 +48,28 @@ def test_a_reader_that_does_not_mind_keeps_its_point() -> None:
     both = choose_point(lambda films: np.tile(logits, COPIES), FILMS, 32, logits, LABELS)
     assert both.threshold == pytest.approx(alone.threshold, abs=1e-6)
     assert both.calibration.slope == pytest.approx(alone.calibration.slope, rel=1e-3)
+
+
+def test_films_of_another_batch_move_the_threshold_and_count_a_third() -> None:
+    logits = np.where(LABELS == 1, 1.0, -1.0) + RNG.normal(0, 1.0, 26)
+
+    def steady(films: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+        return np.tile(logits, COPIES)
+
+    def raw(point: OperatingPoint) -> float:
+        """The threshold as a logit of the network."""
+        c = point.calibration
+        return float((to_logit(point.threshold) - c.intercept) / c.slope)
+
+    def batch(labels: list[int], by: float) -> Shifted:
+        truth = np.array(labels, np.int8)
+        return Shifted(np.where(truth == 1, 1.0, -1.0) + by, truth, {})
+
+    alone = choose_point(steady, FILMS, 32, logits, LABELS)
+    lower = choose_point(steady, FILMS, 32, logits, LABELS, batch([0, 1] * 40, -2.0))
+    assert raw(lower) < raw(alone)
+    assert "a twin of the network" in lower.to_card()["thresholds"]["decision"]["how"]
+    # However many films of a class it has, that class weighs what it weighs in the others.
+    many = choose_point(steady, FILMS, 32, logits, LABELS, batch([0, 1, 1, 1] * 40, -2.0))
+    assert many.calibration.slope == pytest.approx(lower.calibration.slope, rel=1e-3)
+    assert many.calibration.prevalence == pytest.approx(0.5)

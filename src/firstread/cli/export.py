@@ -23,12 +23,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR_OR_CSV",
         help="the films trained on, to choose gate and thresholds anew; needed for several runs",
     )
+    parser.add_argument(
+        "--twin",
+        type=Path,
+        metavar="RUN",
+        help="a run by the same recipe on a split by series: how it reads the films that it never "
+        "saw is a third of what thresholds and calibration are chosen on (with --data)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Verify the bundle or the bundles, and write one to its new place."""
     from firstread.read.bundle import Bundle, write_bundle
 
+    if args.twin is not None and (args.data is None or len(args.runs) > 1):
+        raise RunError("--twin goes with one run and --data, the films it was trained on")
     if len(args.runs) > 1 or args.data is not None:
         return _anew(args)
     (folder,) = args.runs
@@ -61,7 +70,7 @@ def _anew(args: argparse.Namespace) -> int:
         print(text, flush=True)
 
     if len(args.runs) == 1:
-        bundle = made_again(args.runs[0], films, args.out, args.name, say)
+        bundle = made_again(args.runs[0], films, args.out, args.name, say, args.twin)
     else:
         name = args.name or "+".join(run.name for run in args.runs)
         bundle = ensemble(args.runs, films, args.out, name, say)

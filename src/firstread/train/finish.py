@@ -27,8 +27,13 @@ from firstread.train.point import FULL, choose_point, reader_of
 from firstread.train.recipe import Recipe, make_recipe
 from firstread.train.record import now
 from firstread.train.start import earlier_data, load_start
+from firstread.train.twin import load_twin
 
 Say = Callable[[str], None]
+
+TOLD = ("recipe", "precision", "weights", "versions", "git", "train_seconds")
+TOLD_IF_THERE = ("start", "lungs_sha256", "teachers", "teachers_sha256")
+"""What a card tells of a run's record."""
 
 
 def make_bundle(
@@ -39,12 +44,13 @@ def make_bundle(
     parts: tuple[CachedFilms, CachedFilms],
     state: dict[str, Any],
     say: Say = lambda text: None,
+    twin: Path | None = None,
 ) -> tuple[Bundle, npt.NDArray[np.float64]]:
     """Write the bundle of a trained network, and give the logits of its validation films.
 
     `parts`: films of training and of validation. `state`: the run's record (run.json). What the
-    card holds is chosen on the validation films; raises `DataError` and `OutputError` as
-    `choose_point` and `write_bundle` do.
+    card holds is chosen on the validation films, and on those of a `twin`; raises
+    `DataError` and `OutputError` as `choose_point` and `write_bundle` do.
     """
     train, val = parts
     pixels, size = np.asarray(val.pixels), recipe.size
@@ -55,7 +61,8 @@ def make_bundle(
     large = pixels
     if size < FULL:
         large = np.asarray(cached_films(val.films, replace(recipe.seen, size=FULL)).pixels)
-    point = choose_point(read, large, size, logits, val.films.labels)
+    shifted = load_twin(twin, recipe) if twin else None
+    point = choose_point(read, large, size, logits, val.films.labels, shifted)
     films, start = state["films"], state.get("start")
     card = {
         "name": name,
@@ -77,22 +84,26 @@ def make_bundle(
             "validation_sha256": val.films.data_hash(),
             **({"earlier_sha256": earlier_data(start)} if start else {}),
         },
-        "training": {
-            key: state[key]
-            for key in ("recipe", "precision", "weights", "versions", "git", "train_seconds")
-        }
-        | {key: state[key] for key in ("start", "lungs_sha256") if state.get(key)},
+        "training": {key: state[key] for key in TOLD}
+        | {key: state[key] for key in TOLD_IF_THERE if state.get(key)}
+        | ({"twin": shifted.told} if shifted else {}),
         "notices": [],
     }
     return write_bundle(out, graph, card), logits
 
 
 def made_again(
-    folder: Path, films: Cohort, out: Path, name: str | None, say: Say = lambda text: None
+    folder: Path,
+    films: Cohort,
+    out: Path,
+    name: str | None,
+    say: Say = lambda text: None,
+    twin: Path | None = None,
 ) -> Bundle:
     """The bundle of the finished run in `folder`, made anew by this version's code.
 
-    `films`: those the run was trained on. The network is the run's own; gate, calibration,
+    `films`: those the run was trained on. `twin`: a run by the same recipe whose validation films
+    are of another batch (`firstread.train.twin`). The network is the run's own; gate, calibration,
     thresholds and refer band are chosen again. Raises `RunError` where the run is not whole,
     `SplitError` where the films are others.
     """
@@ -110,7 +121,7 @@ def made_again(
     if [len(p.films) for p in parts] != [state["films"][k] for k in ("train", "val")]:
         raise RunError(f"{folder}: was trained on other films; give --data what it was trained on")
     old = Bundle.load(folder / "bundle")
-    return make_bundle(out, net, recipe, name or old.name, parts, state, say)[0]
+    return make_bundle(out, net, recipe, name or old.name, parts, state, say, twin)[0]
 
 
 def val_csv(films: Cohort, logits: npt.NDArray[np.float64]) -> str:

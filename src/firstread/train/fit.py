@@ -65,11 +65,13 @@ def fit(
     callbacks: tuple[Any, ...] = (),
     quiet: bool = False,
     lungs: npt.NDArray[np.uint8] | None = None,
+    teachers: tuple[FilmNet, ...] = (),
 ) -> FilmFit:
     """Fit `net` in place and return the module with its history.
 
     `films`: train and val, pixels (n, s, s) uint8 or features (n, c, h, w). `lungs`: masks
-    (n, g, g) of the train films, for a recipe with `focus`. A checkpoint found below `out`
+    (n, g, g) of the train films, for a recipe with `focus`. `teachers`: networks in eval mode,
+    for a recipe that has some. A checkpoint found below `out`
     is resumed; the result is that of a run never stopped.
     """
     train_films, val_films = films
@@ -79,7 +81,7 @@ def fit(
         order = epoch_order(train_labels, recipe.balance, recipe.batch_size, recipe.seed, epoch)
         return Batches(train_films, train_labels, order, recipe.batch_size, lungs)
 
-    module = FilmFit(net, recipe, recipe.epochs * len(batches(0)), batches)
+    module = FilmFit(net, recipe, recipe.epochs * len(batches(0)), batches, teachers)
     val = Batches(val_films, val_labels, np.arange(len(val_labels)), 64)
 
     folder = out / "checkpoints"

@@ -19,6 +19,7 @@ from firstread.train.batches import Batches
 from firstread.train.focus import evidence_outside
 from firstread.train.mix import mixup, swap_surroundings
 from firstread.train.recipe import Recipe
+from firstread.train.teachers import opinion_of
 
 
 class FilmFit(pl.LightningModule):
@@ -28,9 +29,15 @@ class FilmFit(pl.LightningModule):
     """
 
     def __init__(
-        self, net: FilmNet, recipe: Recipe, steps: int, make_batches: Callable[[int], Batches]
+        self,
+        net: FilmNet,
+        recipe: Recipe,
+        steps: int,
+        make_batches: Callable[[int], Batches],
+        teachers: tuple[FilmNet, ...] = (),
     ) -> None:
         super().__init__()
+        self.teachers = teachers  # in a tuple, so that they are no part of what is learnt or saved
         self.net = channels_last(net)
         self.recipe = recipe
         self.steps = steps
@@ -47,6 +54,11 @@ class FilmFit(pl.LightningModule):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed every step by its number: a resumed run must go on as if never stopped."""
         torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
+
+    def on_fit_start(self) -> None:
+        """Teachers go where the network is."""
+        for teacher in self.teachers:
+            teacher.to(self.device)
 
     def on_train_epoch_start(self) -> None:
         """What is frozen must not update its batch statistics either."""
@@ -68,27 +80,31 @@ class FilmFit(pl.LightningModule):
 
     def _varied(
         self, films: Tensor, labels: Tensor, lungs: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """The batch after every random change that the recipe asks for, its lungs moved along."""
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
+        """The batch after every random change that the recipe asks for, its lungs moved along.
+
+        Last the films as teachers see them: the same crops, not spoilt.
+        """
         size, how = self.recipe.fit_size, self.recipe.augment
         if self.recipe.features_once or not (how.active or size != films.shape[-1]):
-            return films, labels, lungs
+            return films, labels, lungs, films
         # Drawn on the CPU, so that every device sees the same films.
         rng = torch.Generator().manual_seed(self.recipe.seed * 999_983 + self.global_step)
         if how.swap:
             films = swap_surroundings(films, how, rng)
         theta = geometry(len(films), how, rng)
-        films = spoil(resampled(films, theta, size), how, rng)
+        clean = resampled(films, theta, size)
+        films = spoil(clean, how, rng)
         if lungs is not None:
             lungs = resampled(lungs, theta, lungs.shape[-1])
         if how.mixup:
             films, labels = mixup(films, labels, how, rng)
-        return films, labels, lungs
+        return films, labels, lungs, clean
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
         """Loss of one batch: films and labels, and the films' lungs where the recipe has focus."""
         lungs = batch[2].unsqueeze(1).float() if len(batch) == 3 else None
-        films, labels, lungs = self._varied(self._shown(batch[0]), batch[1], lungs)
+        films, labels, lungs, clean = self._varied(self._shown(batch[0]), batch[1], lungs)
         stray: Tensor | float = 0.0
         if lungs is None:
             logits = self._logits(films).float()
@@ -96,7 +112,11 @@ class FilmFit(pl.LightningModule):
             logits, evidence = self.net.explain(films.contiguous(memory_format=torch.channels_last))
             stray = evidence_outside(evidence, lungs)
         smooth = self.recipe.label_smoothing
-        loss = F.binary_cross_entropy_with_logits(logits, labels * (1 - smooth) + smooth / 2)
+        wanted = labels * (1 - smooth) + smooth / 2
+        if self.teachers:
+            share = self.recipe.distil
+            wanted = (1 - share) * wanted + share * opinion_of(self.teachers, clean)
+        loss = F.binary_cross_entropy_with_logits(logits, wanted)
         loss = loss + self.recipe.focus * stray
         right = float(((logits > 0) == (labels > 0.5)).float().mean())
         self._seen.append((float(loss.detach()), right, len(labels)))

@@ -5,6 +5,9 @@ than it will be anywhere else: a calibration fitted to them alone promises too m
 also counts as three copies, each with another corruption of middling strength, all thirteen
 kinds in turn; the copies share one half of the film's weight. Films are made worse at 224 px or
 more and shrunk after it, since a blur of so many pixels would leave nothing of a small film.
+
+Where the run has a twin (`firstread.train.twin`), films of another batch are a third part, each
+class with as much weight as it has in either of the others.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from firstread.evaluate.corruptions import FAMILIES, corrupt
 from firstread.evaluate.operating import OperatingPoint, fit_operating_point
 from firstread.film.decode import Film
 from firstread.film.preprocess import Preprocess, preprocess
+from firstread.train.twin import Shifted
 
 FULL = 224
 """Least side of the films that are made worse, in pixels."""
@@ -26,6 +30,10 @@ BATCH = 32
 COPIES = 3
 STRENGTH = 3
 ON = "the validation films, half as they are and half with corruptions of strength 3"
+ON_SHIFTED = (
+    "the validation films, a third as they are, a third with corruptions of strength 3, and a "
+    "third films of a series that a twin of the network never saw"
+)
 
 Films = npt.NDArray[np.uint8]
 Logits = npt.NDArray[np.float64]
@@ -82,18 +90,27 @@ def choose_point(
     size: int,
     logits: Logits,
     labels: npt.NDArray[np.int8],
+    shifted: Shifted | None = None,
 ) -> OperatingPoint:
     """Calibration, thresholds and refer band from validation films (n, s, s).
 
     `logits` (n,): of the films as they are. `read` gives the logits of any films of `size`
-    pixels. Raises `DataError` as `fit_operating_point` does.
+    pixels. `shifted`: films of another batch, as a twin reads them. Raises `DataError` as
+    `fit_operating_point` does.
     """
-    worse = read(made_worse(films, size))
-    weights = np.full((1 + COPIES, len(films)), 0.5)
+    kinds = 2 if shifted is None else 3
+    weights = np.full((1 + COPIES, len(films)), 1 / kinds)
     weights[1:] /= COPIES
+    seen = [logits, read(made_worse(films, size))]
+    truths, counts = [np.tile(labels, 1 + COPIES)], [weights.ravel()]
+    if shifted is not None:
+        seen.append(shifted.logits)
+        truths.append(shifted.labels)
+        here = [np.sum(labels == c) / kinds / np.sum(shifted.labels == c) for c in (0, 1)]
+        counts.append(np.where(shifted.labels == 1, here[1], here[0]))
     return fit_operating_point(
-        np.concatenate([logits, worse]),
-        np.tile(labels, 1 + COPIES),
-        ON,
-        weights=weights.ravel(),
+        np.concatenate(seen),
+        np.concatenate(truths),
+        ON if shifted is None else ON_SHIFTED,
+        weights=np.concatenate(counts),
     )

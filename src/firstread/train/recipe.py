@@ -1,8 +1,9 @@
 """A recipe: everything that decides what comes out of a training run, in one frozen record.
 
 A recipe is a TOML file over these defaults; an unknown key is an error. The shipped ones are
-`default` and `settle`, `resnet10`, `cnn`, `vgg19` and `vgg19-last-block`, and a TOML of one's own
-may start from one of them with `base = "default"`.
+`default` and its teachers `teacher`, `teacher-grain` and `teacher-lungs`, `resnet10`, `cnn`,
+`vgg19` and `vgg19-last-block`, and a TOML of one's own may start from one of them with
+`base = "default"`.
 """
 
 from __future__ import annotations
@@ -90,6 +91,8 @@ class Recipe:
     it. `smooth`: width in pixels of a Gaussian that the network begins with: noise, compression
     and another detector's sharpness lie in the finest detail, pneumonia does not.
     `focus`: weight of a penalty on the share of the evidence that lies outside of the lungs.
+    `teachers`: recipes of networks to learn from, trained first (`firstread.train.teachers`);
+    `distil`: weight of their opinion in the loss, the rest being the label's.
     `balance`: as many normal films as pneumonia films in every batch. `ema`: decay of the
     averaged weights, 0 for none. `patience`: epochs without a better validation AUC before
     the fit stops, 0 to run them all; the best epoch is then kept instead of the last.
@@ -115,6 +118,8 @@ class Recipe:
     smooth: float = 0.0
     focus: float = 0.0
     label_smoothing: float = 0.0
+    teachers: tuple[str, ...] = ()
+    distil: float = 0.0
     balance: bool = True
     ema: float = 0.0
     patience: int = 0
@@ -153,6 +158,19 @@ class Recipe:
             "focus",
             self.focus,
             "0 with augment.mixup, and with a frozen base whose features are computed once",
+        )
+        _check(0 <= self.distil <= 1, "distil", self.distil, "0 to 1")
+        _check(
+            bool(self.teachers) == bool(self.distil),
+            "distil",
+            self.distil,
+            "a weight above 0 with teachers, and 0 without",
+        )
+        _check(
+            not (self.teachers and (self.augment.mixup or self.features_once)),
+            "teachers",
+            list(self.teachers),
+            "none with augment.mixup, and with a frozen base whose features are computed once",
         )
         _check(0 <= self.smooth <= 5, "smooth", self.smooth, "0 to 5 px")
         _check(0 <= self.dropout < 1, "dropout", self.dropout, "0 to below 1")
@@ -224,6 +242,11 @@ def make_recipe(values: dict[str, Any], name: str) -> Recipe:
         if not pair or any(type(share) not in (int, float) for share in crop):
             raise RecipeError(f"recipe {name}: augment.crop must be two numbers, [least, most]")
         augment = {**augment, "crop": (float(crop[0]), float(crop[1]))}
+    if "teachers" in values:
+        teachers = values["teachers"]
+        if not isinstance(teachers, (list, tuple)) or not all(isinstance(t, str) for t in teachers):
+            raise RecipeError(f"recipe {name}: teachers must be a list of recipes")
+        values["teachers"] = tuple(teachers)
     made = _typed(Augment, augment, name, "augment.")
     recipe: Recipe = _typed(Recipe, {**values, "augment": made}, name, "")
     return recipe

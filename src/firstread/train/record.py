@@ -1,7 +1,8 @@
 """run.json: what a run is, written when it begins, so that a killed run is known again.
 
 A run's identity is a hash over the resolved recipe, the weights, the films of each part and,
-where it goes on from another run, that run's checkpoint; with `focus`, the lung net too.
+where it goes on from another run, that run's checkpoint; with `focus`, the lung net too, and
+with teachers their resolved recipes.
 A folder of another identity is refused, never overwritten.
 """
 
@@ -11,6 +12,7 @@ import hashlib
 import json
 import platform
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -36,6 +38,7 @@ def open_run(
     weights: Weights,
     start: Start | None,
     device: str,
+    teachers: Sequence[Recipe] = (),
 ) -> dict[str, Any]:
     """run.json of the run in `out`: made now, or taken up again if it is the same run.
 
@@ -46,6 +49,8 @@ def open_run(
     told = f"{resolved}\n{weights.sha256}\n{shares}"
     if start:
         told += f"\nstart {start.sha256}"
+    if teachers:
+        told += "\nteachers " + json.dumps([t.to_dict() for t in teachers], sort_keys=True)
     # With focus the loss depends on the lung net, so that another net makes another run.
     lungs = shipped().sha256 if recipe.focus else None
     if lungs:

@@ -3,7 +3,8 @@
 RUN/ holds: split.csv (who was trained on), start.csv (who the run it goes on from was trained
 on, if there is one), recipe.json (the resolved recipe), run.json (data hash, weights, versions,
 git state, times), metrics.csv and curves.png, checkpoints/, tensorboard/, val.csv (file, label,
-patient, logit) and bundle/.
+patient, logit) and bundle/; and for a recipe with teachers their runs in teachers/ and
+teachers.csv.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from firstread.train.focus import find_lungs
 from firstread.train.recipe import Recipe
 from firstread.train.record import now, open_run
 from firstread.train.start import TRAINED_CSV, assert_unseen, load_start
+from firstread.train.teachers import keep_opinions, taught_by, teacher_recipes
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ def train(
     split = load_split(job.split, job.films) if job.split else make_split(job.films, SplitPlan())
     if start:
         assert_unseen(start, split)
-    state = open_run(out, job.name, recipe, split, weights, start, device)
+    taught = teacher_recipes(recipe)
+    state = open_run(out, job.name, recipe, split, weights, start, device, taught)
     if state.get("finished"):
         say(f"{out} is finished already; delete it to train anew")
         return state
@@ -85,6 +88,12 @@ def train(
     if start and not (out / TRAINED_CSV).exists():
         write_atomic(out / TRAINED_CSV, start.trained_csv())
 
+    def train_one(teacher: Recipe, name: str, folder: Path) -> dict[str, Any]:
+        say(f"teacher {folder.name}: {name}")
+        own = replace(job, recipe=teacher, name=name, out=folder, start=None)
+        return train(replace(own, split=out / "split.csv"), say, quiet=quiet)
+
+    teachers, told = taught_by(out, recipe, taught, train_one)
     started = time.perf_counter()
     ready = {"train": recipe.kept, "val": recipe.seen}
     parts = [_decoded(split.part(name), how, name, say) for name, how in ready.items()]
@@ -104,6 +113,9 @@ def train(
     feature_seconds = time.perf_counter() - started
     labels = [p.films.labels for p in parts]
     lungs = find_lungs(pixels[0], say) if recipe.focus else None
+    if teachers:
+        sha256 = keep_opinions(out, teachers, parts[0].films, pixels[0])
+        state |= {"teachers": told, "teachers_sha256": sha256}
     say(f"training {recipe.arch} at {recipe.fit_size} px on {len(labels[0])} films")
     module = fit(
         net,
@@ -115,8 +127,10 @@ def train(
         callbacks=callbacks,
         quiet=quiet,
         lungs=lungs,
+        teachers=teachers,
     )
     fit_seconds = sum(row["seconds"] for row in module.history)
+    taught_seconds = sum(teacher["train_seconds"] for teacher in told)
     write_atomic(out / "curves.png", curves(module.history))
     kept = module.history[-1]
     if recipe.patience:  # then the best epoch is kept
@@ -127,7 +141,7 @@ def train(
         "decode_seconds": round(decode_seconds, 3),
         "feature_seconds": round(feature_seconds, 3),
         "fit_seconds": round(fit_seconds, 3),
-        "train_seconds": round(decode_seconds + feature_seconds + fit_seconds, 3),
+        "train_seconds": round(decode_seconds + feature_seconds + fit_seconds + taught_seconds, 3),
         "epochs_run": len(module.history),
         "val_auc": kept["val_auc"],
         "failed_films": [list(f) for p in parts for f in p.failed],

@@ -1,0 +1,61 @@
+"""A run's twin: the same recipe on another split, whose validation films are of another batch."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("lightning")
+
+from firstread.cli.main import main
+from firstread.cohort.split import SplitPlan, make_split, save_split
+from firstread.cohort.table import load_cohort
+from firstread.errors import RunError
+from firstread.read.bundle import Bundle
+from firstread.train.run import Job, train
+from firstread.train.twin import load_twin
+from tiny_training import tiny_job, tiny_recipe
+
+
+@pytest.fixture(scope="module")
+def pair(films: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A run on blocks, and its twin on another split."""
+    base = tmp_path_factory.mktemp("pair")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIRSTREAD_CACHE", str(cache))
+        train(tiny_job(films, base / "run", epochs=1), quiet=True)
+        cohort = load_cohort(films)
+        save_split(make_split(cohort, SplitPlan(by="series")), base / "split.csv")
+        job = Job(tiny_recipe(epochs=1), "tiny", cohort, base / "twin", base / "split.csv",
+                  device="cpu")  # fmt: skip
+        train(job, quiet=True)
+    return base / "run", base / "twin"
+
+
+def test_the_films_a_twin_never_saw(pair: tuple[Path, Path]) -> None:
+    shifted = load_twin(pair[1], tiny_recipe(epochs=1))
+    assert len(shifted.logits) == len(shifted.labels) == shifted.told["films"]["val"]
+    assert set(np.unique(shifted.labels)) == {0, 1}
+
+
+def test_what_is_no_twin(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="by another recipe"):
+        load_twin(pair[1], tiny_recipe(epochs=2))
+    with pytest.raises(RunError, match="no finished run"):
+        load_twin(tmp_path, tiny_recipe(epochs=1))
+
+
+def test_export_chooses_by_the_twin_and_says_so(
+    pair: tuple[Path, Path], films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, twin = map(str, pair)
+    out = tmp_path / "bundle"
+    assert main(["export", run, "--twin", twin, "--out", str(out)]) == 2
+    assert "--twin goes with one run and --data" in capsys.readouterr().err
+    assert main(["export", run, "--twin", twin, "--data", str(films), "--out", str(out)]) == 0
+    card = Bundle.load(out).card
+    assert "a twin of the network" in card.thresholds["decision"].how
+    told = card.raw["training"]["twin"]
+    assert told["identity"] == json.loads((pair[1] / "run.json").read_text())["identity"]
