@@ -54,12 +54,12 @@ ORDERS = ("map", "random", "randomised")
 RULE = (
     "pixels in the order of the raw map (HiResCAM, enlarged bilinearly), a twentieth at a time, "
     "replaced by the film under a Gaussian blur of a tenth of its side (deletion), or put back "
-    "into it (insertion); calibrated probability against the share changed, area by trapezia, mean over "
-    "films, intervals by bootstrap over patients; random order: noise on the map's grid, enlarged "
-    f"alike; randomised: the map of the graph with all weights drawn anew, {DRAWS} sets in turn; "
-    "holds if all four gains over them are positive to the lower end of their intervals, and the "
-    "upper ends of both mean absolute correlations with the maps of random weights, Pearson's and "
-    f"Spearman's, lie below {MOST_ALIKE}"
+    "into it (insertion); calibrated probability against the share changed, area by trapezia, "
+    "mean over films, intervals by bootstrap over patients; random order: noise on the map's "
+    "grid, enlarged alike; randomised: the map of the graph with all weights drawn anew, "
+    f"{DRAWS} sets in turn; holds if all four gains over them are positive to the lower end of "
+    "their intervals, and the upper ends of both mean absolute correlations with the maps of "
+    f"random weights, Pearson's and Spearman's, lie below {MOST_ALIKE}"
 )
 
 Ranks = npt.NDArray[np.int64]
