@@ -31,7 +31,7 @@ def map_curves(study: Mapping[str, Any]) -> str:
                 study["share"], study[way][key]["curve"], dash, color=colour, label=name, lw=2
             )
             words.append(f"{way}, {name}: area {study[way][key]['area']['value']:.3f}")
-        axes.set(xlabel=label, xlim=(-0.02, 1.02))
+        axes.set(xlabel=label, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         axes.set_title(f"{way.capitalize()}: {note}", loc="left", fontsize=9, color=INK)
         if way == "deletion":
             axes.set_ylabel("Mean probability of pneumonia")
