@@ -41,9 +41,6 @@ from firstread.evaluate.randomise import randomised
 STEPS = 20
 """Parts of the film that are changed one after another; a curve has one point more."""
 
-MOST = 100
-"""Films taken where not told otherwise: some 120 runs of the network each."""
-
 BLUR = 0.1
 """Standard deviation of the blur, as a part of the film's side: ribs and vessels go, and what is as
 large as a lobe is smeared."""
@@ -108,15 +105,16 @@ def map_curve_study(
     cohort: Cohort,
     called: Sequence[int],
     *,
-    films: int = MOST,
+    films: int | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Deletion and insertion curves of a bundle's maps, as one JSON object; needs no labels.
 
     `bundle_path`: a bundle folder, None for the one shipped. `called`: indices of the films that
-    the bundle calls pneumonia; of more than `films`, as many are drawn. `seed`: of that, of the
-    random orders, the random weights and the bootstrap. `progress` is called with (done, all).
+    the bundle calls pneumonia; of more than `films` as many are drawn, else all are taken, at some
+    120 runs of the network each. `seed`: of that draw, the random orders, the random weights and
+    the bootstrap. `progress` is called with (done, all).
 
     ``n`` films used of ``n_called``; ``n_left_out``: drawn, but unreadable or with a map that is
     none; ``share``: of the film changed, at each point. ``deletion`` and ``insertion``, each with
@@ -134,7 +132,7 @@ def map_curve_study(
     rng = np.random.default_rng(seed)
     graph, others = Graph(model), [Graph(randomised(model, rng)) for _ in range(DRAWS)]
     which = sorted(called)
-    if len(which) > films:
+    if films is not None and len(which) > films:
         which = sorted(int(i) for i in rng.choice(which, films, replace=False))
 
     def curve(pictures: Films) -> Floats:
