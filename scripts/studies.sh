@@ -95,7 +95,8 @@ step "$RESULTS/seeds.json" \
 #    alone give away stands beside the model. On the reporting half of the other hospital.
 step "$RESULTS/blocks.json" \
     $bin/firstread evaluate shipped --data "$table" --split "$RUNS/blocks.csv" --corruptions \
-    --occlude box --occlude silhouette --heat-energy --json "$RESULTS/blocks.json"
+    --occlude box --occlude silhouette --heat-energy --map-curves \
+    --json "$RESULTS/blocks.json"
 step "$RESULTS/nih.json" \
     $bin/firstread evaluate shipped --data "$hospital" --split "$RUNS/hospital.csv" --part train \
     --by view --recalibrate-on "$hospital" --json "$RESULTS/nih.json"

@@ -11,7 +11,7 @@ pytest.importorskip("onnx")
 from bundles import tiny_bundle
 from firstread.cli.main import main
 
-STUDIES = ("corruptions", "occlusion", "heat_energy", "recalibration")
+STUDIES = ("corruptions", "occlusion", "heat_energy", "map_curves", "recalibration")
 
 
 def make_films(root, n, seed=0):
@@ -108,6 +108,34 @@ def test_occlusion_and_heat(evaluate, folder, masks, capsys):
     assert "silhouette painted over: AUC" in out
     assert "23 films, 1 left out" in out
     assert "heat inside the lungs" in out
+
+
+def test_map_curves(evaluate, folder, capsys):
+    code, result, page = evaluate("--data", folder, "--map-curves", "5", "--seed", "1")
+    assert code == 0
+    study = result["map_curves"]
+    assert study["n"] == 5
+    called = sum(f["probability"] >= result["threshold"] for f in result["films"])
+    assert study["n_called"] == called > 5
+    assert "--map-curves 5" in result["command"]
+    assert "Whether the answer hangs on the map" in page
+    assert "Insertion: the higher, the better" in page
+    out = capsys.readouterr().out
+    assert "map curves (5 films), area of map, random order, random weights:" in out
+    assert "the map does NOT hold" in out
+
+
+def test_map_curves_where_nothing_is_called_pneumonia(bundle, folder, tmp_path, capsys):
+    card = json.loads((bundle / "card.json").read_text())
+    strict = {**card["thresholds"], "decision": {"value": 0.999, "how": "by hand"}}
+    high = tiny_bundle(tmp_path / "high", thresholds=strict, refer=card["refer"])
+    out, page = tmp_path / "m.json", tmp_path / "r.html"
+    words = ["evaluate", high, "--data", folder, "--map-curves", "--json", out, "--html", page]
+    assert main([str(w) for w in words]) == 0
+    assert json.loads(out.read_text())["map_curves"]["n"] == 0
+    assert "no map to judge" in page.read_text(encoding="utf-8")
+    assert "no map to judge" in capsys.readouterr().out
+    assert "--map-curves 100" in json.loads(out.read_text())["command"]
 
 
 def test_recalibration_within_the_table_and_on_another(evaluate, tmp_path, capsys):

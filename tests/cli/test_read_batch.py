@@ -15,6 +15,7 @@ from PIL import Image
 
 from bundles import tiny_bundle
 from firstread.cli.main import main
+from firstread.read.opinion import Opinion
 from firstread.read.reader import Reader
 
 
@@ -310,6 +311,49 @@ def test_dicom_results_for_dicom_films_and_one_word_on_the_others(
     assert len(made) == 2
     assert {pydicom.dcmread(p).Modality for p in made} == {"SR", "OT"}
     assert all(not pydicom.dcmread(p).PatientName for p in made)
+
+
+def test_a_fhir_bundle_a_film_goes_on_where_it_was(
+    place: Path, watched: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from dicom_films import ID, dicom_film
+
+    (place / "films/2a.dcm").write_bytes(dicom_film())
+    (place / "films/5.png").write_bytes(b"broken")
+    command = ["films", "--fhir", "fhir", "--json", "o.json"]
+    watched.stop = "3.png"
+    assert read(*command) == 130
+    made = {p.name: p.read_bytes() for p in (place / "fhir").iterdir()}
+    assert set(made) == {"films_0.json", "films_1.json", "films_2.json", "films_2a.json"}
+    watched.stop = ""
+    watched.taken()
+    assert read(*command) == 1
+    assert watched.taken() == [f"films/{i}.png" for i in range(3, 6)]
+    again = {p.name: p.read_bytes() for p in (place / "fhir").iterdir()}
+    assert made.items() <= again.items()
+    assert json.loads(again["films_5.json"])["entry"][0]["resource"]["status"] == "cancelled"
+    assert ID in again["films_2a.json"].decode()
+    assert read(*command, "--anonymous") == 1
+    assert ID not in (place / "fhir/films_2a.json").read_text()
+    assert "no FHIR" not in capsys.readouterr().err
+
+
+def test_a_film_without_a_fhir_bundle_is_told_and_the_next_gets_its_own(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import firstread.read.fhir as fhir
+
+    make = fhir.opinion_fhir
+
+    def odd(opinion: Opinion, *rest: object) -> bytes:
+        if "2.png" in opinion.file:
+            raise KeyError("odd")
+        return make(opinion, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fhir, "opinion_fhir", odd)
+    assert read("films", "--fhir", "fhir") == 1
+    assert "films/2.png: no FHIR: cannot be made from it (KeyError)" in capsys.readouterr().err
+    assert len(list((place / "fhir").iterdir())) == 5
 
 
 LIMITED = """

@@ -8,14 +8,8 @@ from bundles import tiny_bundle, tiny_card
 from conv_graph import conv_onnx
 from firstread.cohort.table import Cohort, load_cohort
 from firstread.errors import DataError, NoFilms
-from firstread.evaluate.heat import (
-    SIDE,
-    _alike,
-    energy_inside,
-    heat_energy_study,
-    pearson,
-    spearman,
-)
+from firstread.evaluate.alike import alike, pearson, spearman
+from firstread.evaluate.heat import SIDE, energy_inside, heat_energy_study
 from firstread.evaluate.occlusion import occlusion_study
 from firstread.read.bundle import write_bundle
 
@@ -62,9 +56,9 @@ def test_a_map_without_heat_or_relief_is_compared_with_nothing() -> None:
     good, other = rng.normal(size=(2, 7, 7)).astype(np.float32)
     flat = np.full((7, 7), 0.1, np.float32)
     for heat in (0 * flat, flat, -np.abs(good)):
-        assert np.isnan(_alike(heat, [other], pearson))
-    assert np.isnan(_alike(good, [flat], pearson))
-    assert _alike(good, [flat, -good], pearson) == pytest.approx(1.0)
+        assert np.isnan(alike(heat, [other], pearson))
+    assert np.isnan(alike(good, [flat], pearson))
+    assert alike(good, [flat, -good], pearson) == pytest.approx(1.0)
 
 
 def write(root: Path, n: int = 5) -> tuple[Cohort, Path]:

@@ -49,12 +49,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how much of the heat map lies inside the lungs, and whether it heeds the weights",
     )
     group.add_argument(
+        "--map-curves",
+        type=_films_wanted,
+        nargs="?",
+        const=100,
+        metavar="N",
+        help="whether the answer hangs on the heat map: deletion and insertion curves over N films "
+        "called pneumonia (default 100; reads each film 120 times more)",
+    )
+    group.add_argument(
         "--recalibrate-on",
         type=Path,
         metavar="CSV",
         help="what a new calibration on 100 films of this table would mend; the table given as "
         "--data draws them from the films evaluated",
     )
+
+
+def _films_wanted(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError("must be a number of films, 1 or more")
+    return int(text)
 
 
 def words(args: argparse.Namespace) -> list[str | Path]:
@@ -66,6 +81,8 @@ def words(args: argparse.Namespace) -> list[str | Path]:
         given += ["--masks", args.masks]
     if args.heat_energy:
         given.append("--heat-energy")
+    if args.map_curves is not None:
+        given += ["--map-curves", str(args.map_curves)]
     if args.recalibrate_on is not None:
         given += ["--recalibrate-on", args.recalibrate_on]
     return given
@@ -108,7 +125,7 @@ def run_studies(
     scored: Scored,
     local: Cohort | None,
 ) -> dict[str, Any]:
-    """The keys that were asked for: corruptions, occlusion, heat_energy, recalibration.
+    """The keys asked for: corruptions, occlusion, heat_energy, map_curves, recalibration.
 
     `scored`: the films of `cohort` as evaluated; `local`: what `check` returned.
     """
@@ -143,6 +160,18 @@ def run_studies(
 
         found["heat_energy"] = heat_energy_study(
             bundle_path, cohort, args.masks, seed=args.seed, progress=progress("heat maps")
+        )
+    if args.map_curves is not None:
+        from firstread.evaluate.map_curves import map_curve_study
+
+        called = scored.calls(scored.threshold) & ~scored.rejected
+        found["map_curves"] = map_curve_study(
+            bundle_path,
+            cohort,
+            called.nonzero()[0].tolist(),
+            films=args.map_curves,
+            seed=args.seed,
+            progress=progress("map curves"),
         )
     if args.corruptions:
         from firstread.evaluate.corruptions import corruption_study
@@ -200,6 +229,8 @@ def study_lines(result: Mapping[str, Any]) -> list[str]:
             f"  with random weights: lift {_number(random['lift'])}, "
             f"correlation {_number(random['correlation'])}; the map " + _changes(random),
         ]
+    if study := result.get("map_curves"):
+        lines += ["", *_curve_lines(study)]
     if study := result.get("recalibration"):
         from firstread.evaluate.recalibrate import lines as recalibration_lines
 
@@ -211,6 +242,21 @@ def _changes(random: Mapping[str, Any]) -> str:
     if random["correlation"] is None:
         return "shows nothing to compare"
     return "changes" if random["changed"] else "does NOT change"
+
+
+def _curve_lines(study: Mapping[str, Any]) -> list[str]:
+    if not study["n"]:
+        return ["map curves: no film was called pneumonia, so there is no map to judge"]
+    lines = [f"map curves ({_films(study)}), area of map, random order, random weights:"]
+    for way in ("deletion", "insertion"):
+        areas = ", ".join(_number(study[way][o]["area"]) for o in ("map", "random", "randomised"))
+        lines.append(
+            f"  {way:9} {areas}; better by {_with_interval(study[way]['over_random'])} and "
+            f"{_with_interval(study[way]['over_randomised'])}"
+        )
+    verdict = "holds" if study["holds"] else "does NOT hold"
+    spearman = _with_interval(study["spearman"])
+    return [*lines, f"  rank correlation with random weights {spearman}; the map {verdict}"]
 
 
 def _films(study: Mapping[str, Any]) -> str:

@@ -38,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dicom", type=Path, metavar="DIR", help="write a report and a capture a DICOM film"
     )
     parser.add_argument(
-        "--anonymous", action="store_true", help="leave the patient out of the DICOM results"
+        "--fhir", type=Path, metavar="DIR", help="write a FHIR Bundle a film, as JSON"
+    )
+    parser.add_argument(
+        "--anonymous", action="store_true", help="leave the patient out of DICOM and FHIR"
     )
     parser.add_argument(
         "--age", type=_age, metavar="YEARS", help="the patients' age, where the films do not tell"
@@ -115,6 +118,7 @@ def run(args: argparse.Namespace) -> int:
         overlays=args.overlays,
         pdf=args.pdf,
         dicom=args.dicom,
+        fhir=args.fhir,
         anonymous=args.anonymous,
         stream=stream,
         regions=args.regions,

@@ -18,28 +18,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from firstread.cohort.table import Cohort
 from firstread.errors import NoFilms
+from firstread.evaluate.alike import (
+    DRAWS,
+    MOST_ALIKE,
+    Map,
+    alike,
+    changed,
+    pearson,
+    spearman,
+    upright,
+)
 from firstread.evaluate.calibration import Floats
 from firstread.evaluate.graph import Graph, Maps, film_batches
 from firstread.evaluate.intervals import Estimate, Sampler
 from firstread.evaluate.masks import Mask, find_masks, load_mask_if_sound
-from firstread.evaluate.metrics import Bools, midranks
+from firstread.evaluate.metrics import Bools
 from firstread.evaluate.randomise import randomised, weights_of
 
 SIDE = 224
 """Pixels a side at which map and mask meet, whatever the size of the bundle: the masks' own."""
-
-DRAWS = 3
-"""Sets of random weights; the measures of a film are averaged over them."""
-
-MOST_ALIKE = 0.5
-"""Absolute correlation below which a map counts as changed: a quarter of the variance shared.
-Two smooth maps of 7 x 7 that have nothing to do with each other come to 0.1 to 0.3."""
-
-Map = npt.NDArray[np.float32]
 
 
 def energy_inside(heat: Map, mask: Mask) -> float:
@@ -57,20 +57,6 @@ def energy_inside(heat: Map, mask: Mask) -> float:
     height, width = mask.shape
     large = np.asarray(small.resize((width, height), Image.Resampling.BILINEAR), np.float64)
     return float(large[mask].sum() / large.sum())
-
-
-def pearson(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
-    """Pearson's correlation of two maps of one shape; 0 where one is flat, for it shows nothing."""
-    x, y = (np.asarray(m, np.float64).ravel() for m in (a, b))
-    x, y = x - x.mean(), y - y.mean()
-    norm = float(np.sqrt((x @ x) * (y @ y)))
-    return float(x @ y) / norm if norm > 0.0 else 0.0
-
-
-def spearman(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
-    """Spearman's: Pearson's of the ranks, ties sharing theirs."""
-    x, y = (midranks(np.asarray(m, np.float64).ravel()) for m in (a, b))
-    return pearson(x, y)
 
 
 @dataclass(frozen=True)
@@ -146,43 +132,19 @@ def _measure(
     keep = [int(j) for j in np.flatnonzero(good)]
     rows = []
     for j in keep:
-        after = [_upright(m[j]) for m in random]
+        after = [upright(m[j]) for m in random]
         shares = [energy_inside(m, lungs[j]) for m in after]
         known = [share for share in shares if share == share]
         rows.append(
             (
                 energy_inside(maps[j], lungs[j]),
                 float(np.mean(known)) if known else float("nan"),
-                _alike(maps[j], after, pearson),
-                _alike(maps[j], after, spearman),
+                alike(maps[j], after, pearson),
+                alike(maps[j], after, spearman),
             )
         )
     columns = np.array(rows, np.float64).reshape(-1, 4).T
     return _Films([indices[j] for j in keep], called[keep], area[keep], *columns)
-
-
-def _alike(heat: Map, after: Sequence[Map], how: Callable[[Map, Map], float]) -> float:
-    """Mean absolute correlation of a map with those in `after`; NaN where there is no telling.
-
-    A map without heat or without relief is like no other, but not because the weights changed.
-    """
-    if not _has_relief(heat) or float(heat.max()) <= 0.0:
-        return float("nan")
-    known = [abs(how(heat, m)) for m in after if _has_relief(m)]
-    return float(np.mean(known)) if known else float("nan")
-
-
-def _has_relief(heat: Map) -> bool:
-    return bool(heat.max() > heat.min())
-
-
-def _upright(heat: Map) -> Map:
-    """A map with random weights, turned so that its sum is positive.
-
-    Their sign is a toss of a coin: with the head's weights negated they are just as likely.
-    """
-    heat = np.nan_to_num(heat, posinf=0.0, neginf=0.0)
-    return heat if float(heat.sum()) >= 0.0 else -heat
 
 
 def _joined(batches: Sequence[_Films]) -> _Films:
@@ -204,11 +166,7 @@ def _result(cohort: Cohort, films: _Films, weights: int, seed: int) -> dict[str,
         return Sampler(chosen, seed).mean(values[good])
 
     lift = films.inside / films.area
-    alike = [mean(films.pearson), mean(films.spearman)]
-    # Of one patient there is no interval; nothing may pass by having no upper end.
-    changed = all(
-        e is not None and np.isfinite(e.high) and max(e.value, e.high) < MOST_ALIKE for e in alike
-    )
+    linear, ranked = mean(films.pearson), mean(films.spearman)
     return {
         "n": len(films.indices),
         "n_left_out": len(cohort) - len(films.indices),
@@ -220,11 +178,11 @@ def _result(cohort: Cohort, films: _Films, weights: int, seed: int) -> dict[str,
         "area": _json(mean(films.area)),
         "randomised": {
             "lift": _json(mean(films.random_inside / films.area)),
-            "correlation": _json(alike[0]),
-            "spearman": _json(alike[1]),
+            "correlation": _json(linear),
+            "spearman": _json(ranked),
             "weights": weights,
             "draws": DRAWS,
-            "changed": changed,
+            "changed": changed(linear, ranked),
             "rule": "all weights of convolutions and linear layers drawn anew (normal, variance "
             f"2 / fan-in; biases 0), {DRAWS} times; changed if the upper ends of the intervals of "
             "both mean absolute correlations, Pearson's and Spearman's, between a film's maps "

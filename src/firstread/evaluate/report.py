@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstread.evaluate import figures
+from firstread.evaluate.curve_figure import map_curves
 from firstread.evaluate.page import data_uri, number, picture, span, write_page
 from firstread.read.overlay import film_png, overlay_png
 
@@ -107,6 +108,8 @@ def _figures(result: Mapping[str, Any]) -> dict[str, Any]:
                 _mark("outside the band", kept, wrong),
             )
         )
+    if (result.get("map_curves") or {}).get("n"):
+        drawn["map_curves"] = picture(map_curves(result["map_curves"]))
     return drawn | {
         "roc": picture(
             figures.roc(

@@ -1,7 +1,8 @@
 """A batch of films: read, kept in a journal as they come, and written out at the end.
 
 Nothing of a film stays in memory once it is in the journal. A film's own files (overlay, page,
-DICOM results) are written before its line in the journal is, so what stands there is finished.
+DICOM results, FHIR) are written before its line in the journal is, so what stands there is
+finished.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-from firstread.errors import FilmError, FirstreadError, OutputError
-from firstread.film.files import write_atomic
+from firstread.errors import OutputError
 from firstread.read.entry import Entry, entry_of
 from firstread.read.journal import Journal, Key
 from firstread.read.opinion import REJECTED, Opinion
 from firstread.read.outputs import json_line, write_outputs
+from firstread.read.own_files import OwnFiles
 from firstread.read.page import PICTURES
 from firstread.read.reader import Reader
 from firstread.read.stems import Stems
@@ -72,7 +73,7 @@ class Batch:
         self.show, self.stream, self.note = show, stream, note
         self.counts: Counter[str] = Counter()
         self._failed = False
-        self._said_no_dicom = False
+        self.own = OwnFiles(wanted, reader.bundle, note)
 
     def run(self) -> Done:
         """Read the films and write the outputs. Raises `OutputError`; a journal then stays."""
@@ -152,66 +153,21 @@ class Batch:
 
     def _finish(self, opinion: Opinion, source: Source, pictured: bool, stems: Stems) -> Entry:
         """Write the film's own files; its entry."""
-        wanted = self.wanted
-        files: list[Path] = []
-        overlay = stem = trouble = None
-        if wanted.overlays is not None or wanted.pdf is not None:
-            stem = stems.name(opinion.file)
-        drawn = opinion.heat is not None and opinion.decision != REJECTED
-        if wanted.overlays is not None and drawn:
-            overlay = wanted.overlays / f"{stem}.png"
-            _put(overlay, _overlay(opinion))
-            files.append(overlay)
-        if wanted.pdf is not None:
-            from firstread.read.pdf import opinion_pdf
-
-            page = wanted.pdf / f"{stem}.pdf"
-            _put(page, opinion_pdf(opinion, self.reader.bundle))
-            files.append(page)
-        if wanted.dicom is not None:
-            made, trouble = self._dicom(opinion, source, wanted.dicom)
-            files += made
+        stem = stems.name(opinion.file) if self.wanted.named else None
+        made = self.own.write(opinion, stem, source.read_bytes)
         return entry_of(
             opinion,
             pictured=pictured,
-            overlay=overlay,
+            overlay=made.overlay,
             stem=stem,
-            files=tuple(files),
-            trouble=trouble,
+            files=made.files,
+            trouble=made.trouble,
         )
-
-    def _dicom(
-        self, opinion: Opinion, source: Source, folder: Path
-    ) -> tuple[list[Path], str | None]:
-        """The film's DICOM results, or why there are none; other films are mentioned once."""
-        from firstread.film.decode import _looks_like_dicom
-        from firstread.read.dicom_out import write_results
-
-        try:
-            data = source.read_bytes()
-        except Exception:  # the opinion has said so already
-            return [], None
-        if not _looks_like_dicom(data):
-            if not self._said_no_dicom:
-                self._said_no_dicom = True
-                self.note(f"{opinion.file}: not DICOM, so it gets no DICOM results (said once)")
-            return [], None
-        try:
-            return write_results(opinion, data, folder, anonymous=self.wanted.anonymous), None
-        except FilmError as e:
-            why = str(e)
-        except (FirstreadError, OSError):
-            raise
-        except Exception as e:  # whatever is odd about one film, the next must get its turn
-            why = f"they cannot be made from it ({type(e).__name__})"
-        self.note(f"{opinion.file}: no DICOM results: {why}")
-        return [], why
 
     def _free(self, keys: Sequence[Key]) -> Callable[[str], bool]:
         """Whether the files of a stem would fall on none of the films."""
         films: set[tuple[int, int]] = set()
-        places = [(self.wanted.overlays, ".png"), (self.wanted.pdf, ".pdf")]
-        places = [(folder, ending) for folder, ending in places if folder and folder.exists()]
+        places = [(folder, ending) for folder, ending in self.wanted.named if folder.exists()]
         if places:
             for source in self.sources:
                 try:
@@ -222,7 +178,6 @@ class Batch:
 
         def free(stem: str) -> bool:
             for folder, ending in places:
-                assert folder is not None
                 try:
                     info = (folder / (stem + ending)).stat()
                 except OSError:
@@ -260,21 +215,6 @@ def key_of(source: Source) -> Key:
     except (OSError, ValueError):
         return Key(source.name, None, None)
     return Key(source.name, info.st_size, info.st_mtime_ns)
-
-
-def _overlay(opinion: Opinion) -> bytes:
-    from firstread.read.overlay import overlay_at_aspect
-
-    assert opinion.pixels is not None
-    assert opinion.heat is not None
-    return overlay_at_aspect(opinion.pixels, opinion.heat, opinion.lungs, opinion.aspect or 1.0)
-
-
-def _put(path: Path, data: bytes) -> None:
-    """Write a file of the folder asked for: a link that lies in its place is not followed."""
-    if path.is_symlink():
-        path.unlink()
-    write_atomic(path, data)
 
 
 def _cannot(path: Path, e: OSError) -> OutputError:

@@ -56,6 +56,12 @@ class Opinion:
     regions: tuple[Region, ...] | None = None
     regions_doubt: str | None = None
 
+    @property
+    def remarks(self) -> list[str]:
+        """Reasons and notes without the file's name, which may hold a patient's."""
+        said = (*self.reasons, *self.notes)
+        return [text.replace(self.file, "the film") if self.file else text for text in said]
+
     def to_json(self) -> dict[str, Any]:
         """The opinion without its pictures, ready for `json.dumps`."""
         return {

@@ -17,9 +17,9 @@ from firstread.read.outputs import check_folder, check_writable
 class Wanted:
     """What a batch is to give, and how its films are to be read.
 
-    `json`, `jsonl`, `csv`, `html`: files. `overlays`, `pdf`, `dicom`: folders for one file or
-    more a film. `anonymous`: of the DICOM results. `stream`: the JSON Lines go to the terminal.
-    `regions`: name the zones. `age`: the patients', in years.
+    `json`, `jsonl`, `csv`, `html`: files. `overlays`, `pdf`, `dicom`, `fhir`: folders for one
+    file or more a film. `anonymous`: of the DICOM results and FHIR. `stream`: the JSON Lines go to
+    the terminal. `regions`: name the zones. `age`: the patients', in years.
     """
 
     json: Path | None = None
@@ -29,6 +29,7 @@ class Wanted:
     overlays: Path | None = None
     pdf: Path | None = None
     dicom: Path | None = None
+    fhir: Path | None = None
     anonymous: bool = False
     stream: bool = False
     regions: bool = False
@@ -42,7 +43,13 @@ class Wanted:
     @property
     def folders(self) -> list[Path]:
         """The folders."""
-        return [p for p in (self.overlays, self.pdf, self.dicom) if p is not None]
+        return [p for p in (self.overlays, self.pdf, self.dicom, self.fhir) if p is not None]
+
+    @property
+    def named(self) -> list[tuple[Path, str]]:
+        """The folders whose files bear the film's name, with the ending of those files."""
+        places = ((self.overlays, ".png"), (self.pdf, ".pdf"), (self.fhir, ".json"))
+        return [(folder, ending) for folder, ending in places if folder is not None]
 
     @property
     def heat(self) -> bool:
@@ -67,9 +74,9 @@ class Wanted:
             check_folder(folder)
             if any(folder.resolve() == Path(g).resolve() for g in given):
                 raise OutputError(f"{folder}: is a folder of films; name another one to write to")
-        if self.anonymous and self.dicom is None:
+        if self.anonymous and self.dicom is None and self.fhir is None:
             raise OutputError(
-                "--anonymous is about DICOM results; name a folder for them by --dicom"
+                "--anonymous is about DICOM results and FHIR; name a folder by --dicom or --fhir"
             )
         if self.dicom is not None:
             from firstread.read.dicom_out import require
@@ -88,6 +95,7 @@ class Wanted:
                 "overlays": _text(self.overlays),
                 "pdf": _text(self.pdf),
                 "dicom": _text(self.dicom),
+                "fhir": _text(self.fhir),
                 "anonymous": self.anonymous,
             },
         }

@@ -10,7 +10,6 @@ film under a UID used twice, gives others, since an archive would drop the secon
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import logging
 from pathlib import Path
@@ -76,7 +75,7 @@ def results(opinion: Opinion, source: bytes, anonymous: bool = False) -> list[py
     from firstread.read.dicom_out.sc import capture
     from firstread.read.dicom_out.source import read_header, source_of
     from firstread.read.dicom_out.sr import report
-    from firstread.read.dicom_out.uids import derive
+    from firstread.read.dicom_out.uids import derive, result_key
 
     header = read_header(source)
     with quiet:
@@ -87,7 +86,7 @@ def results(opinion: Opinion, source: bytes, anonymous: bool = False) -> list[py
             "No picture was made: the film's own pixels are marked as holding the patient's "
             "identity.",
         )
-        key = _key(opinion, about, anonymous)
+        key = result_key(opinion, str(about.SOPInstanceUID), anonymous)
         study = (str(about.StudyInstanceUID), opinion.bundle, opinion.bundle_sha256)
         size = _size(header)
         made = [
@@ -108,21 +107,6 @@ def results(opinion: Opinion, source: bytes, anonymous: bool = False) -> list[py
             uids = derive("sc series", *study), derive("sc", *key)
             made.append(capture(opinion, film, header, about, *uids))
     return made
-
-
-def _key(opinion: Opinion, about: pydicom.Dataset, anonymous: bool) -> tuple[str, ...]:
-    pixels = b"" if opinion.pixels is None else opinion.pixels.tobytes()
-    return (
-        str(about.SOPInstanceUID),
-        hashlib.sha256(pixels).hexdigest(),
-        opinion.bundle,
-        opinion.bundle_sha256,
-        repr(opinion.threshold),
-        opinion.decision,
-        *opinion.reasons,
-        *getattr(opinion, "notes", ()),
-        "anonymous" if anonymous else "named",
-    )
 
 
 def _size(header: pydicom.Dataset) -> tuple[int, int] | None:

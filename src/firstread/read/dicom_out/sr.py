@@ -176,14 +176,8 @@ def _group(
 
 
 def sentences(opinion: Opinion, remarks: tuple[str, ...] = ()) -> list[str]:
-    """The opinion in words: decision, reasons, notes, place, notices; never the file's name.
-
-    The name as the caller gave it may hold a patient's, so it is put out of reasons too.
-    """
-    lines = [f"Decision: {opinion.decision}."]
-    # `notes`: plain remarks on the film that do not change the decision.
-    for text in (*opinion.reasons, *getattr(opinion, "notes", ())):
-        lines.append(text.replace(opinion.file, "the film") if opinion.file else text)
+    """The opinion in words: decision, reasons, notes, place, notices; never the file's name."""
+    lines = [f"Decision: {opinion.decision}.", *opinion.remarks]
     if opinion.decision != REJECTED:
         if opinion.regions is not None:
             lines.append(in_words(opinion.regions))

@@ -1,4 +1,4 @@
-"""What makes a result the same each time: UIDs of our own, and no time of day.
+"""What makes a result the same each time: UIDs and ids of our own, and no time of day.
 
 A name-based UUID (RFC 9562, version 5) written as 2.25.<number>, which PS3.5 B.2 allows to
 anybody without a registered root. What it stands for is spelt out in its name: two different
@@ -7,12 +7,15 @@ things never share a UID, and the same thing never gets two.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import uuid
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pydicom
+
+    from firstread.read.opinion import Opinion
 
 NAMESPACE = uuid.UUID("6f1d6c36-7a38-5d0b-9c1e-3f0f4a2c9b57")
 """Of all our UIDs; drawn once, and never changed again."""
@@ -26,9 +29,33 @@ def derive(*parts: str) -> str:
     >>> derive("sr", "1.2.3") == derive("sr", "1.2.3") != derive("sr", "1.2", "3")
     True
     """
+    return f"2.25.{name_based(*parts).int}"
+
+
+def name_based(*parts: str) -> uuid.UUID:
+    """The UUID for what `parts` name, in their order."""
     # Each part with its length in front, so that no two lists of parts spell the same name.
     name = "".join(f"{len(part)}:{part}" for part in parts)
-    return f"2.25.{uuid.uuid5(NAMESPACE, name).int}"
+    # A file's name, quoted in a reason, may hold bytes that are no text.
+    return uuid.uuid5(NAMESPACE, name.encode("utf-8", "backslashreplace").decode())
+
+
+def result_key(opinion: Opinion, film: str, anonymous: bool) -> tuple[str, ...]:
+    """What tells a result from all others, as parts of a name: what was read, what came of it.
+
+    `film`: what the result calls the film, such as its UID.
+    """
+    pixels = b"" if opinion.pixels is None else opinion.pixels.tobytes()
+    return (
+        film,
+        hashlib.sha256(pixels).hexdigest(),
+        opinion.bundle,
+        opinion.bundle_sha256,
+        repr(opinion.threshold),
+        opinion.decision,
+        *opinion.remarks,
+        "anonymous" if anonymous else "named",
+    )
 
 
 def is_uid(text: str) -> bool:
