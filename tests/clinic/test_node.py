@@ -134,16 +134,15 @@ def test_what_is_no_film_is_refused(
         path.write_bytes(data)
         return int(sender.send_c_store(path).Status)
 
-    good = dicom_film(1)
-    assert status(good) == 0xA900  # its header names another UID than its data set
-    own = pydicom.dcmread(film(tmp_path, 2))
-    own.file_meta.MediaStorageSOPInstanceUID = own.SOPInstanceUID
-    own.save_as(path)
-    own_bytes = path.read_bytes()
-    head = 144 + int.from_bytes(own_bytes[140:144], "little")
-    assert status(own_bytes[:head] + b"\xff" * 300) == 0xC000
-    assert status(own_bytes[:head]) == 0xC000
-    assert status(own_bytes) == 0
+    strange = pydicom.dcmread(film(tmp_path, 1))
+    strange.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4"
+    strange.save_as(path)  # writes the header as it stands, unlike enforce_file_format
+    assert status(path.read_bytes()) == 0xA900
+    good = dicom_film(2)
+    head = 144 + int.from_bytes(good[140:144], "little")
+    assert status(good[:head] + b"\xff" * 300) == 0xC000
+    assert status(good[:head]) == 0xC000
+    assert status(good) == 0
     sender.release()
     assert node.store(film(tmp_path, 3), aet="STRANGER").returncode != 0
     assert node.store(film(tmp_path, 3)).returncode == 0
