@@ -58,22 +58,17 @@ def local_card(
             "pneumonia": result["n_pneumonia"],
             "rejected": result["n_rejected"],
             "patients": result["n_patients"],
-            "sha256": result["data"].get("sha256", ""),
+            "sha256": result["data"]["sha256"],
             "asked": result["asked"],
             "prevalence": result["prevalence"],
-            "calibration": (result["recalibration"] or {}).get("chosen"),
+            "calibration": result["recalibration"]["chosen"],
             "seed": result["seed"],
             "signed": dict(signed),
         },
         # Whoever evaluates it on these films is warned: its thresholds were chosen on them.
-        "data": {
-            **card.raw.get("data", {}),
-            "validation_films": result["n"],
-            "validation_patients": result["n_patients"],
-            "validation_sha256": result["data"].get("sha256", ""),
-        },
+        "data": {**card.raw["data"], "local_sha256": result["data"]["sha256"]},
         "notices": [
-            *card.raw.get("notices", []),
+            *card.raw["notices"],
             f"Calibration and thresholds were set on {films} of one clinic and signed off by "
             f"{signed['by']} on {signed['date']}; they hold there and nowhere else.",
         ],
