@@ -81,7 +81,7 @@ def films_for_share(share: float, width: float) -> int:
     """Fewest films with which a `share` gets an interval of at most `width`.
 
     >>> films_for_share(0.95, 0.10)
-    88
+    83
     """
     return _fewest(lambda n: share_width(share, n), width)
 
