@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from firstread.clinic.need import (
+    LEAST_CLASS,
     LEAST_CURVE,
     auc_width,
     films_for_auc,
@@ -74,6 +75,11 @@ def test_each_number_says_of_whom_it_wants_how_many() -> None:
     assert [told[k].enough for k in ("sensitivity", "specificity", "AUC")] == [False, False, True]
     assert told["sensitivity"].width_now == pytest.approx(share_width(0.95, 50))
     assert told["AUC"].to_json()["enough"] is True
+
+
+def test_an_auc_near_1_wants_more_than_three_films() -> None:
+    told = {w.name: w for w in needs(50, 50, sensitivity=0.9, specificity=0.9, auc=0.999)}
+    assert films_for_auc(0.999, 0.1) < told["AUC"].needed == LEAST_CLASS
 
 
 def test_without_any_film_the_worst_is_assumed() -> None:

@@ -173,7 +173,7 @@ def _drift(args: argparse.Namespace) -> int:
     }
     for name, x in result["numbers"].items():
         said = "much" if x["much"] else "yes" if x["moved"] else "no"
-        mean = f"mean {x['mean']:.4g}, was {x['mean_before']:.4g}"
+        mean = f"mean {x['mean']:.6g}, was {x['mean_before']:.6g}"
         print(f"{NAMES[name]:22}  {mean}; index {x['psi']:.3f}; changed: {said}")
     for name, x in result["rates"].items():
         said = "yes" if x["moved"] else "no"
@@ -228,7 +228,8 @@ def lines(result: dict[str, Any]) -> list[str]:
         *need_lines(result["need"], result["asked"]["interval"]),
     ]
     out += [f"  not given: {w['name']}; {w['why']}" for w in result["withheld"]]
-    out += ["", f"AUC as it is: {_with_interval(result['auc'])}"]
+    out += ["", *(f"warning: {w}" for w in result["warnings"])]
+    out.append(f"AUC as it is: {_with_interval(result['auc'])}")
     if result["shift"]:
         out.append(f"shift: {result['shift']['says']}")
     if result["recalibration"]:

@@ -124,7 +124,8 @@ def needs(
     """What the numbers of an onboarding want, for patients of each class at hand.
 
     `sensitivity`: the one asked for. `specificity`, `auc`: as measured; where None, one half,
-    which wants the most films, and 0.9. Raises `DataError` for a senseless width.
+    which wants the most films, and 0.9. Near 1 the formula for the AUC is content with two or
+    three films; `LEAST_CLASS` is the least here. Raises `DataError` for a senseless width.
     """
     check_width(width)
     spec = 0.5 if specificity is None else specificity
@@ -145,7 +146,7 @@ def needs(
         ),
         Need(
             "AUC", "each class", area, width,
-            films_for_auc(area, width), least, finite(auc_width(area, least)),
+            max(LEAST_CLASS, films_for_auc(area, width)), least, finite(auc_width(area, least)),
             "Hanley & McNeil 1982, as many films of either class, at "
             + ("0.9" if auc is None else "the AUC found"),
         ),

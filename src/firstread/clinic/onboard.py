@@ -57,8 +57,14 @@ from firstread.read.bundle import Bundle
 
 SENSITIVITY = 0.95
 
+TELLS_NOTHING = (
+    "the interval of the AUC reaches down to 0.5: it could not be shown that the model tells films "
+    "with pneumonia from films without here, and no threshold or calibration mends that; do not "
+    "put it into use on such films"
+)
+
 TAKEN = (
-    *("roc", "bundle", "data", "methods", "warnings", "notices"),
+    *("roc", "bundle", "data", "methods", "notices"),
     *("command", "date", "versions", "seed"),
 )
 """What is taken over from the evaluation as it is."""
@@ -111,9 +117,7 @@ def onboard(
     enough = counts[0] >= LEAST_CLASS, counts[1] >= LEAST_CLASS
     share = float(truth.mean()) if prevalence is None else prevalence
     sampler = Sampler(scored.patients, seed, draws)
-    base = measure(
-        scored, prevalence=prevalence, seed=seed, draws=draws, command=command, warnings=warnings
-    )
+    base = measure(scored, prevalence=prevalence, seed=seed, draws=draws, command=command)
     withheld = _withheld(counts, sensitivity)
     auc = told(base["auc"], len(scored)) if all(enough) else None
     as_shipped = {
@@ -135,6 +139,8 @@ def onboard(
                 "threshold": point.threshold,
                 "refer": {"low": point.refer.low, "high": point.refer.high},
             } | operating(sampler, truth, calls, referred, ~read, share, enough)
+    if auc is not None and auc["low"] is not None and auc["low"] <= 0.5:
+        warnings = [*warnings, TELLS_NOTHING]
     found: Told = as_shipped if local is None else local
     wants = needs(
         *counts,
@@ -167,7 +173,8 @@ def onboard(
         "drift": _baseline(look, bundle, point, truth, prevalence),
         "local_bundle": None,
     }
-    return Onboarding(result | {name: base[name] for name in TAKEN}, point)
+    taken = {name: base[name] for name in TAKEN}
+    return Onboarding(result | taken | {"warnings": list(warnings)}, point)
 
 
 def _value(estimate: Told | None) -> float | None:
