@@ -209,6 +209,16 @@ def test_the_reference_names_every_field_of_an_evaluation() -> None:
     assert sorted(n for n in names if f"`{n}`" not in section("Evaluation")) == []
 
 
+def test_the_reference_names_every_field_of_an_onboarding() -> None:
+    import firstread.clinic.onboard as onboard
+
+    listed = (onboard.__doc__ or "").split("The fields::")[1]
+    heads = re.findall(r"^    (\w[\w ]*?)(?:  |$)", listed, re.MULTILINE)
+    names = {name for head in heads for name in head.split()}
+    assert {"need", "withheld", "local", "drift"} <= names
+    assert sorted(n for n in names if f"`{n}`" not in section("Onboarding")) == []
+
+
 def test_the_reference_names_every_error() -> None:
     named = {
         name
