@@ -63,6 +63,7 @@ def test_the_card_says_where_it_comes_from(base: Bundle, tmp_path: Path) -> None
         "onnx_sha256": base.card.onnx_sha256,
     }
     assert raw["local"]["signed"] == SIGNED
+    assert raw["local"]["auc"] == result["auc"]
     assert (raw["local"]["films"], raw["local"]["pneumonia"]) == (240, 120)
     assert raw["data"] == {**base.card.raw["data"], "local_sha256": "c" * 64}
     for field in ("licence", "training", "arch", "preprocess", "labels"):
@@ -86,6 +87,8 @@ def test_onboarding_again_from_a_local_bundle(base: Bundle, tmp_path: Path) -> N
     again, result = found(first, sensitivity=0.9)
     second = write_local(tmp_path / "two", first, again, result, {**SIGNED, "date": "2027-01-02"})
     assert second.name == "tiny-local-2027-01-02"
+    (notice,) = (n for n in second.card.notices if "signed off" in n)
+    assert "2027-01-02" in notice
     assert second.card.raw["derived_from"]["sha256"] == first.sha256
     cuts = [float(p.calibration.undo(p.threshold)) for p in (point, again)]
     assert cuts[0] == pytest.approx(cuts[1], abs=1e-6)

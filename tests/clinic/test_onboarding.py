@@ -145,6 +145,13 @@ def test_rejected_films_are_errors_and_referrals_stay(bundle: Bundle) -> None:
         assert point["per_1000"]["pneumonia"]["rejected"]["value"] == pytest.approx(25)
 
 
+def test_a_network_that_tells_nothing_here_is_warned_of(bundle: Bundle) -> None:
+    result = run(bundle, clinic(bundle, 200, apart=0.0), warnings=["seen"]).result
+    assert result["auc"]["low"] < 0.5
+    assert result["warnings"] == ["seen", module.TELLS_NOTHING]
+    assert run(bundle, clinic(bundle, 200)).result["warnings"] == []
+
+
 def test_more_pneumonia_alone_is_no_shift_of_films(bundle: Bundle) -> None:
     """The tiny card is not true of these films, so a slope is; then only the share differs."""
     right = {**CALIBRATION, "slope": 2.0 / SPREAD**2}
