@@ -238,6 +238,8 @@ def test_sigterm_ends_what_is_under_way(start: Start, tmp_path: Path) -> None:
 
 
 def test_killed_at_any_moment_no_film_is_lost(start: Start, tmp_path: Path) -> None:
+    """Each is sent in the end, or set aside: on a busy machine three kills may fall in the reading
+    of one film, which the node then takes for the cause, and keeps for a person to look at."""
     with storescp(tmp_path / "in") as port:
         node = start("--send", f"PEER@127.0.0.1:{port}")
         films = [film(tmp_path, i, size=300) for i in range(10)]
@@ -259,11 +261,18 @@ def test_killed_at_any_moment_no_film_is_lost(start: Start, tmp_path: Path) -> N
                 node.start()
         assert promised >= 3
         node.store(*films)  # those that were never promised; the others are known
-        until(lambda: len(set(sources_so_far(tmp_path / "in"))) == 10, lambda: node.log)
+        aside = r"failed film=\S+ its reading was begun 3 times"
+        until(
+            lambda: len(set(sources_so_far(tmp_path / "in"))) + node.count(aside) == 10,
+            lambda: node.log,
+        )
         until(lambda: not list((node.queue / "results").iterdir()), lambda: node.log)
         node.end()
-    assert len(sources(tmp_path / "in")) == 10
-    assert list(node.queue.rglob("*.dcm")) == []
+    kept = list(node.queue.rglob("*.dcm"))
+    assert len(kept) == node.count(aside)
+    assert len(sources(tmp_path / "in")) == 10 - len(kept)
+    whole = {pydicom.dcmread(path).PixelData for path in films}
+    assert all(pydicom.dcmread(path).PixelData in whole for path in kept)
 
 
 def sources_so_far(folder: Path) -> list[str]:
