@@ -140,7 +140,8 @@ def local_point(
     on = f"the clinic's {n0 + n1} films"
     how = (
         f"{calibrate.HOW[method]} on top of {base}'s, on {on} ({n0} normal, {n1} pneumonia); "
-        f"{calibrate.RULE}; true at a share of pneumonia of {prevalence:.3f}"
+        "the way with the lowest log loss on films it was not fitted on; true at a share of "
+        f"pneumonia of {prevalence:.3f}"
     )
     if prevalence != share:
         how += f", that of the films ({share:.3f}) moved by the intercept"
