@@ -32,6 +32,7 @@ from PIL import Image
 
 from firstread import Reader, __version__
 from firstread.cohort.table import Cohort, load_cohort
+from firstread.evaluate.calibration import Platt
 from firstread.evaluate.intervals import Sampler
 from firstread.evaluate.places import command_line, portable
 from firstread.film import decode
@@ -178,8 +179,7 @@ def compared(
         np.array([o.logit for o, good in zip(side, read, strict=True) if good], np.float64)
         for side in (before, after)
     ]
-    line = reader.bundle.card.calibration
-    calibrated = [line.slope * x + line.intercept for x in raw]
+    calibrated = [Platt.of(reader.bundle.card.calibration).logit(x) for x in raw]
     sampler = Sampler(patients, SEED, DRAWS)
 
     def share(word: Callable[[Opinion], object]) -> dict[str, Any]:

@@ -120,11 +120,22 @@ def commands() -> list[tuple[str, str]]:
     return found
 
 
+STANDS_FOR = dict.fromkeys(("N", "PX", "YEARS"), "64") | {
+    "AET@HOST:PORT": "ORTHANC@127.0.0.1:4242",
+    "S": "0.9",
+    "P": "0.1",
+    "W": "0.1",
+}
+"""What a synopsis leaves to the reader, where argparse does not take the word itself."""
+
+
 def concrete(command: str) -> list[str]:
-    """A command line as argparse gets it; of a synopsis, with all that is optional."""
+    """A command as argparse gets it, up to a pipe; of a synopsis, with all that is optional."""
     words = shlex.split(command.replace("[", " ").replace("]", " "), comments=True)
+    if "|" in words:
+        words = words[: words.index("|")]
     words = [w.split("|")[0] for w in words if w != "..."]
-    return ["64" if w in {"N", "PX"} else w for w in words[1:]]
+    return [STANDS_FOR.get(w, w) for w in words[1:]]
 
 
 @pytest.mark.parametrize(("page", "command"), commands())
@@ -196,6 +207,16 @@ def test_the_reference_names_every_field_of_an_evaluation() -> None:
     names = {name for head in heads for name in head.split()}
     assert {"accuracy", "n_refer", "shortcuts", "films"} <= names
     assert sorted(n for n in names if f"`{n}`" not in section("Evaluation")) == []
+
+
+def test_the_reference_names_every_field_of_an_onboarding() -> None:
+    import firstread.clinic.onboard as onboard
+
+    listed = (onboard.__doc__ or "").split("The fields::")[1]
+    heads = re.findall(r"^    (\w[\w ]*?)(?:  |$)", listed, re.MULTILINE)
+    names = {name for head in heads for name in head.split()}
+    assert {"need", "withheld", "local", "drift"} <= names
+    assert sorted(n for n in names if f"`{n}`" not in section("Onboarding")) == []
 
 
 def test_the_reference_names_every_error() -> None:

@@ -14,7 +14,7 @@ PACKAGE = Path(firstread.__file__).parent
 ROOMS = ["film", "read", "cohort", "model", "evaluate", "train", "clinic", "scale", "cli"]
 """In order: a room may import rooms before it."""
 
-LIGHT = ["film", "read", "cohort", "evaluate", "cli.main"]
+LIGHT = ["film", "read", "cohort", "evaluate", "clinic.onboard", "cli.main"]
 HEAVY = {"torch", "onnx", "sklearn", "lightning", "scipy", "pandas"}
 LONGEST = 350
 PICTURES = {".jpeg", ".jpg", ".png", ".tif", ".tiff", ".bmp", ".dcm", ".dicom", ".gif", ".webp"}

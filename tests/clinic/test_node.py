@@ -134,16 +134,15 @@ def test_what_is_no_film_is_refused(
         path.write_bytes(data)
         return int(sender.send_c_store(path).Status)
 
-    good = dicom_film(1)
-    assert status(good) == 0xA900  # its header names another UID than its data set
-    own = pydicom.dcmread(film(tmp_path, 2))
-    own.file_meta.MediaStorageSOPInstanceUID = own.SOPInstanceUID
-    own.save_as(path)
-    own_bytes = path.read_bytes()
-    head = 144 + int.from_bytes(own_bytes[140:144], "little")
-    assert status(own_bytes[:head] + b"\xff" * 300) == 0xC000
-    assert status(own_bytes[:head]) == 0xC000
-    assert status(own_bytes) == 0
+    strange = pydicom.dcmread(film(tmp_path, 1))
+    strange.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4"
+    strange.save_as(path)  # writes the header as it stands, unlike enforce_file_format
+    assert status(path.read_bytes()) == 0xA900
+    good = dicom_film(2)
+    head = 144 + int.from_bytes(good[140:144], "little")
+    assert status(good[:head] + b"\xff" * 300) == 0xC000
+    assert status(good[:head]) == 0xC000
+    assert status(good) == 0
     sender.release()
     assert node.store(film(tmp_path, 3), aet="STRANGER").returncode != 0
     assert node.store(film(tmp_path, 3)).returncode == 0
@@ -239,6 +238,8 @@ def test_sigterm_ends_what_is_under_way(start: Start, tmp_path: Path) -> None:
 
 
 def test_killed_at_any_moment_no_film_is_lost(start: Start, tmp_path: Path) -> None:
+    """Each is sent in the end, or set aside: on a busy machine three kills may fall in the reading
+    of one film, which the node then takes for the cause, and keeps for a person to look at."""
     with storescp(tmp_path / "in") as port:
         node = start("--send", f"PEER@127.0.0.1:{port}")
         films = [film(tmp_path, i, size=300) for i in range(10)]
@@ -260,11 +261,18 @@ def test_killed_at_any_moment_no_film_is_lost(start: Start, tmp_path: Path) -> N
                 node.start()
         assert promised >= 3
         node.store(*films)  # those that were never promised; the others are known
-        until(lambda: len(set(sources_so_far(tmp_path / "in"))) == 10, lambda: node.log)
+        aside = r"failed film=\S+ its reading was begun 3 times"
+        until(
+            lambda: len(set(sources_so_far(tmp_path / "in"))) + node.count(aside) == 10,
+            lambda: node.log,
+        )
         until(lambda: not list((node.queue / "results").iterdir()), lambda: node.log)
         node.end()
-    assert len(sources(tmp_path / "in")) == 10
-    assert list(node.queue.rglob("*.dcm")) == []
+    kept = list(node.queue.rglob("*.dcm"))
+    assert len(kept) == node.count(aside)
+    assert len(sources(tmp_path / "in")) == 10 - len(kept)
+    whole = {pydicom.dcmread(path).PixelData for path in films}
+    assert all(pydicom.dcmread(path).PixelData in whole for path in kept)
 
 
 def sources_so_far(folder: Path) -> list[str]:

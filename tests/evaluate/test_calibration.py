@@ -3,7 +3,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from firstread.errors import DataError
-from firstread.evaluate.calibration import fit_logistic, fit_platt, sigmoid, to_logit
+from firstread.evaluate.calibration import Platt, fit_logistic, fit_platt, sigmoid, to_logit
 from firstread.evaluate.recalibrate import calibrated_prevalence
 
 
@@ -70,3 +70,28 @@ def test_copies_of_a_film_that_share_its_weight_are_one_film_on_the_card():
     assert "(2 normal, 3 pneumonia)" in once.how
     assert "(2 normal, 3 pneumonia, weighted" in four.how
     assert calibrated_prevalence({"calibration": {"how": four.how}}) == pytest.approx(0.6)
+
+
+BENT = Platt(0.5, 1.0, bends=((-3.0, -1.0), (0.0, 0.2), (2.0, 4.0)))
+OTHERS = [
+    Platt(),
+    Platt(2.0, -0.5),
+    Platt(0.3, 0.4, bends=((0.0, -1.0),)),
+    Platt(1.5, 0.1, bends=((-2.0, -3.0), (0.4, 0.0), (3.0, 1.0))),
+]
+
+
+@pytest.mark.parametrize("second", OTHERS)
+@pytest.mark.parametrize("first", [BENT, *OTHERS])
+def test_two_calibrations_make_one(first, second):
+    x = np.linspace(-20, 20, 333)
+    both = first.then(second)
+    assert both.logit(x) == pytest.approx(second.logit(first.logit(x)))
+    assert (np.diff(both.logit(x)) > 0).all()
+    assert first.then(second.moved(0.7)).logit(x) == pytest.approx(both.logit(x) + 0.7)
+
+
+def test_a_bent_calibration_is_undone():
+    x = np.linspace(-10, 10, 99)
+    for platt in (BENT, BENT.moved(1.3), *OTHERS):
+        assert platt.undo(platt.probability(x)) == pytest.approx(x)

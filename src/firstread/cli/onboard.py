@@ -24,9 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data",
         type=Path,
+        nargs="?",
         metavar="DIR_OR_CSV",
         help="a folder with NORMAL/ and PNEUMONIA/ inside, or a CSV with file and label (and "
-        "patient); with --drift any folder of films, or a CSV without labels",
+        "patient); with --drift any folder of films, or a CSV without labels; left out, only how "
+        "many films are needed is told",
     )
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="folder for onboard.html, .json and bundle/"
@@ -70,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
     """Onboard or compare; 1 if films were rejected, too few to sign, or something changed."""
     if args.drift is not None:
         return _drift(args)
+    if args.data is None:
+        return _plan(args)
     from firstread.cli.evaluate_studies import progress
     from firstread.clinic.bundle import check_signature, write_local
     from firstread.clinic.films import score_and_look
@@ -129,6 +133,19 @@ def run(args: argparse.Namespace) -> int:
     return 1 if result["n_rejected"] else 0
 
 
+def _plan(args: argparse.Namespace) -> int:
+    """Say how many films are needed, before there are any."""
+    from firstread.clinic.need import needs
+    from firstread.clinic.onboard import check_asked
+
+    check_asked(args.sensitivity, args.interval, args.prevalence)
+    wants = needs(
+        0, 0, sensitivity=args.sensitivity, specificity=None, auc=None, width=args.interval
+    )
+    print("\n".join(need_lines([w.to_json() for w in wants], args.interval)))
+    return 0
+
+
 def _drift(args: argparse.Namespace) -> int:
     from firstread import __version__
     from firstread.cli.evaluate_studies import progress
@@ -141,6 +158,8 @@ def _drift(args: argparse.Namespace) -> int:
 
     if args.signed_by is not None or args.date is not None:
         raise DataError("--drift only compares; there is nothing to sign off")
+    if args.data is None:
+        raise DataError("name a folder of films, or a CSV, to compare with the baseline")
     base = load_baseline(args.drift)
     bundle = Bundle.load(args.bundle)
     look = look_at(bundle, _films(args.data), progress("read"))
@@ -154,7 +173,7 @@ def _drift(args: argparse.Namespace) -> int:
     }
     for name, x in result["numbers"].items():
         said = "much" if x["much"] else "yes" if x["moved"] else "no"
-        mean = f"mean {x['mean']:.4g}, was {x['mean_before']:.4g}"
+        mean = f"mean {x['mean']:.6g}, was {x['mean_before']:.6g}"
         print(f"{NAMES[name]:22}  {mean}; index {x['psi']:.3f}; changed: {said}")
     for name, x in result["rates"].items():
         said = "yes" if x["moved"] else "no"
@@ -173,7 +192,7 @@ def _films(path: Path) -> Cohort:
     from firstread.film.files import find_films
 
     if path.suffix.lower() == ".csv":
-        return load_cohort(path)
+        return load_cohort(path, need_labels=False)
     paths = find_films([path])
     if not paths:
         raise NoFilms(f"{path}: no film there; name a folder of films")
@@ -206,17 +225,11 @@ def lines(result: dict[str, Any]) -> list[str]:
         f"{result['n_normal']} normal, {result['n_pneumonia']} pneumonia, "
         f"{result['n_rejected']} rejected",
         "",
-        f"for intervals {result['asked']['interval']:g} wide:",
+        *need_lines(result["need"], result["asked"]["interval"]),
     ]
-    for w in result["need"]:
-        now = "" if w["width_now"] is None else f", width with these {w['width_now']:.3f}"
-        enough = "enough" if w["enough"] else "NOT enough"
-        out.append(
-            f"  {w['name']:15} {w['needed']:>6} patients, {w['of']}; here {w['have']}: "
-            f"{enough}{now}"
-        )
     out += [f"  not given: {w['name']}; {w['why']}" for w in result["withheld"]]
-    out += ["", f"AUC as it is: {_with_interval(result['auc'])}"]
+    out += ["", *(f"warning: {w}" for w in result["warnings"])]
+    out.append(f"AUC as it is: {_with_interval(result['auc'])}")
     if result["shift"]:
         out.append(f"shift: {result['shift']['says']}")
     if result["recalibration"]:
@@ -238,6 +251,19 @@ def lines(result: dict[str, Any]) -> list[str]:
                     rows += [("PPV", row["ppv"]), ("NPV", row["npv"])]
             out += [f"  {k.replace('_', ' '):12} {_with_interval(e)}" for k, e in rows]
     return [*out, ""]
+
+
+def need_lines(wants: list[dict[str, Any]], width: float) -> list[str]:
+    """How many films are needed, as a few lines of plain text."""
+    out = [f"for 95 % intervals {width:g} wide from low to high:"]
+    for w in wants:
+        line = f"  {w['name']:15} {w['needed']:>6} patients, {w['of']}"
+        if w["have"]:
+            line += f"; here {w['have']}: {'enough' if w['enough'] else 'NOT enough'}"
+        if w["width_now"] is not None:
+            line += f", width with these {w['width_now']:.3f}"
+        out.append(line)
+    return out
 
 
 def _with_interval(estimate: dict[str, Any] | None) -> str:

@@ -19,7 +19,9 @@ from firstread.errors import DataError
 from firstread.evaluate.operating import OperatingPoint
 from firstread.read.bundle import Bundle, write_bundle
 
+# What an earlier onboarding left in a card, which the next one takes the place of.
 _LOCAL = re.compile(r"-local-\d{4}-\d\d-\d\d$")
+_SET_ON = "Calibration and thresholds were set on"
 
 
 def check_signature(by: str | None, date: str | None) -> dict[str, str] | None:
@@ -58,24 +60,21 @@ def local_card(
             "pneumonia": result["n_pneumonia"],
             "rejected": result["n_rejected"],
             "patients": result["n_patients"],
-            "sha256": result["data"].get("sha256", ""),
+            "sha256": result["data"]["sha256"],
             "asked": result["asked"],
             "prevalence": result["prevalence"],
-            "calibration": (result["recalibration"] or {}).get("chosen"),
+            "calibration": result["recalibration"]["chosen"],
+            "auc": result["auc"],
+            "warnings": list(result["warnings"]),
             "seed": result["seed"],
             "signed": dict(signed),
         },
         # Whoever evaluates it on these films is warned: its thresholds were chosen on them.
-        "data": {
-            **card.raw.get("data", {}),
-            "validation_films": result["n"],
-            "validation_patients": result["n_patients"],
-            "validation_sha256": result["data"].get("sha256", ""),
-        },
+        "data": {**card.raw["data"], "local_sha256": result["data"]["sha256"]},
         "notices": [
-            *card.raw.get("notices", []),
-            f"Calibration and thresholds were set on {films} of one clinic and signed off by "
-            f"{signed['by']} on {signed['date']}; they hold there and nowhere else.",
+            *(n for n in card.raw["notices"] if not n.startswith(_SET_ON)),
+            f"{_SET_ON} {films} of one clinic and signed off by {signed['by']} on "
+            f"{signed['date']}; they hold there and nowhere else.",
         ],
     }
     return raw

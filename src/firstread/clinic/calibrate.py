@@ -1,11 +1,12 @@
 """Making the probabilities come true at a clinic, judged on films that had no part in it.
 
-Four ways, from knowing least to fitting most: "as_shipped"; "prevalence", one number from the
+Five ways, from knowing least to fitting most: "as_shipped"; "prevalence", one number from the
 clinic's share of pneumonia (Saerens, Latinne & Decaestecker 2002); "intercept", one number fitted
 (calibration in the large); "slope", two numbers fitted, the slope shrunk towards 1
-(`evaluate.recalibrate.refit`). An intercept is fitted from `LEAST_CLASS` patients of each class
-on, a slope from `LEAST_SLOPE`. Of those allowed, the one in use is that with the lowest
-cross-fitted log loss, the simpler one where two are alike.
+(`evaluate.recalibrate.refit`); "isotonic", that line bent through up to ten points
+(`evaluate.isotonic`). An intercept is fitted from `LEAST_CLASS` patients of each class on, a slope
+from `LEAST_SLOPE`, a bend from `LEAST_CURVE`. Of those allowed, the one in use is that with the
+lowest cross-fitted log loss, the simpler one where two are alike.
 
 Cross-fitted: patients are dealt into ten parts, evenly by class; each part is judged by what was
 fitted on the other nine. Every choice that follows (threshold, refer band) is made anew each time.
@@ -13,19 +14,19 @@ fitted on the other nine. Every choice that follows (threshold, refer band) is m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from firstread.clinic.need import LEAST_CLASS, LEAST_SLOPE
+from firstread.clinic.need import LEAST_CLASS, LEAST_CURVE, LEAST_SLOPE
 from firstread.evaluate.calibration import Floats, Platt, sigmoid, to_logit
-from firstread.evaluate.intervals import Z95, Estimate
+from firstread.evaluate.isotonic import fit_isotonic
 from firstread.evaluate.metrics import Bools, film_losses
 from firstread.evaluate.operating import OperatingPoint, fit_operating_point
 from firstread.evaluate.recalibrate import in_the_large, refit
 
-METHODS = ("as_shipped", "prevalence", "intercept", "slope")
+METHODS = ("as_shipped", "prevalence", "intercept", "slope", "isotonic")
 FOLDS = 10
 ALIKE = 1e-4
 """Difference of mean log losses, in nats, below which the simpler way is taken."""
@@ -33,9 +34,19 @@ ALIKE = 1e-4
 RULE = (
     f"an intercept is fitted from {LEAST_CLASS} patients of each class on, slope and intercept "
     f"from {LEAST_SLOPE} (ten for each number, Peduzzi et al. 1996), the slope with a normal prior "
-    "around 1 (shrinkage: Steyerberg et al. 2004); among those allowed, the way with the lowest "
-    "cross-fitted log loss, the simpler one where two are alike"
+    f"around 1 (shrinkage: Steyerberg et al. 2004), a bent line from {LEAST_CURVE} (isotonic by "
+    "tenths of the films, centred: Oron & Flournoy 2017); among those allowed, the way with the "
+    "lowest cross-fitted log loss, the simpler one where two are alike"
 )
+
+HOW = {
+    "as_shipped": "nothing fitted (no way of fitting was better out of sample)",
+    "prevalence": "the intercept moved for the share of pneumonia (Saerens et al. 2002)",
+    "intercept": "the intercept fitted (calibration in the large)",
+    "slope": "slope and intercept fitted by logistic regression",
+    "isotonic": "slope and intercept fitted by logistic regression, then bent (isotonic)",
+}
+"""What each way does, for the card."""
 
 
 @dataclass(frozen=True)
@@ -59,18 +70,6 @@ class Films:
         return Films(self.z[keep], self.truth[keep], self.patients[keep], self.at)
 
 
-@dataclass(frozen=True)
-class Line:
-    """A calibration on top of the shipped one: slope and intercept on its logit.
-
-    `held`: the slope came out at or below 0 and was held just above.
-    """
-
-    slope: float
-    intercept: float
-    held: bool = False
-
-
 def allowed(films: Films) -> list[str]:
     """The ways that these films are enough for, simplest first."""
     least = min(films.patients_of(False), films.patients_of(True))
@@ -81,19 +80,25 @@ def allowed(films: Films) -> list[str]:
         methods.append("intercept")
     if least >= LEAST_SLOPE:
         methods.append("slope")
+    if least >= LEAST_CURVE:
+        methods.append("isotonic")
     return methods
 
 
-def fit_line(method: str, films: Films) -> Line:
-    """What `method` makes of `films`, which hold both classes."""
+def fit(method: str, films: Films) -> Platt:
+    """What `method` makes of `films`, which hold both classes: on top of the shipped logit."""
     if method == "as_shipped":
-        return Line(1.0, 0.0)
+        return Platt()
     if method == "prevalence":
         assert films.at is not None
-        return Line(1.0, float(to_logit(films.truth.mean()) - to_logit(films.at)))
+        return Platt(1.0, float(to_logit(films.truth.mean()) - to_logit(films.at)))
     if method == "intercept":
-        return Line(1.0, in_the_large(films.z, films.truth))
-    return Line(*refit(films.z, films.truth))
+        return Platt(1.0, in_the_large(films.z, films.truth))
+    slope, intercept, _ = refit(films.z, films.truth)
+    line = Platt(slope, intercept)
+    if method == "slope":
+        return line
+    return replace(line, bends=fit_isotonic(line.logit(films.z), films.truth))
 
 
 def folds_of(films: Films, seed: int) -> npt.NDArray[np.int64]:
@@ -111,10 +116,9 @@ def folds_of(films: Films, seed: int) -> npt.NDArray[np.int64]:
 
 
 def _parts(films: Films, seed: int) -> list[tuple[Bools, Bools]]:
-    """(to fit on, to judge) for each part; parts without both classes to fit on are left out."""
+    """(to fit on, to judge) for each part."""
     fold = folds_of(films, seed)
-    pairs = [(fold != k, fold == k) for k in np.unique(fold)]
-    return [(a, b) for a, b in pairs if films.truth[a].any() and not films.truth[a].all()]
+    return [(fold != k, fold == k) for k in np.unique(fold)]
 
 
 def cross_fitted(films: Films, methods: list[str], seed: int) -> dict[str, Floats]:
@@ -122,8 +126,7 @@ def cross_fitted(films: Films, methods: list[str], seed: int) -> dict[str, Float
     out = {m: films.z.copy() for m in methods}
     for fit_on, judge in _parts(films, seed):
         for m in methods:
-            line = fit_line(m, films.some(fit_on))
-            out[m][judge] = line.slope * films.z[judge] + line.intercept
+            out[m][judge] = fit(m, films.some(fit_on)).logit(films.z[judge])
     return out
 
 
@@ -132,17 +135,6 @@ def choose(logits: dict[str, Floats], truth: Bools) -> str:
     loss = {m: float(film_losses(sigmoid(z), truth).mean()) for m, z in logits.items()}
     best = min(loss.values())
     return next(m for m in METHODS if m in loss and loss[m] <= best + ALIKE)
-
-
-def composed(shipped: Platt, line: Line, shift: float, how: str, prevalence: float) -> Platt:
-    """The calibration of the network's own logit: shipped, then `line`, then the intercept
-    `shift` that moves it from the share of pneumonia in the films to `prevalence`."""
-    return Platt(
-        line.slope * shipped.slope,
-        line.slope * shipped.intercept + line.intercept + shift,
-        how,
-        prevalence,
-    )
 
 
 def point_on(films: Films, platt: Platt, sensitivity: float, on: str) -> OperatingPoint:
@@ -164,37 +156,9 @@ def cross_decided(films: Films, method: str, sensitivity: float, seed: int) -> J
     """Decisions on each film by a calibration, threshold and band chosen on other patients."""
     calls, referred = np.zeros(len(films.z), bool), np.zeros(len(films.z), bool)
     for fit_on, judge in _parts(films, seed):
-        line = fit_line(method, films.some(fit_on))
-        platt = Platt(line.slope, line.intercept)
+        platt = fit(method, films.some(fit_on))
         point = point_on(films.some(fit_on), platt, sensitivity, "the other parts")
         p = platt.probability(films.z[judge])
         calls[judge] = p >= point.threshold
         referred[judge] = (p >= point.refer.low) & (p <= point.refer.high)
     return Judged(calls, referred)
-
-
-def large_and_left(films: Films) -> tuple[Estimate, Estimate | None]:
-    """Calibration in the large, and what of it the share of pneumonia does not explain.
-
-    Both on the shipped logit at slope 1. The second is the first less the difference of the
-    shares' logits; None where the card does not tell the share. Patient-robust Wald intervals
-    by the influence of each film (Liang & Zeger 1986); the share is of the same films, so their
-    common error is counted once.
-    """
-    y, n = films.truth.astype(np.float64), len(films.z)
-    a = in_the_large(films.z, films.truth)
-    p = sigmoid(films.z + a)
-    weigh = float(np.sum(p * (1 - p)))
-    psi = (y - p) / max(weigh, 1e-12)
-    large = _wald(a, psi, films.patients)
-    if films.at is None:
-        return large, None
-    share = float(y.mean())
-    shift = float(to_logit(share) - to_logit(films.at))
-    return large, _wald(a - shift, psi - (y - share) / (n * share * (1 - share)), films.patients)
-
-
-def _wald(value: float, influence: Floats, patients: npt.NDArray[np.str_]) -> Estimate:
-    index = np.unique(patients, return_inverse=True)[1]
-    half = Z95 * float(np.sqrt(np.sum(np.bincount(index, weights=influence) ** 2)))
-    return Estimate(value, value - half, value + half, "patient-robust Wald")

@@ -16,10 +16,13 @@ from firstread.cohort.table import Cohort
 from firstread.evaluate.calibration import Floats
 from firstread.evaluate.metrics import Bools
 from firstread.evaluate.shortcuts import shortcut_numbers
+from firstread.read.gate import unknown_age
+from firstread.read.opinion import REFER, REJECTED, band_reason
 
 if TYPE_CHECKING:
     from firstread.evaluate.score import Scored
     from firstread.read.bundle import Bundle
+    from firstread.read.card import Card
     from firstread.read.opinion import Opinion
 
 BLACK = 16
@@ -35,7 +38,7 @@ class Watch:
     band. `rejected`: no opinion.
     """
 
-    refer: tuple[float, float]
+    card: Card
     rows: list[tuple[float, float, float, float, float]] = field(default_factory=list)
     aside: list[bool] = field(default_factory=list)
     rejected: list[bool] = field(default_factory=list)
@@ -51,10 +54,10 @@ class Watch:
         aspect = none if opinion.aspect is None else float(opinion.aspect)
         self.rows.append((logit, grey, spread, black, aspect))
         p = opinion.probability
-        in_band = p is not None and self.refer[0] <= p <= self.refer[1]
-        # The band gives one reason; whatever else sends a film to a person is not ours to move.
-        self.aside.append(opinion.decision == "refer" and len(opinion.reasons) > int(in_band))
-        self.rejected.append(opinion.decision == "rejected" or p is None)
+        # What the shipped band says a local one says anew, and an unknown age refers nobody.
+        ours = {None if p is None else band_reason(p, self.card), unknown_age(self.card.ages)}
+        self.aside.append(opinion.decision == REFER and bool(set(opinion.reasons) - ours))
+        self.rejected.append(opinion.decision == REJECTED or p is None)
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def look_at(
     """
     from firstread.read.reader import Reader
 
-    watch = Watch((bundle.card.refer.low, bundle.card.refer.high))
+    watch = Watch(bundle.card)
     for done, opinion in enumerate(Reader(bundle).read_many(cohort.paths, heat=False), 1):
         watch(opinion)
         if progress is not None:
@@ -110,6 +113,6 @@ def score_and_look(
     """The opinions on a labelled cohort, as `score_cohort` gives them, and the films as numbers."""
     from firstread.evaluate.score import score_cohort
 
-    watch = Watch((bundle.card.refer.low, bundle.card.refer.high))
+    watch = Watch(bundle.card)
     scored = score_cohort(bundle.path, cohort, (), progress, watch)
     return scored, looked(cohort, watch)

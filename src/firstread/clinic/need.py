@@ -14,6 +14,7 @@ different patients: a second film of one patient adds less than a first of anoth
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +23,6 @@ from firstread.evaluate.intervals import Z95, finite, wilson
 
 WIDTH = 0.10
 """Width of the interval that is asked for unless told otherwise: ± 0.05."""
-
-MOST = 1_000_000
-"""Films beyond which nobody looks for an answer."""
 
 LEAST_CLASS = 10
 """Patients of a class below which nothing is said about it: Wilson's interval of 9 of 9 still
@@ -37,7 +35,7 @@ analysis", Journal of Clinical Epidemiology 49, 1996)."""
 
 LEAST_CURVE = 100
 """Patients of each class from which on calibration can be told reliably (Vergouwe et al. 2005;
-Collins, Ogundimu & Altman, Statistics in Medicine 35, 2016)."""
+Collins, Ogundimu & Altman, Statistics in Medicine 35, 2016), and a curve be fitted to it."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def films_for_share(share: float, width: float) -> int:
     """Fewest films with which a `share` gets an interval of at most `width`.
 
     >>> films_for_share(0.95, 0.10)
-    88
+    83
     """
     return _fewest(lambda n: share_width(share, n), width)
 
@@ -100,10 +98,10 @@ def films_for_auc(auc: float, width: float) -> int:
     return _fewest(lambda n: auc_width(auc, n), width)
 
 
-def _fewest(width_of: Any, wanted: float) -> int:
-    """The least n from 1 to `MOST` with width_of(n) at most `wanted`; the width falls with n."""
+def _fewest(width_of: Callable[[int], float], wanted: float) -> int:
+    """The least n from 1 on with width_of(n) at most `wanted`; the width falls with n, to 0."""
     low, high = 1, 2
-    while high < MOST and not width_of(high) <= wanted:
+    while width_of(high) > wanted:
         low, high = high, 2 * high
     while low < high:
         middle = (low + high) // 2
@@ -126,7 +124,8 @@ def needs(
     """What the numbers of an onboarding want, for patients of each class at hand.
 
     `sensitivity`: the one asked for. `specificity`, `auc`: as measured; where None, one half,
-    which wants the most films, and 0.9. Raises `DataError` for a senseless width.
+    which wants the most films, and 0.9. Near 1 the formula for the AUC is content with two or
+    three films; `LEAST_CLASS` is the least here. Raises `DataError` for a senseless width.
     """
     check_width(width)
     spec = 0.5 if specificity is None else specificity
@@ -147,7 +146,7 @@ def needs(
         ),
         Need(
             "AUC", "each class", area, width,
-            films_for_auc(area, width), least, finite(auc_width(area, least)),
+            max(LEAST_CLASS, films_for_auc(area, width)), least, finite(auc_width(area, least)),
             "Hanley & McNeil 1982, as many films of either class, at "
             + ("0.9" if auc is None else "the AUC found"),
         ),

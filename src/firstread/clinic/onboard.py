@@ -18,8 +18,9 @@ are too few films for it, and then `withheld` says so. The fields::
     rejected_rate       E
     shift               {"prevalence": {"shipped", "here": E, "logit"}, "films": {"slope": E,
                         "in_the_large": E, "left": E | null}, "says", "how"}
-    recalibration       {"rule", "chosen", "slope", "intercept", "methods": {name: {"log_loss": E,
-                        "brier": E, "gain": E, "slope": E, "intercept": E, "reliability"}}} | null
+    recalibration       {"rule", "chosen", "slope", "intercept", "bends", "held": bool, "methods":
+                        {name: {"log_loss": E, "brier": E, "gain": E, "slope": E, "intercept": E,
+                        "reliability"}}} | null; held: the slope came out at or below 0
     as_shipped local    {"threshold", "refer": {"low", "high"}, "sensitivity": E, "specificity": E,
                         "refer_rate": E, "decided", "predictive", "per_1000"}: see `point`; local
                         is cross-fitted, and null where withheld
@@ -31,7 +32,6 @@ are too few films for it, and then `withheld` says so. The fields::
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,13 +42,14 @@ import numpy as np
 from firstread.clinic import calibrate, drift
 from firstread.clinic.films import Look
 from firstread.clinic.need import LEAST_CLASS, WIDTH, check_width, needs
-from firstread.clinic.point import Told, operating, sure_threshold, told
+from firstread.clinic.point import Told, local_point, operating, told
+from firstread.clinic.shift import shift_of
 from firstread.errors import DataError
-from firstread.evaluate.calibration import Floats, Platt, sigmoid, to_logit
-from firstread.evaluate.intervals import DRAWS, Estimate, Sampler
+from firstread.evaluate.calibration import Floats, Platt, sigmoid
+from firstread.evaluate.intervals import DRAWS, Sampler
 from firstread.evaluate.metrics import film_losses
-from firstread.evaluate.operating import OperatingPoint, checked_sensitivity, sensitivity_name
-from firstread.evaluate.recalibrate import calibrated_prevalence
+from firstread.evaluate.operating import OperatingPoint, checked_sensitivity
+from firstread.evaluate.recalibrate import calibrated_prevalence, refit
 from firstread.evaluate.result import measure
 from firstread.evaluate.score import Scored
 from firstread.evaluate.tables import check_prevalence, reliability
@@ -56,8 +57,14 @@ from firstread.read.bundle import Bundle
 
 SENSITIVITY = 0.95
 
+TELLS_NOTHING = (
+    "the interval of the AUC reaches down to 0.5: it could not be shown that the model tells films "
+    "with pneumonia from films without here, and no threshold or calibration mends that; do not "
+    "put it into use on such films"
+)
+
 TAKEN = (
-    *("roc", "bundle", "data", "methods", "warnings", "notices"),
+    *("roc", "bundle", "data", "methods", "notices"),
     *("command", "date", "versions", "seed"),
 )
 """What is taken over from the evaluation as it is."""
@@ -104,15 +111,13 @@ def onboard(
     if scored.rejected.all():
         why = "; ".join(scored.reasons[0])
         raise DataError(f"all {len(scored)} films were rejected; the first because: {why}")
-    shipped = Platt(bundle.card.calibration.slope, bundle.card.calibration.intercept)
+    shipped = Platt.of(bundle.card.calibration)
     films, read = _films(scored, look, shipped)
     counts = films.patients_of(False), films.patients_of(True)
     enough = counts[0] >= LEAST_CLASS, counts[1] >= LEAST_CLASS
     share = float(truth.mean()) if prevalence is None else prevalence
     sampler = Sampler(scored.patients, seed, draws)
-    base = measure(
-        scored, prevalence=prevalence, seed=seed, draws=draws, command=command, warnings=warnings
-    )
+    base = measure(scored, prevalence=prevalence, seed=seed, draws=draws, command=command)
     withheld = _withheld(counts, sensitivity)
     auc = told(base["auc"], len(scored)) if all(enough) else None
     as_shipped = {
@@ -126,7 +131,7 @@ def onboard(
     if all(enough):
         recalibration, method = _recalibration(films, seed, draws)
         if not any(w["name"] == "thresholds" for w in withheld):
-            point = _point(films, method, shipped, sensitivity, share, scored.bundle["name"])
+            point = local_point(films, method, shipped, sensitivity, share, bundle.name)
             judged = calibrate.cross_decided(films, method, sensitivity, seed)
             calls, referred = ~truth, look.aside & read
             calls[read], referred[read] = judged.calls, judged.referred | look.aside[read]
@@ -134,6 +139,8 @@ def onboard(
                 "threshold": point.threshold,
                 "refer": {"low": point.refer.low, "high": point.refer.high},
             } | operating(sampler, truth, calls, referred, ~read, share, enough)
+    if auc is not None and auc["low"] is not None and auc["low"] <= 0.5:
+        warnings = [*warnings, TELLS_NOTHING]
     found: Told = as_shipped if local is None else local
     wants = needs(
         *counts,
@@ -158,7 +165,7 @@ def onboard(
         "prevalence": share,
         "auc": auc,
         "rejected_rate": told(sampler.proportion(scored.rejected), len(scored)),
-        "shift": _shift(films, seed, draws) if all(enough) else None,
+        "shift": shift_of(films, seed, draws) if all(enough) else None,
         "recalibration": recalibration,
         "as_shipped": as_shipped,
         "local": local,
@@ -166,7 +173,8 @@ def onboard(
         "drift": _baseline(look, bundle, point, truth, prevalence),
         "local_bundle": None,
     }
-    return Onboarding(result | {name: base[name] for name in TAKEN}, point)
+    taken = {name: base[name] for name in TAKEN}
+    return Onboarding(result | taken | {"warnings": list(warnings)}, point)
 
 
 def _value(estimate: Told | None) -> float | None:
@@ -223,92 +231,16 @@ def _recalibration(films: calibrate.Films, seed: int, draws: int) -> tuple[Told,
             "intercept": told(intercept, n),
             "reliability": reliability(p, y),
         }
-    line = calibrate.fit_line(method, films)
+    chosen = calibrate.fit(method, films)
     return {
         "rule": calibrate.RULE,
         "chosen": method,
-        "slope": line.slope,
-        "intercept": line.intercept,
-        "held": line.held,
+        "slope": chosen.slope,
+        "intercept": chosen.intercept,
+        "bends": [list(pair) for pair in chosen.bends],
+        "held": method in ("slope", "isotonic") and refit(films.z, y)[2],
         "methods": methods,
     }, method
-
-
-def _point(
-    films: calibrate.Films,
-    method: str,
-    shipped: Platt,
-    sensitivity: float,
-    prevalence: float,
-    base: str,
-) -> OperatingPoint:
-    """Calibration, thresholds and band of the local bundle, on all films that were read."""
-    line = calibrate.fit_line(method, films)
-    n0, n1 = int((~films.truth).sum()), int(films.truth.sum())
-    on = f"the clinic's {n0 + n1} films"
-    shift = float(to_logit(prevalence) - to_logit(films.truth.mean()))
-    how = (
-        f"{HOW[method]} on top of {base}'s, on {on} ({n0} normal, {n1} pneumonia); "
-        f"{calibrate.RULE}; true at a share of pneumonia of {prevalence:.3f}"
-    )
-    if abs(shift) > 1e-9:
-        how += f", that of the films ({films.truth.mean():.3f}) moved by the intercept"
-    on_top = Platt(line.slope, line.intercept + shift)
-    point = calibrate.point_on(films, on_top, sensitivity, on)
-    thresholds = dict(point.thresholds)
-    if sure := sure_threshold(films, on_top, sensitivity):
-        thresholds[sensitivity_name(sensitivity) + "_sure"] = sure
-    composed = calibrate.composed(shipped, line, shift, how, prevalence)
-    return dataclasses.replace(point, calibration=composed, thresholds=thresholds)
-
-
-HOW = {
-    "as_shipped": "nothing fitted (no way of fitting was better out of sample)",
-    "prevalence": "the intercept moved for the share of pneumonia (Saerens et al. 2002)",
-    "intercept": "the intercept fitted (calibration in the large)",
-    "slope": "slope and intercept fitted by logistic regression",
-}
-
-
-def _shift(films: calibrate.Films, seed: int, draws: int) -> Told:
-    """What differs here: how common pneumonia is, apart from how the films look to the model."""
-    n = len(films.z)
-    sampler = Sampler([str(p) for p in films.patients], seed, draws)
-    here = sampler.proportion(films.truth)
-    slope, _ = sampler.calibration(sigmoid(films.z), films.truth)
-    large, left = calibrate.large_and_left(films)
-    at = films.at
-    return {
-        "prevalence": {
-            "shipped": at,
-            "here": told(here, n),
-            "logit": None if at is None else float(to_logit(here.value) - to_logit(at)),
-        },
-        "films": {
-            "slope": told(slope, n),
-            "in_the_large": told(large, n),
-            "left": None if left is None else told(left, n),
-        },
-        "says": _says(slope, left),
-        "how": "a shift in prevalence moves the intercept by the difference of the shares' logits "
-        "and leaves the slope at 1; what is left of the intercept, and a slope away from 1, comes "
-        "from the films: another machine, age or kind of patient, or labels made otherwise",
-    }
-
-
-def _says(slope: Estimate, left: Estimate | None) -> str:
-    moved = []
-    if math.isfinite(slope.low) and not slope.low <= 1.0 <= slope.high:
-        moved.append("the model is too sure of itself here" if slope.value < 1 else
-                     "the model is not sure enough here")  # fmt: skip
-    if left is not None and not left.low <= 0.0 <= left.high:
-        moved.append(
-            f"films look {'more' if left.value < 0 else 'less'} like pneumonia to it than the "
-            "share of pneumonia explains"
-        )
-    if not moved:
-        return "no shift of films could be shown; what differs may be the share of pneumonia alone"
-    return "the films differ from those it was calibrated on: " + ", and ".join(moved)
 
 
 def _baseline(
@@ -320,11 +252,11 @@ def _baseline(
 ) -> Told:
     """The drift baseline, with the local point where there is one, at the prevalence asked for."""
     card = bundle.card
-    c = card.calibration if point is None else point.calibration
+    c = Platt.of(card.calibration) if point is None else point.calibration
     threshold = card.threshold if point is None else point.threshold
     band = card.refer if point is None else point.refer
     points = {"threshold": threshold, "refer_low": band.low, "refer_high": band.high}
-    cuts = {name: (float(to_logit(p)) - c.intercept) / c.slope for name, p in points.items()}
+    cuts = {name: float(c.undo(p)) for name, p in points.items()}
     weights: Floats | None = None
     if prevalence is not None:
         share = float(truth.mean())

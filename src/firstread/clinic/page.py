@@ -20,6 +20,7 @@ WAYS = {
     "prevalence": "moved for the share of pneumonia",
     "intercept": "intercept fitted",
     "slope": "slope and intercept fitted",
+    "isotonic": "slope and intercept fitted, then bent",
 }
 """What the ways to calibrate are called on the page."""
 

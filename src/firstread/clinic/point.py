@@ -1,4 +1,4 @@
-"""What a threshold and a refer band do to a clinic's films, and the surer threshold beside it.
+"""A clinic's operating point, and what a threshold and a refer band do to its films.
 
 `operating` says it of one set of decisions, the same for the bundle as shipped and for the local
 one, so that they can stand side by side. A rejected film is a wrong answer in sensitivity and
@@ -7,16 +7,19 @@ specificity, as everywhere; in the tally of 1,000 films it is counted by itself.
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from typing import Any
 
 import numpy as np
 
+from firstread.clinic import calibrate
 from firstread.clinic.calibrate import Films
 from firstread.clinic.need import LEAST_CLASS
-from firstread.evaluate.calibration import Floats, Platt, sigmoid
+from firstread.evaluate.calibration import Floats, Platt, sigmoid, to_logit
 from firstread.evaluate.intervals import Estimate, Sampler
 from firstread.evaluate.metrics import Bools
-from firstread.evaluate.operating import MARGIN, Threshold
+from firstread.evaluate.operating import MARGIN, OperatingPoint, Threshold, sensitivity_name
 from firstread.evaluate.tables import prevalences
 
 SURE = 0.95
@@ -124,6 +127,33 @@ def _tally(
     return out
 
 
+def local_point(
+    films: Films, method: str, shipped: Platt, sensitivity: float, prevalence: float, base: str
+) -> OperatingPoint:
+    """Calibration, thresholds and band of the local bundle, on all films that were read.
+
+    `method`: of `calibrate`. `prevalence`: the share at which the probabilities shall be true.
+    `base`: the name of the bundle that `shipped` is of.
+    """
+    share = float(films.truth.mean())
+    n0, n1 = int((~films.truth).sum()), int(films.truth.sum())
+    on = f"the clinic's {n0 + n1} films"
+    how = (
+        f"{calibrate.HOW[method]} on top of {base}'s, on {on} ({n0} normal, {n1} pneumonia); "
+        "the way with the lowest log loss on films it was not fitted on; true at a share of "
+        f"pneumonia of {prevalence:.3f}"
+    )
+    if prevalence != share:
+        how += f", that of the films ({share:.3f}) moved by the intercept"
+    on_top = calibrate.fit(method, films).moved(float(to_logit(prevalence) - to_logit(share)))
+    point = calibrate.point_on(films, on_top, sensitivity, on)
+    thresholds = dict(point.thresholds)
+    if sure := sure_threshold(films, on_top, sensitivity):
+        thresholds[sensitivity_name(sensitivity) + "_sure"] = sure
+    whole = dataclasses.replace(shipped.then(on_top), how=how, prevalence=prevalence)
+    return dataclasses.replace(point, calibration=whole, thresholds=thresholds)
+
+
 def sure_threshold(films: Films, platt: Platt, sensitivity: float) -> Threshold | None:
     """The highest threshold that reaches `sensitivity` with a confidence of `SURE`.
 
@@ -154,11 +184,11 @@ def _films_beyond(n: int, miss: float) -> int:
     >>> _films_beyond(58, 0.05), _films_beyond(59, 0.05), _films_beyond(93, 0.05)
     (0, 1, 2)
     """
-    chance, total, k = (1.0 - miss) ** n, 0.0, 0
-    while k < n:
-        total += chance
+    total = 0.0
+    for k in range(n):
+        # By logarithms: (1 - miss)^n alone is 0 to a computer for a few thousand films.
+        ways = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+        total += math.exp(ways + k * math.log(miss) + (n - k) * math.log1p(-miss))
         if total > 1.0 - SURE:
             return k
-        chance *= (n - k) / (k + 1) * miss / (1.0 - miss)
-        k += 1
-    return k
+    return n

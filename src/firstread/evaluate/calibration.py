@@ -8,12 +8,14 @@ it was fitted on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from firstread.errors import DataError
+from firstread.read.bends import Bends, bend, turned
+from firstread.read.card import Calibration
 
 Floats = npt.NDArray[np.float64]
 
@@ -44,21 +46,50 @@ class Platt:
     """probability = sigmoid(slope * logit + intercept). `how`: rule and set, for the card.
 
     `prevalence`: the share of pneumonia, 0 to 1, at which the probabilities are true; None
-    where it is not known.
+    where it is not known. `bends`: points that the line's logit is bent through, mostly none.
     """
 
     slope: float = 1.0
     intercept: float = 0.0
     how: str = "none: the network's own sigmoid"
     prevalence: float | None = None
+    bends: Bends = ()
+
+    @classmethod
+    def of(cls, calibration: Calibration) -> Platt:
+        """The calibration on a bundle's card."""
+        c = calibration
+        return cls(c.slope, c.intercept, c.how, bends=c.bends)
 
     def logit(self, logits: npt.ArrayLike) -> Floats:
         """Calibrated logits, same shape."""
-        return self.slope * np.asarray(logits, dtype=np.float64) + self.intercept
+        line = self.slope * np.asarray(logits, dtype=np.float64) + self.intercept
+        return bend(line, self.bends)
 
     def probability(self, logits: npt.ArrayLike) -> Floats:
         """Calibrated probabilities, same shape."""
         return sigmoid(self.logit(logits))
+
+    def undo(self, probabilities: npt.ArrayLike) -> Floats:
+        """The network's own logits that get these probabilities, same shape."""
+        line = bend(to_logit(probabilities), turned(self.bends))
+        return np.asarray((line - self.intercept) / self.slope)
+
+    def moved(self, shift: float) -> Platt:
+        """The same with `shift` more in every calibrated logit."""
+        bends = tuple((x + shift, y + shift) for x, y in self.bends)
+        return replace(self, intercept=self.intercept + shift, bends=bends)
+
+    def then(self, other: Platt) -> Platt:
+        """This calibration, and `other` on top of its calibrated logits, as one."""
+        a, b = other.slope, other.intercept
+        first = tuple((a * x + b, a * y + b) for x, y in self.bends)
+        points = sorted(
+            {x for x, _ in first} | {float(bend(x, turned(first))) for x, _ in other.bends}
+        )
+        apart = [x for i, x in enumerate(points) if not i or x - points[i - 1] > 1e-9]
+        bends = tuple((x, float(bend(bend(x, first), other.bends))) for x in apart)
+        return replace(other, slope=a * self.slope, intercept=a * self.intercept + b, bends=bends)
 
 
 def checked(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Floats, npt.NDArray[np.bool_]]:

@@ -84,12 +84,14 @@ class OperatingPoint:
     def to_card(self) -> dict[str, Any]:
         """The card's "calibration", "thresholds" and "refer" entries, ready for JSON."""
         c, r = self.calibration, self.refer
+        bends = {"bends": [list(pair) for pair in c.bends]} if c.bends else {}
         return {
             "calibration": {
                 "slope": c.slope,
                 "intercept": c.intercept,
                 "prevalence": c.prevalence,
                 "how": c.how,
+                **bends,
             },
             "thresholds": {
                 name: {"value": t.value, "how": t.how} for name, t in self.thresholds.items()

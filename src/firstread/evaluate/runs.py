@@ -64,8 +64,7 @@ class Run:
 
     def probabilities(self, files: Sequence[str]) -> Floats:
         """Calibrated probabilities (n,) of some films."""
-        calibration = self.bundle.card.calibration
-        return Platt(calibration.slope, calibration.intercept).probability(self.logits(files))
+        return Platt.of(self.bundle.card.calibration).probability(self.logits(files))
 
 
 def load_runs(paths: Sequence[Path]) -> list[Run]:

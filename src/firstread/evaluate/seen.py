@@ -36,6 +36,12 @@ def seen_warnings(cohort: Cohort, card_data: Mapping[str, Any], run: Path | None
             "data hash): threshold, refer band and calibration were chosen on them, so expect "
             "less on new films"
         )
+    if _is_same_set(cohort, hashes, card_data.get("local_sha256")):
+        warnings.append(
+            "these films are, or one part of them is, those that the local bundle was set on (same "
+            "data hash): threshold, refer band and calibration were chosen on them, so expect "
+            "less on new films"
+        )
     if run is None:
         return warnings
     # start.csv: what the runs were trained on that this one went on from.

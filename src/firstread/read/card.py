@@ -9,6 +9,7 @@ threshold read with a shrug would be worse than no opinion.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any, NoReturn
 
 from firstread.errors import BundleError
 from firstread.film.preprocess import FRAMES, Preprocess
+from firstread.read.bends import Bends, bend
 from firstread.read.gate import Gate, gate_from_card
 
 FORMAT = 1
@@ -37,11 +39,15 @@ of the Guangzhou set (Kermany et al. 2018)."""
 
 @dataclass(frozen=True)
 class Calibration:
-    """Logit to probability: sigmoid(slope * logit + intercept) (Platt 1999), and how found."""
+    """Logit to probability: sigmoid(slope * logit + intercept) (Platt 1999), and how found.
+
+    `bends`: points that the line's logit is bent through before the sigmoid; mostly none.
+    """
 
     slope: float
     intercept: float
     how: str
+    bends: Bends = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,8 @@ class Card:
 
     def probability(self, logit: float) -> float:
         """The calibrated probability of pneumonia, 0 to 1, for a model's raw logit."""
-        z = self.calibration.slope * logit + self.calibration.intercept
+        c = self.calibration
+        z = float(bend(c.slope * logit + c.intercept, c.bends))
         if z >= 0:
             return 1.0 / (1.0 + math.exp(-z))
         return math.exp(z) / (1.0 + math.exp(z))
@@ -142,7 +149,10 @@ class Card:
             onnx_file=file,
             onnx_sha256=sha.lower(),
             calibration=Calibration(
-                slope, calibration.number("intercept"), calibration.text("how", may_be_empty=True)
+                slope,
+                calibration.number("intercept"),
+                calibration.text("how", may_be_empty=True),
+                _bends(calibration),
             ),
             thresholds={
                 key: Threshold(
@@ -176,6 +186,20 @@ def _gate(top: _Fields) -> Gate | None:
         return gate_from_card(top.child("gate").raw)
     except ValueError as e:
         return top.wrong("gate", str(e))
+
+
+def _bends(calibration: _Fields) -> Bends:
+    """Points whose logits, from and to, both rise: else order of films would be lost."""
+    told = calibration.raw.get("bends", [])
+    try:
+        pairs = tuple((float(x), float(y)) for x, y in told)
+    except (TypeError, ValueError):
+        return calibration.wrong("bends", "must be a list of pairs of numbers")
+    flat = [c for pair in pairs for c in pair]
+    rising = all(a < b and c < d for (a, c), (b, d) in itertools.pairwise(pairs))
+    if not rising or not all(math.isfinite(c) for c in flat):
+        calibration.wrong("bends", "must be pairs of finite numbers that rise")
+    return pairs
 
 
 def _ages(top: _Fields) -> tuple[float, float]:

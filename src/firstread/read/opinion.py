@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from firstread.read.bundle import Bundle
+    from firstread.read.card import Card
     from firstread.read.regions import Region
 
 PNEUMONIA, NO_PNEUMONIA, REFER, REJECTED = "pneumonia", "no pneumonia", "refer", "rejected"
@@ -95,6 +96,17 @@ def rejected(file: str, reason: str, bundle: Bundle) -> Opinion:
     )
 
 
+def band_reason(probability: float, card: Card) -> str | None:
+    """Why a film goes to a person for its probability; None outside of the refer band."""
+    low, high = card.refer.low, card.refer.high
+    if not low <= probability <= high:
+        return None
+    return (
+        f"{probability:.3f} lies in the uncertain band from {low:.3f} to {high:.3f}; "
+        "let a person look first"
+    )
+
+
 def decide(
     probability: float, verdict: Verdict, bundle: Bundle, age: float | None = None
 ) -> tuple[str, tuple[str, ...]]:
@@ -105,15 +117,8 @@ def decide(
     card = bundle.card
     if verdict.reject is not None:
         return REJECTED, (verdict.reject,)
-    reasons = [] if verdict.refer is None else [verdict.refer]
-    if card.refer.low <= probability <= card.refer.high:
-        reasons.append(
-            f"{probability:.3f} lies in the uncertain band from {card.refer.low:.3f} to "
-            f"{card.refer.high:.3f}; let a person look first"
-        )
-    outside = out_of_age(age, card.ages)
-    if outside is not None:
-        reasons.append(outside)
+    found = (verdict.refer, band_reason(probability, card), out_of_age(age, card.ages))
+    reasons = [reason for reason in found if reason is not None]
     said = (unknown_age(card.ages),) if age is None else ()
     if reasons:
         return REFER, (*reasons, *said)

@@ -1,0 +1,81 @@
+"""Films as numbers: what is kept of an opinion, and whose referral is whose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx")
+
+from bundles import tiny_bundle
+from clinics import write_films
+from firstread.clinic.films import Watch, look_at, looked, score_and_look
+from firstread.cohort.table import load_cohort
+from firstread.read.bundle import Bundle
+from firstread.read.gate import Verdict
+from firstread.read.opinion import Opinion, decide, rejected
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return Bundle.load(tiny_bundle(tmp_path_factory.mktemp("b") / "bundle"))
+
+
+@pytest.mark.parametrize(
+    ("p", "verdict", "age", "aside"),
+    [
+        (0.5, Verdict(), None, False),  # the band; that the age is not known refers nobody
+        (0.5, Verdict(), 3.0, False),
+        (0.9, Verdict(), None, False),
+        (0.9, Verdict(), 40.0, True),  # whatever the band, an adult goes to a person
+        (0.5, Verdict(), 40.0, True),
+        (0.9, Verdict(refer="it may lie on its side"), None, True),
+        (0.5, Verdict(refer="it may lie on its side"), None, True),
+        (0.9, Verdict(reject="no film"), None, False),
+    ],
+)
+def test_the_band_is_told_from_all_else_that_refers(
+    bundle: Bundle, p: float, verdict: Verdict, age: float | None, aside: bool
+) -> None:
+    watch = Watch(bundle.card)
+    watch(Opinion("f", p, 0.0, 0.5, *decide(p, verdict, bundle, age)))
+    assert watch.aside == [aside]
+    assert watch.rejected == [verdict.reject is not None]
+
+
+def test_a_film_that_could_not_be_read_has_no_numbers(bundle: Bundle) -> None:
+    watch = Watch(bundle.card)
+    watch(rejected("f", "broken", bundle))
+    assert np.isnan(watch.rows).all()
+    assert (watch.aside, watch.rejected) == ([False], [True])
+
+
+def test_films_are_read_once_for_opinion_and_look(bundle: Bundle, tmp_path: Path) -> None:
+    root = write_films(tmp_path, 6)
+    (root / "NORMAL" / "0.png").write_bytes(b"no film")
+    cohort = load_cohort(root)
+    scored, look = score_and_look(bundle, cohort)
+    assert len(look) == 12
+    assert look.rejected.tolist() == [True] + 11 * [False]
+    seen = look.numbers
+    assert set(seen) == {"logit", "grey", "contrast", "black", "aspect", "area", "bytes"}
+    assert look.logit[1:] == pytest.approx((seen["grey"][1:] / 255 - 0.5) * 10, abs=1e-4)
+    assert scored.probabilities[1:] == pytest.approx(1 / (1 + np.exp(-look.logit[1:])))
+    assert (seen["aspect"][1:] == 1).all()
+    assert (seen["area"][1:] == 1600).all()
+    assert seen["bytes"][1] == (root / "NORMAL" / "1.png").stat().st_size
+    again = look_at(bundle, cohort)
+    for name, values in seen.items():
+        assert np.array_equal(values, again.numbers[name], equal_nan=True)
+
+
+def test_sizes_are_those_of_the_files_at_hand(bundle: Bundle, tmp_path: Path) -> None:
+    root = write_films(tmp_path, 1)
+    table = root / "films.csv"
+    table.write_text("file,label,original_width,original_height\nNORMAL/0.png,,2000,1000\n")
+    cohort = load_cohort(table, need_labels=False)
+    watch = Watch(bundle.card)
+    watch(rejected("f", "broken", bundle))
+    assert looked(cohort, watch).numbers["area"].tolist() == [1600]

@@ -1,0 +1,105 @@
+"""The pages: whole for every outcome, no number that is not in the JSON, nothing from outside."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx")
+
+from bundles import tiny_bundle
+from clinics import clinic, told
+from firstread.clinic import drift
+from firstread.clinic.onboard import onboard
+from firstread.clinic.page import onboard_page, write_drift_page
+from firstread.evaluate.page import number, percent
+from firstread.read.bundle import Bundle
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return Bundle.load(tiny_bundle(tmp_path_factory.mktemp("b") / "bundle"))
+
+
+def page(bundle: Bundle, n: int = 240, share: float = 0.5, **asked: Any) -> tuple[Any, str]:
+    result = onboard(*clinic(bundle, n, share=share), bundle, draws=50, **asked).result
+    return result, onboard_page(result)
+
+
+def test_a_proposal(bundle: Bundle) -> None:
+    result, text = page(bundle, sensitivity=0.9, prevalence=0.05)
+    assert "A proposal: nothing is in use." in text
+    assert "--signed-by NAME" in text
+    for shown in (
+        number(result["auc"]),
+        percent(result["local"]["sensitivity"]),
+        percent(result["local"]["refer_rate"]),
+        number(result["local"]["threshold"]),
+        result["bundle"]["sha256"],
+        *(str(n["needed"]) for n in result["need"]),
+    ):
+        assert shown in text
+    (mine,) = (row for row in result["local"]["predictive"] if row["given"])
+    assert percent(mine["ppv"]) in text
+    assert "(yours)" in text
+    assert text.count("<svg") == 3 - (result["recalibration"]["chosen"] == "as_shipped")
+
+
+def test_a_signed_one_and_a_name_that_would_be_markup(bundle: Bundle) -> None:
+    result, _ = page(bundle)
+    result |= {"status": "signed", "signed": {"by": "<script>A & B", "date": "2026-03-01"}}
+    result["local_bundle"] = {"name": "tiny-local", "path": "x", "sha256": "d" * 64}
+    text = onboard_page(result)
+    assert "Signed off by &lt;script&gt;A &amp; B on 2026-03-01." in text
+    assert "<script" not in text
+    assert "A proposal" not in text
+
+
+@pytest.mark.parametrize(("n", "share"), [(30, 0.5), (60, 0.1), (109, 9 / 109), (119, 19 / 119)])
+def test_too_few_films(bundle: Bundle, n: int, share: float) -> None:
+    result, text = page(bundle, n, share)
+    assert result["local"] is None
+    assert "too few films for a local bundle" in text
+    for w in result["withheld"]:
+        assert w["why"] in text
+    # What is not known is a dash or "not given", never an empty cell or a word of Python's.
+    assert not re.search(
+        r"\b(None|nan|undefined)\b", re.sub(r"<svg.*?</svg>", "", text, flags=re.S)
+    )
+
+
+def test_rejected_films(bundle: Bundle) -> None:
+    truth, no = np.arange(100) < 50, np.arange(100) % 10 == 0
+    z = np.random.default_rng(0).normal(truth * 2.0, 1.0)
+    result = onboard(*told(bundle, z, truth, rejected=no), bundle, draws=50).result
+    assert "10 rejected" in onboard_page(result)
+
+
+def test_the_page_of_a_drift(bundle: Bundle, tmp_path: Path) -> None:
+    _, look = clinic(bundle, 100)
+    base = drift.baseline(look, {"threshold": 0.0, "refer_low": -1.0, "refer_high": 1.0}, "net")
+    more = {
+        "bundle": {"name": "tiny", "sha256": "e" * 64},
+        "data": {"source": "later", "baseline": "b"},
+        "command": "x",
+        "date": "2026-03-01",
+        "versions": {},
+    }
+    same = drift.compare(base, look, "net") | more
+    write_drift_page(tmp_path / "same.html", same)
+    assert "No change could be shown." in (tmp_path / "same.html").read_text()
+    look.logit[:] += 9
+    look.numbers["logit"][:] = look.logit
+    moved = drift.compare(base, look, "net") | more
+    write_drift_page(tmp_path / "moved.html", moved)
+    text = (tmp_path / "moved.html").read_text()
+    assert "Changed: the model’s logit" in text.replace("&#39;", "’").replace("'", "’")
+
+
+def test_pages_ask_nothing_of_the_net(bundle: Bundle) -> None:
+    _, text = page(bundle)
+    assert not re.search(r"(?:src|href)=\"https?://|@import|url\(http", text)
