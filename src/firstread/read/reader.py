@@ -69,7 +69,7 @@ class Reader:
         threads: int | None = None,
         lungs: bool = False,
     ):
-        self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+        self.bundle = bundle if isinstance(bundle, Bundle) else _loaded(bundle)
         self.threads = threads if threads is not None else min(MAX_THREADS, _cpus())
         if self.threads < 1:
             raise ValueError("threads must be 1 or more")
@@ -165,6 +165,17 @@ def _decoded(source: Readable, size: int) -> Film:
     film = decode(source.read_bytes(), reduce_to=size)
     true_size = getattr(source, "true_size", None)
     return film if true_size is None else replace(film, width=true_size[0], height=true_size[1])
+
+
+def _loaded(bundle: Path | str | None) -> Bundle:
+    """The bundle, checked while onnxruntime is imported: hashing leaves Python's lock free."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(Bundle.load, bundle)
+        import onnxruntime  # noqa: F401
+
+        return loading.result()
 
 
 def _cpus() -> int:
