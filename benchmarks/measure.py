@@ -10,7 +10,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,32 +27,41 @@ class Cost:
     peak_mib: float
 
 
+LAUNCHER = """
+import json, os, sys, time
+begun = time.perf_counter()
+pid = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(pid, 0)
+wall = time.perf_counter() - begun
+# ru_maxrss is in KiB on Linux, in bytes on macOS.
+unit = 1024**2 if sys.platform == "darwin" else 1024
+cost = (round(wall, 3), round(usage.ru_utime + usage.ru_stime, 3), round(usage.ru_maxrss / unit, 1))
+with open(sys.argv[1], "w") as file:
+    json.dump(cost, file)
+sys.exit(os.waitstatus_to_exitcode(status) != 0)
+"""
+"""Starts a command from a process that is small itself: a fork counts its parent's memory as its
+own, until it becomes another program."""
+
+
 def run(command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> tuple[Cost, str]:
     """Run a command to its end; its cost and its standard output. Exits if it fails."""
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        begun = time.perf_counter()
-        child = subprocess.Popen(
-            [str(c) for c in command],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-            env={**os.environ, **(env or {})},
-        )
-        _, status, usage = os.wait4(child.pid, 0)
-        wall = time.perf_counter() - begun
-        child.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        err.seek(0)
-        if child.returncode != 0:
-            sys.exit(f"{' '.join(map(str, command))}\nfailed:\n{out.read()}{err.read()[-3000:]}")
-        # ru_maxrss is in KiB on Linux, in bytes on macOS.
-        unit = 1024**2 if sys.platform == "darwin" else 1024
-        cost = Cost(
-            round(wall, 3),
-            round(usage.ru_utime + usage.ru_stime, 3),
-            round(usage.ru_maxrss / unit, 1),
-        )
-        return cost, out.read()
+    words = [str(c) for c in command]
+    with tempfile.TemporaryDirectory() as folder:
+        out, err, told = (Path(folder, name) for name in ("out", "err", "cost"))
+        with out.open("wb") as to_out, err.open("wb") as to_err:
+            code = subprocess.run(
+                [sys.executable, "-I", "-S", "-c", LAUNCHER, told, *words],
+                stdin=subprocess.DEVNULL,
+                stdout=to_out,
+                stderr=to_err,
+                env={**os.environ, **(env or {})},
+                check=False,
+            ).returncode
+        if code != 0:
+            text = out.read_text(errors="replace") + err.read_text(errors="replace")
+            sys.exit(f"{' '.join(words)}\nfailed:\n{text[-4000:]}")
+        return Cost(*json.loads(told.read_text())), out.read_text(errors="replace")
 
 
 def compare(peer: list[Cost], ours: list[Cost], bar: float | None) -> dict[str, Any]:

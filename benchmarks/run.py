@@ -23,6 +23,7 @@ from typing import Any
 from firstread.cohort.split import SplitPlan, make_split, save_split
 from firstread.cohort.table import Cohort, load_cohort
 from firstread.film.files import write_atomic
+from firstread.read.bundle import Bundle
 from measure import Cost, compare, machine, run, versions
 
 HERE = Path(__file__).parent
@@ -122,6 +123,7 @@ class Bench:
     def reading(self, film: Path | None, bundle: Path | None) -> dict[str, Any]:
         """A folder of originals, or one film from a cold process."""
         model = self.models.get("peer-cnn-0") or self.fallback_model()
+        bundle = bundle or self.args.bundle
         ours_bundle = ["--bundle", bundle] if bundle else []
 
         def peer(turn: int) -> Cost:
@@ -138,7 +140,7 @@ class Bench:
             )
 
         result = self.turns(peer, ours, BARS["cold" if film else "read"])
-        result["ours_bundle"] = "cnn, 128 px" if bundle else "shipped"
+        result["ours_bundle"] = Bundle.load(bundle).name
         if film:
             result["memory_bar_mib"] = COLD_MIB
             result["memory_met"] = result["ours_peak_mib"] < COLD_MIB
@@ -213,6 +215,7 @@ def main() -> None:
     add("--fraction", type=float, default=0.25, help="share of the patients for validation")
     add("--limit", type=int, default=0, help="only so many films a class, for a dry run")
     add("--no-bf16", dest="bf16", action="store_false", help="leave Keras' bfloat16 run out")
+    add("--bundle", type=Path, help="another bundle than the shipped one to read with")
     add("--peer-python", type=Path, default=HERE.parent / ".venv-bench" / "bin" / "python")
     add("--out", type=Path, required=True, help="JSON to write")
     args = parser.parse_args()

@@ -9,11 +9,14 @@ pytest.importorskip("onnx")
 import onnx
 import onnxruntime as ort
 import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from firstread.model.build import build_net
-from firstread.model.net import FilmNet
+from firstread.model.net import FilmNet, Head
 from firstread.model.weights import RECORDS, SCRATCH, WeightRecord, Weights
 from firstread.train.export import to_onnx
+from firstread.train.slim import slim
 
 SIZES = (32, 64, 128, 224)
 CASES = [("vgg19", 32), *((arch, size) for arch in ("cnn", "mobilenet_v2") for size in SIZES)]
@@ -57,5 +60,29 @@ def test_tensorflows_padding_is_exported_too() -> None:
     record = WeightRecord("x", "mobilenet_v2", "", "", padding="same")
     tensors = build_net("mobilenet_v2", 64, 0.2, Weights(SCRATCH, {})).trunk.state_dict()
     same = build_net("mobilenet_v2", 64, 0.2, Weights(record, tensors))
-    assert_same(stirred(same), 64)
+    model = assert_same(stirred(same), 64)
+    assert "Pad" not in {node.op_type for node in model.graph.node}
+
+
+def test_only_paddings_of_zeros_before_a_convolution_are_made_part_of_it() -> None:
+    class Padded(nn.Module):
+        def __init__(self, value: float, taken_twice: bool) -> None:
+            super().__init__()
+            self.value, self.taken_twice = value, taken_twice
+            self.conv = nn.Conv2d(1, 2, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = F.pad(x, (0, 1, 2, 3), value=self.value)
+            return torch.relu(self.conv(x)) + (x.mean((1, 2, 3), True) if self.taken_twice else 0)
+
+    films = np.random.default_rng(0).integers(0, 256, (2, 32, 32), np.uint8)
+    for value, taken_twice, stays in ((0.0, False, 0), (1.0, False, 1), (0.0, True, 1)):
+        head = Head(2, 0, pool=True, hidden=(), dropout=0.0)
+        net = FilmNet(Padded(value, taken_twice), head, (0.5,), (0.2,))
+        model = assert_same(net.eval(), 32)
+        assert [n.op_type for n in model.graph.node].count("Pad") == stays
+        with torch.inference_mode():
+            wanted = net.eval()(torch.from_numpy(films).unsqueeze(1).float() / 255).numpy()
+        session = ort.InferenceSession(slim(model.SerializeToString()))  # a second time
+        np.testing.assert_allclose(session.run(["logit"], {"film": films})[0], wanted, atol=1e-4)
     assert RECORDS["mobilenet_v2"].padding == "torch"

@@ -16,6 +16,7 @@ import io
 import os
 import stat
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,9 @@ MAX_BYTES = 512 * 2**20
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "DIB")
 """The only Pillow decoders a film may reach; every other one is attack surface."""
+
+_LOOK_AT = 256
+"""Rows and columns looked at for shares of grey levels."""
 
 _TURN = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -71,6 +75,16 @@ class Film:
     colour: float = 0.0
     tags: dict[str, str] = field(default_factory=dict)
 
+    @cached_property
+    def grey_shares(self) -> npt.NDArray[np.float64]:
+        """(256,) share of each grey level on rows and columns evenly spread, 256 or more of each.
+
+        Kept, since more than one question is asked of it.
+        """
+        rows, columns = (max(1, side // _LOOK_AT) for side in self.pixels.shape)
+        some = np.ascontiguousarray(self.pixels[::rows, ::columns]).astype(np.uint8, copy=False)
+        return np.array(Image.fromarray(some).histogram()) / some.size
+
 
 def decode(source: str | Path | bytes, reduce_to: int | None = None) -> Film:
     """Decode one film.
@@ -79,7 +93,8 @@ def decode(source: str | Path | bytes, reduce_to: int | None = None) -> Film:
     at a half, quarter or eighth of its size (Pillow's draft mode) as long as both sides
     stay at least twice this many pixels; about 1.5 times as fast, and with the resize
     that follows to 224 px 0.2 grey levels from the full decode on average, 1.4 on the
-    worst of 260 films (benchmarks/copies.py).
+    worst of 260 films (benchmarks/copies.py). A DICOM film in JPEG 2000 may be, too
+    (`firstread.film.jpeg2000`).
 
     Raises `UnreadableFilm`, `FilmTooLarge`, or `FolderNotFound` where there is no file.
     """
@@ -87,7 +102,7 @@ def decode(source: str | Path | bytes, reduce_to: int | None = None) -> Film:
     if _looks_like_dicom(data):
         from firstread.film.dicom import decode_dicom
 
-        return decode_dicom(data)
+        return decode_dicom(data, reduce_to)
     return _decode_picture(data, reduce_to)
 
 

@@ -46,11 +46,14 @@ MOST_INFLATED = 2 * MAX_PIXELS + 2**24
 """Bytes that a deflated file may unpack to: the largest film at 16 bits, and its header."""
 
 
-def decode_dicom(data: bytes) -> Film:
-    """Decode the bytes of a single-frame DICOM image. Raises `UnreadableFilm`, `FilmTooLarge`."""
+def decode_dicom(data: bytes, reduce_to: int | None = None) -> Film:
+    """Decode the bytes of a single-frame DICOM image; `reduce_to` as of `decode`, for JPEG 2000.
+
+    Raises `UnreadableFilm`, `FilmTooLarge`.
+    """
     try:
         with quiet:
-            return _decode(data)
+            return _decode(data, reduce_to)
     except FilmError:
         raise
     except (MemoryError, Image.DecompressionBombError):
@@ -61,7 +64,7 @@ def decode_dicom(data: bytes) -> Film:
         ) from None
 
 
-def _decode(data: bytes) -> Film:
+def _decode(data: bytes, reduce_to: int | None) -> Film:
     ds = read_dataset(data)
     if not all(name in ds for name in ("Rows", "Columns", "PhotometricInterpretation")):
         raise UnreadableFilm(
@@ -74,7 +77,9 @@ def _decode(data: bytes) -> Film:
         raise UnreadableFilm("a DICOM file of several frames; send single films")
     _complete_meta(ds)
     photometric = str(ds.PhotometricInterpretation)
-    stored = _stored_values(ds)
+    stored = _reduced_values(ds, reduce_to)
+    if stored is None:
+        stored = _stored_values(ds)
     if stored.ndim == 3 or photometric == "PALETTE COLOR":
         grey, colour = _from_colour(ds, stored, photometric)
     else:
@@ -120,6 +125,14 @@ def _complete_meta(ds: pydicom.Dataset) -> None:
             if little
             else ExplicitVRBigEndian
         )
+
+
+def _reduced_values(ds: pydicom.Dataset, reduce_to: int | None) -> npt.NDArray[Any] | None:
+    if reduce_to is None or not ds.file_meta.TransferSyntaxUID.name.startswith("JPEG 2000"):
+        return None
+    from firstread.film.jpeg2000 import reduced_values
+
+    return reduced_values(ds, reduce_to, windowed=_window(ds) is not None)
 
 
 def _stored_values(ds: pydicom.Dataset) -> npt.NDArray[Any]:

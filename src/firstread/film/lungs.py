@@ -212,6 +212,7 @@ def _session(folder: Path, graph: bytes) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
+    options.add_free_dimension_override_by_name("n", 1)  # films come one by one
     options.log_severity_level = 3
     try:
         session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

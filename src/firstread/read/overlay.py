@@ -142,7 +142,8 @@ def film_png(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
     out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "PNG")
+    # Level 4 takes 16 ms where the usual 6 takes 39, for a tenth more bytes.
+    Image.fromarray(pixels).save(out, "PNG", compress_level=4)
     return out.getvalue()
 
 

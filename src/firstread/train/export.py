@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from firstread.model.net import FilmNet
 from firstread.train.gate import FEATURES
+from firstread.train.slim import slim
 
 OPSET = 18
 
@@ -32,10 +33,8 @@ def to_onnx(net: FilmNet, size: int) -> bytes:
     """The network as an ONNX file: `film` uint8 (n, size, size) to `logit` (n,), `map` (n, h, w).
 
     A third output, `features` (n, channels), is pooled over the map; the gate takes its place.
-    Batch normalisation is folded into the convolutions; dropout is gone.
+    Batch normalisation is folded into the convolutions, padding is part of them; dropout is gone.
     """
-    import onnx
-
     net = net.cpu().eval()
     film = torch.zeros(2, size, size, dtype=torch.uint8)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -52,7 +51,4 @@ def to_onnx(net: FilmNet, size: int) -> bytes:
             # The newer exporter wants another package and gives the same graph.
             dynamo=False,
         )
-        model = onnx.load(path)
-    onnx.checker.check_model(model)
-    data: bytes = model.SerializeToString()
-    return data
+        return slim(path.read_bytes())

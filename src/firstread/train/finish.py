@@ -13,17 +13,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from firstread.cohort.cache import CachedFilms, cached_films
 from firstread.cohort.split import load_split
 from firstread.cohort.table import Cohort
 from firstread.errors import RunError
 from firstread.model.build import build_net
-from firstread.model.net import FilmNet
+from firstread.model.net import FilmNet, channels_last
 from firstread.read.bundle import Bundle, write_bundle
 from firstread.train.export import to_onnx
+from firstread.train.fit import precision_for
 from firstread.train.gate import with_gate
-from firstread.train.point import FULL, choose_point, reader_of
+from firstread.train.point import BATCH, FULL, choose_point, reader_of
 from firstread.train.recipe import Recipe, make_recipe
 from firstread.train.record import now
 from firstread.train.start import earlier_data, load_start
@@ -55,7 +57,8 @@ def make_bundle(
     train, val = parts
     pixels, size = np.asarray(val.pixels), recipe.size
     seed = recipe.seed
-    graph, gate = with_gate(to_onnx(net, size), np.asarray(train.pixels), pixels, seed, say)
+    quick = bf16_features(net) if precision_for(recipe, "cpu") == "bf16-mixed" else None
+    graph, gate = with_gate(to_onnx(net, size), np.asarray(train.pixels), pixels, seed, say, quick)
     read = reader_of(graph)
     logits = read(pixels)
     large = pixels
@@ -90,6 +93,27 @@ def make_bundle(
         "notices": [],
     }
     return write_bundle(out, graph, card), logits
+
+
+def bf16_features(net: FilmNet) -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]:
+    """What gives the pooled features (n, channels) of films (n, s, s) on the CPU in bfloat16.
+
+    Two to three times as fast as the graph where the processor multiplies it: the gate wants six
+    copies of every training film, which took longer than all epochs of a VGG19's head.
+    """
+    channels_last(net.cpu()).eval()
+
+    def features(films: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        found = []
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            for start in range(0, len(films), BATCH):
+                some = np.ascontiguousarray(films[start : start + BATCH])
+                film = torch.from_numpy(some).unsqueeze(1).float() / 255.0
+                out = net.features(film.contiguous(memory_format=torch.channels_last))
+                found.append(out.float().mean(dim=(2, 3)).numpy())
+        return np.concatenate(found)
+
+    return features
 
 
 def made_again(
