@@ -107,7 +107,9 @@ def test_a_run_with_teachers(teacher: str, films: Path, tmp_path: Path) -> None:
     whole, out = tmp_path / "whole", tmp_path / "run"
     state = train(tiny_job(films, whole, **changes), quiet=True)
     assert [t["recipe"]["seed"] for t in state["teachers"]] == [0, 1]
-    names = [Bundle.load(whole / "teachers" / k / "bundle").name for k in "01"]
+    cards = [Bundle.load(whole / "teachers" / k / "bundle").card for k in "01"]
+    names = [card.name for card in cards]
+    assert all(card.gate is None for card in cards)
     assert names == ["quick-cnn-32-seed0", "quick-cnn-32-seed1"]
     kept = (whole / "teachers.csv").read_bytes()
     assert hashlib.sha256(kept).hexdigest() == state["teachers_sha256"]

@@ -47,18 +47,23 @@ def make_bundle(
     state: dict[str, Any],
     say: Say = lambda text: None,
     twin: Path | None = None,
+    gate: bool = True,
 ) -> tuple[Bundle, npt.NDArray[np.float64]]:
     """Write the bundle of a trained network, and give the logits of its validation films.
 
     `parts`: films of training and of validation. `state`: the run's record (run.json). What the
-    card holds is chosen on the validation films, and on those of a `twin`; raises
-    `DataError` and `OutputError` as `choose_point` and `write_bundle` do.
+    card holds is chosen on the validation films, and on those of a `twin`. `gate`: give it one,
+    which takes a minute or two. Raises `DataError` and `OutputError` as `choose_point` and
+    `write_bundle` do.
     """
     train, val = parts
     pixels, size = np.asarray(val.pixels), recipe.size
     seed = recipe.seed
-    quick = bf16_features(net) if precision_for(recipe, "cpu") == "bf16-mixed" else None
-    graph, gate = with_gate(to_onnx(net, size), np.asarray(train.pixels), pixels, seed, say, quick)
+    graph, told_gate = to_onnx(net, size), {}
+    if gate:
+        quick = bf16_features(net) if precision_for(recipe, "cpu") == "bf16-mixed" else None
+        graph, limits = with_gate(graph, np.asarray(train.pixels), pixels, seed, say, quick)
+        told_gate = {"gate": limits}
     read = reader_of(graph)
     logits = read(pixels)
     large = pixels
@@ -76,7 +81,7 @@ def make_bundle(
         "labels": ["no pneumonia", "pneumonia"],
         "preprocess": recipe.seen.to_dict(),
         **point.to_card(),
-        "gate": gate,
+        **told_gate,
         "data": {
             "source": val.films.root.name,
             "films": films["train"],

@@ -43,7 +43,8 @@ from firstread.train.teachers import keep_opinions, taught_by, teacher_recipes
 @dataclass(frozen=True)
 class Job:
     """What to train on what. `weights`: a file, "none", or None to look for them. `start`: a
-    finished run whose network to go on from instead."""
+    finished run whose network to go on from instead. `gate`: whether the bundle gets one; a
+    teacher, whom nobody reads with, needs none."""
 
     recipe: Recipe
     name: str
@@ -53,6 +54,7 @@ class Job:
     weights: str | None = None
     device: str | None = None
     start: Path | None = None
+    gate: bool = True
 
 
 def train(
@@ -90,7 +92,7 @@ def train(
 
     def train_one(teacher: Recipe, name: str, folder: Path) -> dict[str, Any]:
         say(f"teacher {folder.name}: {name}")
-        own = replace(job, recipe=teacher, name=name, out=folder, start=None)
+        own = replace(job, recipe=teacher, name=name, out=folder, start=None, gate=False)
         return train(replace(own, split=out / "split.csv"), say, quiet=quiet)
 
     teachers, told = taught_by(out, recipe, taught, train_one)
@@ -148,7 +150,7 @@ def train(
     }
     name = f"{job.name}-{recipe.arch}-{recipe.size}-seed{recipe.seed}"
     both = (parts[0], parts[1])
-    _, logits = make_bundle(out / "bundle", net, recipe, name, both, state, say)
+    _, logits = make_bundle(out / "bundle", net, recipe, name, both, state, say, gate=job.gate)
     write_atomic(out / "val.csv", val_csv(parts[1].films, logits))
     state |= {"finished": True, "ended": now()}
     write_atomic(out / "run.json", json.dumps(state, indent=2) + "\n")
