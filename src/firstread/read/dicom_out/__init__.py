@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,10 +25,6 @@ if TYPE_CHECKING:
     import pydicom
 
 __all__ = ["require", "write_results"]
-
-# highdicom logs names that it finds odd; no patient's name belongs in a log.
-logging.getLogger("highdicom").addHandler(logging.NullHandler())
-logging.getLogger("highdicom").propagate = False
 
 
 def require() -> None:
