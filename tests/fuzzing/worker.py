@@ -23,6 +23,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -185,13 +186,18 @@ def wrong(opinion: Opinion) -> Iterator[str]:
 
 
 def leaked(text: str) -> list[str]:
-    """Secrets, or six letters of one in a row, that stand in `text`."""
+    """Secrets, or six letters of one in a row, that stand in `text`.
+
+    Of digits alone all of a secret must be there: six of them stand in many a UID by chance.
+    """
     text = text.upper()
-    return sorted(
-        word
-        for word in SECRETS
-        if any(word.upper()[i : i + 6] in text for i in range(len(word) - 5))
-    )
+    return sorted(word for word in SECRETS if any(part in text for part in _parts(word.upper())))
+
+
+@cache
+def _parts(word: str) -> tuple[str, ...]:
+    parts = {word[i : i + 6] for i in range(len(word) - 5)}
+    return (word, *sorted(part for part in parts if not part.isdigit()))
 
 
 def main(seed: int, start: int, stop: int, bundle: str) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,14 +78,22 @@ class Film:
     tags: dict[str, str] = field(default_factory=dict)
 
 
-def decode(source: str | Path | bytes, reduce_to: int | None = None) -> Film:
+Before = Callable[[int], None]
+"""Is told how many pixels a film is about to take memory for, and may wait for room."""
+
+
+def decode(
+    source: str | Path | bytes,
+    reduce_to: int | None = None,
+    before: Before = lambda pixels: None,
+) -> Film:
     """Decode one film.
 
     `source`: a path, or the bytes of a file. `reduce_to`: if given, a JPEG may be decoded
     at a half, quarter or eighth of its size (Pillow's draft mode) as long as both sides
     stay at least twice this many pixels; about 1.5 times as fast, and with the resize
     that follows to 224 px 0.2 grey levels from the full decode on average, 1.4 on the
-    worst of 260 films (benchmarks/copies.py).
+    worst of 260 films (benchmarks/copies.py). `before`: called once the size is known.
 
     Raises `UnreadableFilm`, `FilmTooLarge`, or `FolderNotFound` where there is no file.
     """
@@ -93,8 +101,8 @@ def decode(source: str | Path | bytes, reduce_to: int | None = None) -> Film:
     if _looks_like_dicom(data):
         from firstread.film.dicom import decode_dicom
 
-        return decode_dicom(data)
-    return _decode_picture(data, reduce_to)
+        return decode_dicom(data, before)
+    return _decode_picture(data, reduce_to, before)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -138,7 +146,7 @@ def check_size(width: int, height: int) -> None:
         )
 
 
-def _decode_picture(data: bytes, reduce_to: int | None) -> Film:
+def _decode_picture(data: bytes, reduce_to: int | None, before: Before) -> Film:
     try:
         with quiet:
             image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
@@ -152,6 +160,7 @@ def _decode_picture(data: bytes, reduce_to: int | None) -> Film:
                 check_scans(data)
             if reduce_to is not None and kind == "JPEG":
                 image.draft(None, (2 * reduce_to, 2 * reduce_to))
+            before(image.width * image.height)
             image.load()
             if kind != "JPEG":  # not drafted; and only now is a TIFF turned upright
                 width, height = image.size

@@ -35,7 +35,7 @@ from pydicom.pixels.processing import (
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from firstread.errors import FilmError, FilmTooLarge, UnreadableFilm
-from firstread.film.decode import MAX_PIXELS, Film, check_size
+from firstread.film.decode import MAX_PIXELS, Before, Film, check_size
 from firstread.film.grey import LUMA, colourfulness, deep_to_grey, to_scale, used_range
 from firstread.film.guard import MOST_READS, CountedBytes, check_tables
 from firstread.film.quiet import quiet
@@ -57,11 +57,14 @@ BAND = 2**21
 """Pixels that become grey at a time."""
 
 
-def decode_dicom(data: bytes) -> Film:
-    """Decode the bytes of a single-frame DICOM image. Raises `UnreadableFilm`, `FilmTooLarge`."""
+def decode_dicom(data: bytes, before: Before = lambda pixels: None) -> Film:
+    """Decode the bytes of a single-frame DICOM image; `before` as of `decode`.
+
+    Raises `UnreadableFilm`, `FilmTooLarge`.
+    """
     try:
         with quiet:
-            return _decode(data)
+            return _decode(data, before)
     except FilmError:
         raise
     except (MemoryError, Image.DecompressionBombError):
@@ -72,7 +75,7 @@ def decode_dicom(data: bytes) -> Film:
         ) from None
 
 
-def _decode(data: bytes) -> Film:
+def _decode(data: bytes, before: Before) -> Film:
     ds = read_dataset(data)
     if not all(name in ds for name in ("Rows", "Columns", "PhotometricInterpretation")):
         raise UnreadableFilm(
@@ -83,6 +86,7 @@ def _decode(data: bytes) -> Film:
     if int(ds.get("NumberOfFrames") or 1) > 1:
         raise UnreadableFilm("a DICOM file of several frames; send single films")
     check_tables(ds)
+    before(rows * columns)
     _complete_meta(ds)
     stored, photometric = stored_values(ds)
     if stored.ndim == 3 or photometric == "PALETTE COLOR":

@@ -54,6 +54,9 @@ def write_results(
     require()
     made = results(opinion, source, anonymous)
     paths = [folder / f"{ds.SOPInstanceUID}.dcm" for ds in made]
+    for path in paths:
+        if path.is_symlink():  # writing would follow it, out of the folder
+            path.unlink()
     fresh = [path for path in paths if not path.exists()]
     try:
         for path, ds in zip(paths, made, strict=True):
