@@ -5,8 +5,9 @@
 
 The films are those of tests/fuzzing, drawn from a seed, so that a number names one: `--only 4711`
 reads that film again and shows what happened. Every few thousand films the JSON is written; the
-same command goes on from there, as long as seed and code are the same. The exit code is 1 where
-any film crashed, hung, took too much, wrote or told what it should not.
+same command goes on from there, as long as seed and code are the same. Then the giants of the same
+folder, whole films at the limit of pixels, are weighed, each in a process of its own. The exit code
+is 1 where any film crashed, hung, took too much, wrote or told what it should not.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import argparse
 import hashlib
 import json
 import platform
+import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
@@ -30,7 +33,15 @@ import firstread  # noqa: E402
 from bundles import tiny_bundle  # noqa: E402
 from firstread.film.files import write_atomic  # noqa: E402
 from fuzzing.drive import drive  # noqa: E402
-from fuzzing.worker import MOST_MIB, MOST_SECONDS, RESULTS_EVERY, SHIPPED_EVERY  # noqa: E402
+from fuzzing.giants import GIANTS  # noqa: E402
+from fuzzing.worker import (  # noqa: E402
+    MOST_MIB,
+    MOST_SECONDS,
+    RESULTS_EVERY,
+    SHIPPED_EVERY,
+    _forget_peak,
+    _peak_mib,
+)
 
 BLOCK = 5_000
 """Films of one worker process; also how many are lost when the run is stopped."""
@@ -43,6 +54,8 @@ HOW = {
     "fault",
     "faults": "a crash, a hang, an exception that is not firstread's own, an opinion that is none, "
     "a warning, a file outside of the output folder, a patient's name in what is said",
+    "giants": "whole films of 64 million pixels, or as many as their format lets through, read by "
+    "the shipped bundle with its lungs; the same limits hold",
     "shipped": f"one film in {SHIPPED_EVERY} is read by the shipped bundle with its lungs, the "
     f"others by a small one; one DICOM film in {RESULTS_EVERY} gets anonymous DICOM results",
 }
@@ -113,6 +126,8 @@ def fresh(seed: int, films: int) -> dict[str, Any]:
         "limits": {"seconds": MOST_SECONDS, "mib": MOST_MIB},
         "kinds": {},
         "attacks": {},
+        "giants": {},
+        "most_giant": {},
         "faults": [],
         "blocks": [],
         "code_sha256": code(),
@@ -133,6 +148,40 @@ def begun(path: Path | None, seed: int, films: int) -> dict[str, Any]:
     return before if same else new
 
 
+def weigh(name: str) -> dict[str, Any]:
+    """Read a giant in this process, which should be fresh: what it cost, what came of it."""
+    from firstread.read.reader import Reader
+
+    reader = Reader(threads=1, lungs=True)
+    reader.read(next(iter((ROOT / "src/firstread/samples").rglob("*.dcm"))))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "giant")
+        subprocess.run([sys.executable, __file__, "--make", name, str(path)], check=True)
+        _forget_peak()
+        begun = time.process_time()
+        opinion = reader.read(path)
+        return {
+            "seconds": round(time.process_time() - begun, 2),
+            "mib": round(_peak_mib()),
+            "decision": opinion.decision,
+            "reasons": opinion.reasons,
+            "bytes": path.stat().st_size,
+        }
+
+
+def weigh_all(found: dict[str, Any]) -> None:
+    """Add the giants that are not there yet, and which of them cost most."""
+    for name in GIANTS:
+        if name not in found["giants"]:
+            command = [sys.executable, __file__, "--giant", name]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            found["giants"][name] = json.loads(done.stdout)
+            print(f"{name}: {done.stdout.strip()}", flush=True)
+    giants = found["giants"].values()
+    found["most_giant"] = {key: max(giant[key] for giant in giants) for key in ("seconds", "mib")}
+    found["n_giants"] = len(giants)
+
+
 def main() -> int:
     """Read the films; 0 if none was at fault."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -141,7 +190,15 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1, help="processes at a time; default: 1")
     parser.add_argument("--json", type=Path, help="where to keep what came of them")
     parser.add_argument("--only", type=int, metavar="N", help="read film N alone, and show it")
+    parser.add_argument("--giant", choices=GIANTS, help="weigh one giant alone, and show it")
+    parser.add_argument("--make", nargs=2, metavar=("GIANT", "FILE"), help="write one giant")
     args = parser.parse_args()
+    if args.make:
+        Path(args.make[1]).write_bytes(GIANTS[args.make[0]]())
+        return 0
+    if args.giant:
+        print(json.dumps(weigh(args.giant)))
+        return 0
     with tempfile.TemporaryDirectory() as folder:
         bundle = tiny_bundle(Path(folder, "bundle"))
         if args.only is not None:
@@ -165,9 +222,14 @@ def main() -> int:
                     flush=True,
                 )
     found = tally.found
+    weigh_all(found)
+    if args.json is not None:
+        write_atomic(args.json, json.dumps(found, indent=1) + "\n")
     for film in found["faults"][:20]:
         print(f"film {film['index']} ({film['kind']}, {', '.join(film['how'])}): {film['faults']}")
-    return 1 if found["faults"] else 0
+    most = found["most_giant"]
+    heavy = most["seconds"] > MOST_SECONDS or most["mib"] > MOST_MIB
+    return 1 if found["faults"] or heavy else 0
 
 
 if __name__ == "__main__":
