@@ -124,6 +124,7 @@ def fresh(seed: int, films: int) -> dict[str, Any]:
         "most_seconds": {"value": 0.0},
         "most_mib": {"value": 0.0},
         "limits": {"seconds": MOST_SECONDS, "mib": MOST_MIB},
+        "shipped_every": SHIPPED_EVERY,
         "kinds": {},
         "attacks": {},
         "giants": {},
@@ -145,7 +146,7 @@ def begun(path: Path | None, seed: int, films: int) -> dict[str, Any]:
         return new
     before = json.loads(path.read_text(encoding="utf-8"))
     same = all(before.get(k) == new[k] for k in ("seed", "wanted", "code_sha256", "versions"))
-    return before if same else new
+    return new | before if same else new
 
 
 def weigh(name: str) -> dict[str, Any]:
