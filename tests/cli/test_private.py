@@ -74,7 +74,7 @@ def run(place: Path, *words: str) -> tuple[str, dict[str, bytes]]:
     before = {p for p in place.rglob("*") if p.is_file()}
     command = [sys.executable, "-m", "firstread.cli.main", "read", "in", "--bundle", "bundle"]
     done = subprocess.run(
-        [*command, *OUTPUTS, *words], cwd=place, capture_output=True, text=True, timeout=120
+        [*command, *OUTPUTS, *words], cwd=place, capture_output=True, text=True, timeout=400
     )
     assert done.returncode == 1, done.stderr
     made = {p for p in place.rglob("*") if p.is_file()} - before
@@ -135,15 +135,15 @@ def test_a_library_in_c_says_nothing_on_the_terminal(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(data)
     tiny_bundle(tmp_path / "bundle")
     command = [sys.executable, "-m", "firstread.cli.main", "read", "a.tif", "--bundle", "bundle"]
-    plain = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    plain = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=400)
     assert "damaged" in plain.stdout
     assert plain.stderr == ""
     loud = subprocess.run(
-        [*command, "--debug"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        [*command, "--debug"], cwd=tmp_path, capture_output=True, text=True, timeout=400
     )
     assert "Decoding error" in loud.stderr
     lost = subprocess.run(
-        [*command[:4], "missing.tif"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        [*command[:4], "missing.tif"], cwd=tmp_path, capture_output=True, text=True, timeout=400
     )
     assert lost.stderr.startswith("firstread: ")
 

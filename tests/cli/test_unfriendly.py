@@ -107,7 +107,7 @@ def _command(*words: str) -> list[str]:
 
 
 def _read(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(_command(*words), cwd=place, capture_output=True, text=True, timeout=120)
+    return subprocess.run(_command(*words), cwd=place, capture_output=True, text=True, timeout=400)
 
 
 def whole(path: Path) -> bool:
