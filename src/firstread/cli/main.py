@@ -157,10 +157,30 @@ def _prepare_process(debug: bool) -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+    if not debug:
+        _keep_stderr()
     if not debug and not sys.warnoptions:
         import warnings
 
         warnings.simplefilter("ignore")  # libraries' remarks to programmers
+
+
+def _keep_stderr() -> None:
+    """Keep stderr for what firstread says.
+
+    Libraries in C (of TIFF, JPEG, DICOM) write their remarks on a broken film past Python, to
+    descriptor 2: that now leads nowhere, and `sys.stderr` has a descriptor of its own.
+    """
+    try:
+        if sys.stderr.fileno() != 2:  # somebody else has parted them already
+            return
+    except (AttributeError, OSError, ValueError):  # no stderr, or no real file behind it
+        return
+    own = os.fdopen(os.dup(2), "w", 1, sys.stderr.encoding, "backslashreplace")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    sys.stderr = own
 
 
 def _missing(error: ModuleNotFoundError, arguments: list[str]) -> FirstreadError:

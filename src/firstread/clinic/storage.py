@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from firstread.film.decode import MAX_BYTES
+from firstread.film.guard import CountedBytes
 from firstread.film.quiet import quiet
 from firstread.read.dicom_out.sr import SERIES_DESCRIPTION
 
@@ -34,8 +35,8 @@ WHY_NOT = {
 SUCCESS, NO_ROOM, MISMATCH, BROKEN = 0x0000, 0xA700, 0xA900, 0xC000
 """Status of a C-STORE (PS3.4 B.2.3)."""
 
-LARGEST = 512 * 2**20
-"""Bytes of a film, as `firstread.film.decode` has it; a longer one would not be read."""
+LARGEST = MAX_BYTES
+"""Bytes of a film; a longer one would not be read."""
 
 SYNTAXES = (
     "1.2.840.10008.1.2.1",  # explicit, little endian
@@ -125,7 +126,7 @@ def look_at(event: Event) -> Arrival | Refusal:
         if len(data) > LARGEST:
             return Refusal(NO_ROOM, "larger than any film")
         with quiet:
-            ds = pydicom.dcmread(io.BytesIO(data), defer_size=1024)
+            ds = pydicom.dcmread(CountedBytes(data), defer_size=1024)
             found = str(ds.get("SOPInstanceUID", "")), str(ds.get("SOPClassUID", ""))
             whole = all(name in ds for name in ("Rows", "Columns", "PixelData"))
             ours = (

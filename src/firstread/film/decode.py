@@ -15,6 +15,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ from PIL import Image, UnidentifiedImageError
 
 from firstread.errors import FilmError, FilmTooLarge, FolderNotFound, UnreadableFilm
 from firstread.film.grey import colourfulness, deep_to_grey
+from firstread.film.guard import check_scans
 from firstread.film.quiet import quiet
 
 FILM_SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"})
@@ -33,8 +35,12 @@ FILM_SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".tif", ".tiff", ".bmp", ".d
 MAX_PIXELS = 64_000_000
 """Pixels beyond which a picture is refused: over three times a 43 cm detector at 0.1 mm."""
 
-MAX_BYTES = 512 * 2**20
-"""Size of file beyond which it is not read: MAX_PIXELS uncompressed at 64 bits each."""
+MAX_BYTES = 192 * 2**20
+"""Size of file beyond which it is not read: MAX_PIXELS uncompressed at 24 bits each. With it a film
+takes less than 1 GiB, bytes, pixels and all."""
+
+STRIP = 2**21
+"""Pixels of a picture that become grey at a time: a copy of the whole would double its memory."""
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "DIB")
 """The only Pillow decoders a film may reach; every other one is attack surface."""
@@ -86,7 +92,15 @@ class Film:
         return np.array(Image.fromarray(some).histogram()) / some.size
 
 
-def decode(source: str | Path | bytes, reduce_to: int | None = None) -> Film:
+Before = Callable[[int], None]
+"""Is told how many pixels a film is about to take memory for, and may wait for room."""
+
+
+def decode(
+    source: str | Path | bytes,
+    reduce_to: int | None = None,
+    before: Before = lambda pixels: None,
+) -> Film:
     """Decode one film.
 
     `source`: a path, or the bytes of a file. `reduce_to`: if given, a JPEG may be decoded
@@ -94,7 +108,7 @@ def decode(source: str | Path | bytes, reduce_to: int | None = None) -> Film:
     stay at least twice this many pixels; about 1.5 times as fast, and with the resize
     that follows to 224 px 0.2 grey levels from the full decode on average, 1.4 on the
     worst of 260 films (benchmarks/copies.py). A DICOM film in JPEG 2000 may be, too
-    (`firstread.film.jpeg2000`).
+    (`firstread.film.jpeg2000`). `before`: called once the size is known.
 
     Raises `UnreadableFilm`, `FilmTooLarge`, or `FolderNotFound` where there is no file.
     """
@@ -102,8 +116,8 @@ def decode(source: str | Path | bytes, reduce_to: int | None = None) -> Film:
     if _looks_like_dicom(data):
         from firstread.film.dicom import decode_dicom
 
-        return decode_dicom(data, reduce_to)
-    return _decode_picture(data, reduce_to)
+        return decode_dicom(data, reduce_to, before)
+    return _decode_picture(data, reduce_to, before)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -147,26 +161,29 @@ def check_size(width: int, height: int) -> None:
         )
 
 
-def _decode_picture(data: bytes, reduce_to: int | None) -> Film:
+def _decode_picture(data: bytes, reduce_to: int | None, before: Before) -> Film:
     try:
         with quiet:
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
             width, height = image.size
             check_size(width, height)
             kind = {"DIB": "BMP", "MPO": "JPEG"}.get(str(image.format), str(image.format))
             mode = image.mode
-            if kind != "JPEG" and int(getattr(image, "n_frames", 1)) > 1:
+            if _has_more(image, kind):
                 raise UnreadableFilm(f"a {kind} file of several pictures; send single films")
+            if kind == "JPEG":
+                check_scans(data)
             if reduce_to is not None and kind == "JPEG":
                 image.draft(None, (2 * reduce_to, 2 * reduce_to))
+            before(image.width * image.height)
             image.load()
             if kind != "JPEG":  # not drafted; and only now is a TIFF turned upright
                 width, height = image.size
             white_is_zero = kind == "TIFF" and _white_is_zero(image)
-            upright, turned = _upright(image, kind)
+            image, turned = _upright(image, kind)
             if turned:
                 width, height = height, width
-            pixels, colour = _to_grey(upright, white_is_zero)
+            pixels, colour = _to_grey(image, white_is_zero)
     except FilmError:
         raise
     except Image.DecompressionBombError:
@@ -178,6 +195,17 @@ def _decode_picture(data: bytes, reduce_to: int | None) -> Film:
     except Exception as e:  # Pillow's decoders raise nearly anything on broken bytes
         raise UnreadableFilm(_why(e, data)) from None
     return Film(pixels, width, height, mode, kind, len(data), colour)
+
+
+def _has_more(image: Image.Image, kind: str) -> bool:
+    """Whether the file holds another picture; without counting a TIFF's, which may be millions."""
+    if kind != "TIFF":
+        return kind != "JPEG" and int(getattr(image, "n_frames", 1)) > 1
+    try:
+        image.seek(1)
+    except EOFError:
+        return False
+    return True
 
 
 def _why(error: Exception, data: bytes) -> str:
@@ -219,14 +247,35 @@ def _to_grey(
 ) -> tuple[npt.NDArray[np.uint8] | npt.NDArray[np.float32], float]:
     """Grey pixels on 0 to 255, and how colourful the picture was."""
     if _is_deep(image.mode):
-        deep = deep_to_grey(np.array(image, dtype=np.float32), whole=image.mode != "F")
-        return (np.float32(255) - deep if white_is_zero else deep), 0.0
-    if image.mode in {"1", "L"}:
-        return np.asarray(image.convert("L")), 0.0
+        deep = np.empty((image.height, image.width), np.float32)
+        for top, part in _strips(image):
+            deep[top : top + part.height] = np.asarray(part)
+        deep = deep_to_grey(deep, whole=image.mode != "F")
+        return (np.subtract(np.float32(255), deep, out=deep) if white_is_zero else deep), 0.0
+    grey = np.empty((image.height, image.width), np.uint8)
+    plain = image.mode in {"1", "L"}
+    for top, part in _strips(image):
+        grey[top : top + part.height] = np.asarray((part if plain else _flat(part)).convert("L"))
+    if plain:
+        return grey, 0.0
+    # Of a large picture every other pixel, or fewer, is plenty for its colour.
+    step = 1 + int((image.width * image.height / STRIP) ** 0.5)
+    size = max(1, image.width // step), max(1, image.height // step)
+    some = image if step == 1 else image.resize(size, Image.Resampling.NEAREST)
+    return grey, colourfulness(_flat(some))
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """The picture some rows at a time: (first row, those rows)."""
+    step = max(1, STRIP // image.width)
+    for top in range(0, image.height, step):
+        yield top, image.crop((0, top, image.width, min(image.height, top + step)))
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    """The picture in RGB; transparent pixels are no tissue and black, as around a film."""
     if "transparency" in image.info or image.mode in {"LA", "La", "PA", "RGBA", "RGBa"}:
-        # Transparent pixels are no tissue: show them as the black around a film.
         rgba = image.convert("RGBA")
         image = Image.new("RGB", rgba.size)
         image.paste(rgba, mask=rgba.getchannel("A"))
-    rgb = image.convert("RGB")
-    return np.asarray(rgb.convert("L")), colourfulness(rgb)
+    return image if image.mode == "RGB" else image.convert("RGB")

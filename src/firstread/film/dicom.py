@@ -9,14 +9,15 @@ extremes, or a film with one lead marker would look darker than the same film wi
    say 16 where they use 12). So 8-bit films stay as they are.
 3. MONOCHROME1 is inverted; padding, and what a shutter hides, is black and takes no part in 2.
 
-Compressed pixels are decoded by pydicom with Pillow (JPEG, JPEG 2000) and GDCM (JPEG lossless,
-JPEG-LS). Lossy JPEG of 12 bits (process 4) has no decoder here and is refused by name.
+Values become grey some rows at a time, so that a film at the limit of pixels needs a picture's
+memory once or twice and not five times.
 """
 
 from __future__ import annotations
 
-import io
+import re
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,14 +26,21 @@ import pydicom
 import pydicom.multival
 from PIL import Image
 from pydicom.dataset import FileMetaDataset
-from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi
+from pydicom.pixels.processing import (
+    apply_color_lut,
+    apply_modality_lut,
+    apply_voi,
+    convert_color_space,
+)
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from firstread.errors import FilmError, FilmTooLarge, UnreadableFilm
-from firstread.film.decode import MAX_PIXELS, Film, check_size
+from firstread.film.decode import MAX_PIXELS, Before, Film, check_size
 from firstread.film.grey import LUMA, colourfulness, deep_to_grey, to_scale, used_range
+from firstread.film.guard import MOST_READS, CountedBytes, check_tables
 from firstread.film.quiet import quiet
 from firstread.film.shutter import outside_shutter
+from firstread.film.stored import stored_values
 
 Floats = npt.NDArray[np.float32]
 
@@ -45,15 +53,22 @@ DEFLATED = b"1.2.840.10008.1.2.1.99"
 MOST_INFLATED = 2 * MAX_PIXELS + 2**24
 """Bytes that a deflated file may unpack to: the largest film at 16 bits, and its header."""
 
+BAND = 2**21
+"""Pixels that become grey at a time."""
 
-def decode_dicom(data: bytes, reduce_to: int | None = None) -> Film:
-    """Decode the bytes of a single-frame DICOM image; `reduce_to` as of `decode`, for JPEG 2000.
+
+def decode_dicom(
+    data: bytes, reduce_to: int | None = None, before: Before = lambda pixels: None
+) -> Film:
+    """Decode the bytes of a single-frame DICOM image.
+
+    `reduce_to`, for JPEG 2000, and `before`: as of `decode`.
 
     Raises `UnreadableFilm`, `FilmTooLarge`.
     """
     try:
         with quiet:
-            return _decode(data, reduce_to)
+            return _decode(data, reduce_to, before)
     except FilmError:
         raise
     except (MemoryError, Image.DecompressionBombError):
@@ -64,36 +79,51 @@ def decode_dicom(data: bytes, reduce_to: int | None = None) -> Film:
         ) from None
 
 
-def _decode(data: bytes, reduce_to: int | None) -> Film:
+def _decode(data: bytes, reduce_to: int | None, before: Before) -> Film:
     ds = read_dataset(data)
     if not all(name in ds for name in ("Rows", "Columns", "PhotometricInterpretation")):
         raise UnreadableFilm(
-            f"a DICOM file without a picture (modality {ds.get('Modality') or 'not told'}); "
-            "export the film itself"
+            f"a DICOM file without a picture (modality {_modality(ds)}); export the film itself"
         )
     rows, columns = int(ds.Rows), int(ds.Columns)
     check_size(columns, rows)
     if int(ds.get("NumberOfFrames") or 1) > 1:
         raise UnreadableFilm("a DICOM file of several frames; send single films")
+    check_tables(ds)
+    before(rows * columns)
     _complete_meta(ds)
     photometric = str(ds.PhotometricInterpretation)
     stored = _reduced_values(ds, reduce_to)
     if stored is None:
-        stored = _stored_values(ds)
+        stored, photometric = stored_values(ds)
     if stored.ndim == 3 or photometric == "PALETTE COLOR":
         grey, colour = _from_colour(ds, stored, photometric)
     else:
         grey, colour = _from_grey(ds, stored, photometric), 0.0
+    if not np.isfinite((grey.min(), grey.max())).all():  # min and max pass NaN on
+        raise UnreadableFilm(
+            "its window or rescale makes no numbers of its pixels; export it again"
+        )
     tags = {name: str(ds.get(name))[:16] for name in TAGS if ds.get(name)}
     return Film(grey, columns, rows, photometric, "DICOM", len(data), colour, tags)
 
 
-def read_dataset(data: bytes) -> pydicom.Dataset:
+def _modality(ds: pydicom.Dataset) -> str:
+    """The modality as it may be quoted: a code of two letters, and no name that stands there."""
+    told = str(ds.get("Modality") or "")
+    return told if re.fullmatch("[A-Z]{2}", told) else "not told"
+
+
+def read_dataset(
+    data: bytes, *, header_only: bool = False, most_reads: int = MOST_READS
+) -> pydicom.Dataset:
     """A file's data set; a deflated one unpacks no further than `MOST_INFLATED` bytes.
 
-    Raises `FilmTooLarge` beyond, and whatever pydicom does on broken bytes.
+    `header_only`: without the pixels. `most_reads`: see `guard.CountedBytes`. Raises
+    `FilmTooLarge` or `UnreadableFilm` beyond the limits, and whatever pydicom does on broken
+    bytes.
     """
-    file = io.BytesIO(data)
+    file = CountedBytes(data, most_reads)
     file.seek(132 if data[128:132] == b"DICM" else 0)
     pydicom.filereader.read_dataset(  # the meta information: ends where it does for dcmread
         file, False, True, stop_when=lambda tag, vr, length: tag >> 16 != 2
@@ -108,8 +138,11 @@ def read_dataset(data: bytes) -> pydicom.Dataset:
             )
         plain = ExplicitVRLittleEndian.encode() + b"\x00"
         syntax = b"\x02\x00\x10\x00UI" + len(plain).to_bytes(2, "little") + plain
-        data = bytes(128) + b"DICM" + syntax + body
-    return pydicom.dcmread(io.BytesIO(data), force=True)
+        data = b"".join((bytes(128), b"DICM", syntax, body))
+        del body
+    return pydicom.dcmread(
+        CountedBytes(data, most_reads), force=True, stop_before_pixels=header_only
+    )
 
 
 def _complete_meta(ds: pydicom.Dataset) -> None:
@@ -135,29 +168,40 @@ def _reduced_values(ds: pydicom.Dataset, reduce_to: int | None) -> npt.NDArray[A
     return reduced_values(ds, reduce_to, windowed=_window(ds) is not None)
 
 
-def _stored_values(ds: pydicom.Dataset) -> npt.NDArray[Any]:
-    try:
-        return np.asarray(ds.pixel_array)
-    except (RuntimeError, NotImplementedError):  # pydicom's words for "no decoder for this"
-        name = ds.file_meta.TransferSyntaxUID.name
-        raise UnreadableFilm(
-            f"its pixels ({name}) cannot be decoded here; export it uncompressed"
-        ) from None
+def _in_bands(
+    stored: npt.NDArray[Any], to_grey: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
+) -> Floats:
+    """What `to_grey` makes of the stored values, some rows at a time."""
+    rows, columns = stored.shape[:2]
+    grey = np.empty((rows, columns), np.float32)
+    step = max(1, BAND // max(1, columns))
+    for top in range(0, rows, step):
+        grey[top : top + step] = to_grey(stored[top : top + step])
+    return grey
 
 
 def _from_grey(ds: pydicom.Dataset, stored: npt.NDArray[Any], photometric: str) -> Floats:
     padding = _hidden(ds, stored)
     window = _window(ds)
     if ds.get("VOILUTSequence"):
-        values = apply_voi(apply_modality_lut(stored, ds), ds).astype(np.float32)
-        grey = to_scale(values, *used_range(0.0, _lut_top(ds.VOILUTSequence[0])))
+        ends = used_range(0.0, _lut_top(ds.VOILUTSequence[0]))
+        grey = _in_bands(
+            stored,
+            lambda part: to_scale(
+                apply_voi(apply_modality_lut(part, ds), ds).astype(np.float32), *ends
+            ),
+        )
     elif window is not None:
-        values = np.array(apply_modality_lut(stored, ds), np.float32)
-        grey = _through_window(values, *window)
+        grey = _in_bands(
+            stored,
+            lambda part: _through_window(
+                np.array(apply_modality_lut(part, ds), np.float32), *window
+            ),
+        )
     else:
         grey = _by_range(ds, stored, padding)
     if photometric == "MONOCHROME1":
-        grey = np.float32(255.0) - grey
+        np.subtract(np.float32(255.0), grey, out=grey)
     if padding is not None:
         grey[padding] = 0.0
     return grey
@@ -205,15 +249,27 @@ def _by_range(
     ds: pydicom.Dataset, stored: npt.NDArray[Any], padding: npt.NDArray[np.bool_] | None
 ) -> Floats:
     if "ModalityLUTSequence" in ds and ds.ModalityLUTSequence:
-        return deep_to_grey(np.array(apply_modality_lut(stored, ds), np.float32), whole=True)
-    values = stored.astype(np.float32)
+        return deep_to_grey(_in_bands(stored, lambda part: apply_modality_lut(part, ds)), True)
     if not np.issubdtype(stored.dtype, np.integer):
-        return deep_to_grey(values, whole=False)
-    shown = values if padding is None or padding.all() else values[~padding]
-    low, high = used_range(float(shown.min()), float(shown.max()), int(ds.BitsStored))
+        return deep_to_grey(stored.astype(np.float32), whole=False)
+    low, high = _extremes(stored, padding)
+    ends = used_range(low, high, int(ds.BitsStored))
     # A rescale alone shifts and spreads values and range alike; only its sign is seen.
-    grey = to_scale(values, low, high)
-    return np.float32(255.0) - grey if float(ds.get("RescaleSlope") or 1) < 0 else grey
+    grey = _in_bands(stored, lambda part: to_scale(part.astype(np.float32), *ends))
+    if float(ds.get("RescaleSlope") or 1) < 0:
+        np.subtract(np.float32(255.0), grey, out=grey)
+    return grey
+
+
+def _extremes(
+    stored: npt.NDArray[Any], padding: npt.NDArray[np.bool_] | None
+) -> tuple[float, float]:
+    """The lowest and highest stored value that is shown; of all where none is."""
+    if padding is None or padding.all():
+        return float(stored.min()), float(stored.max())
+    shown, kind = ~padding, np.iinfo(stored.dtype)
+    low = stored.min(where=shown, initial=kind.max)
+    return float(low), float(stored.max(where=shown, initial=kind.min))
 
 
 def _hidden(ds: pydicom.Dataset, stored: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
@@ -239,11 +295,21 @@ def _padding(ds: pydicom.Dataset, stored: npt.NDArray[Any]) -> npt.NDArray[np.bo
 def _from_colour(
     ds: pydicom.Dataset, stored: npt.NDArray[Any], photometric: str
 ) -> tuple[Floats, float]:
-    """Colour to grey. pydicom has turned YBR into RGB already."""
-    bits = int(ds.BitsStored)
-    if photometric == "PALETTE COLOR":
-        stored = apply_color_lut(stored, ds)
-        bits = 8 * stored.dtype.itemsize
-    rgb = to_scale(stored[..., :3].astype(np.float32), 0.0, 2.0**bits - 1)
-    colour = colourfulness(Image.fromarray(rgb.astype(np.uint8)))
-    return rgb @ LUMA, colour
+    """Colour to grey, and how much colour there is."""
+    if "SegmentedRedPaletteColorLookupTableData" in ds:  # a few bytes of which may mean millions
+        raise UnreadableFilm("its palette is in segments, which films do not use; export it grey")
+
+    def rgb(part: npt.NDArray[Any]) -> Floats:
+        bits = int(ds.BitsStored)
+        if photometric == "PALETTE COLOR":
+            part = apply_color_lut(part, ds)
+            bits = 8 * part.dtype.itemsize
+        elif photometric in {"YBR_FULL", "YBR_FULL_422"}:
+            part = convert_color_space(part, photometric, "RGB")
+        return to_scale(part[..., :3].astype(np.float32), 0.0, 2.0**bits - 1)
+
+    # Of a large picture every other pixel, or fewer, is plenty for its colour.
+    step = 1 + int((stored.shape[0] * stored.shape[1] / BAND) ** 0.5)
+    some = rgb(np.ascontiguousarray(stored[::step, ::step]))
+    colour = colourfulness(Image.fromarray(some.astype(np.uint8)))
+    return _in_bands(stored, lambda part: rgb(part) @ LUMA), colour

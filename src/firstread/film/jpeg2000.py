@@ -20,6 +20,7 @@ from pydicom.pixels.utils import get_j2k_parameters
 from pydicom.uid import JPEG2000, JPEG2000Lossless
 
 from firstread.film.grey import DEPTHS
+from firstread.film.guard import check_stream
 
 EXCEPT = ("PixelPaddingValue", "ShutterShape", "VOILUTSequence", "ModalityLUTSequence")
 """What makes grey depend on single pixels, or on a table that need not be even."""
@@ -51,7 +52,9 @@ def reduced_values(
     ):
         return None
     try:
-        small = _small(next(generate_frames(ds.PixelData, number_of_frames=1)), levels)
+        code = next(generate_frames(ds.PixelData, number_of_frames=1))
+        check_stream(code, ds)
+        small = _small(code, levels)
     except Exception:  # too few levels, or broken bytes: OpenJPEG and Pillow raise nearly anything
         return None
     smaller = max((depth for depth in DEPTHS if depth < bits), default=0)

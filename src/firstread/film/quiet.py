@@ -1,8 +1,10 @@
-"""Keep the remarks of picture libraries off the user's terminal, safely from many threads.
+"""Keep the remarks of picture libraries to themselves, safely from many threads.
 
 Pillow and pydicom warn about odd EXIF, odd tags and the like; what matters to us they also
-raise. `warnings.catch_warnings` swaps process-wide filters and is not safe when films are
-decoded in several threads, so here the first one in silences and the last one out restores.
+raise. pydicom's warnings, which it logs as well, quote the value they mind, a patient's name
+as soon as any other: they may reach neither a terminal nor a log. `warnings.catch_warnings`
+swaps process-wide filters and is not safe when films are decoded in several threads, so here
+the first one in silences and the last one out restores.
 """
 
 from __future__ import annotations
@@ -12,17 +14,21 @@ import threading
 import warnings
 from types import TracebackType
 
-# Pillow logs a few errors before it raises them; without any handler they go to stderr.
-logging.getLogger("PIL").addHandler(logging.NullHandler())
+LOGGERS = tuple(logging.getLogger(name) for name in ("PIL", "pydicom", "highdicom"))
+"""Parents of all loggers of these libraries."""
+
+for _logger in LOGGERS:  # without any handler, errors go to stderr
+    _logger.addHandler(logging.NullHandler())
 
 
 class _Quiet:
-    """A context in which no warning is shown; may be entered many times at once."""
+    """A context in which no warning is shown or logged; may be entered many times at once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
         self._saved: warnings.catch_warnings[None] | None = None
+        self._propagated: list[bool] = []
 
     def __enter__(self) -> None:
         with self._lock:
@@ -30,6 +36,9 @@ class _Quiet:
                 self._saved = warnings.catch_warnings()
                 self._saved.__enter__()
                 warnings.simplefilter("ignore")
+                self._propagated = [logger.propagate for logger in LOGGERS]
+                for logger in LOGGERS:
+                    logger.propagate = False
             self._inside += 1
 
     def __exit__(
@@ -43,6 +52,8 @@ class _Quiet:
             if self._inside == 0 and self._saved is not None:
                 self._saved.__exit__(kind, error, trace)
                 self._saved = None
+                for logger, propagated in zip(LOGGERS, self._propagated, strict=True):
+                    logger.propagate = propagated
 
 
 quiet = _Quiet()

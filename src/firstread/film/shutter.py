@@ -28,7 +28,7 @@ def outside_shutter(ds: Any, shape: tuple[int, int]) -> npt.NDArray[np.bool_] | 
         draw = {"RECTANGULAR": _rectangle, "CIRCULAR": _circle, "POLYGONAL": _polygon}.get(name)
         try:
             shown = None if draw is None else draw(ds, shape)
-        except (AttributeError, TypeError, ValueError):
+        except (AttributeError, TypeError, ValueError, OverflowError):
             continue
         if shown is not None and shown.any():
             hidden |= ~shown
@@ -46,9 +46,9 @@ def _rectangle(ds: Any, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
 def _circle(ds: Any, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
     row, column = np.arange(1, shape[0] + 1)[:, None], np.arange(1, shape[1] + 1)
     y, x = (int(v) for v in ds.CenterOfCircularShutter)
-    shown: npt.NDArray[np.bool_] = (row - y) ** 2 + (column - x) ** 2 <= int(
-        ds.RadiusOfCircularShutter
-    ) ** 2
+    # Two thin arrays held against each other: their sum would be as large as 64-bit pixels.
+    reach = int(ds.RadiusOfCircularShutter) ** 2 - (column - x) ** 2
+    shown: npt.NDArray[np.bool_] = (row - y) ** 2 <= reach
     return shown
 
 

@@ -103,11 +103,13 @@ def _file(name: str, path: Path, note: Note) -> Iterator[Source]:
 def _listed(name: str, path: Path, note: Note) -> Iterator[Source]:
     """The images that a DICOMDIR lists (PS3.10), those of them that lie below its folder."""
     from firstread.film.dicom import read_dataset
+    from firstread.film.guard import MOST_READS_OF_LIST
     from firstread.film.quiet import quiet
 
     try:
         with quiet:
-            records = read_dataset(read_bytes(path)).DirectoryRecordSequence
+            listed = read_dataset(read_bytes(path), most_reads=MOST_READS_OF_LIST)
+            records = listed.DirectoryRecordSequence
             files = [
                 [record.ReferencedFileID]
                 if isinstance(record.ReferencedFileID, str)
@@ -148,7 +150,10 @@ def _members(name: str, path: Path, note: Note) -> Iterator[Source]:
     taken: set[str] = set()
     for info in archive.infolist():
         inner = PurePosixPath(info.filename)
-        if info.is_dir() or any(is_litter(p) for p in inner.parts if p != ".."):
+        # Not is_dir(), which some Pythons let fail on an entry without a name.
+        if not info.filename or info.filename.endswith("/"):
+            continue
+        if any(is_litter(p) for p in inner.parts if p != ".."):
             continue
         if info.filename in taken:
             note(f"{name}/{info.filename}: is there twice; only the last is read")

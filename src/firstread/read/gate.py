@@ -43,6 +43,12 @@ CHEST = ("CHEST", "THOR", "TORAX", "LUNG", "RIB", "PULM", "BABYGRAM", "TRUNK")
 """Beginnings and parts of what vendors call the chest in BodyPartExamined (PS3.16 Annex L, and
 files seen)."""
 
+OTHER_PARTS = ("ABDOMEN", "ANKLE", "ARM", "BREAST", "CLAVICLE", "ELBOW", "FEMUR", "FINGER", "FOOT",
+               "FOREARM", "HAND", "HEAD", "HIP", "HUMERUS", "KNEE", "LEG", "NECK", "PELVIS",
+               "SHOULDER", "SKULL", "SPINE", "TIBIA", "TOE", "WRIST")  # fmt: skip
+"""Other parts that a message names (PS3.16 Annex L). No other word of the file is quoted: in a
+spoilt one, or from a careless hand, it may be a patient's name."""
+
 FRONTAL = frozenset({"AP", "PA"})
 OTHER_VIEWS = frozenset({"LL", "RL", "RLD", "LLD", "RLO", "LLO", "LAT", "LATERAL"})
 """View positions of PS3.3 C.8.1.2.1 that are not frontal, and common free words for them."""
@@ -102,16 +108,12 @@ def told_otherwise(tags: dict[str, str]) -> str | None:
     """Why the DICOM tags rule a frontal chest film out; None where they do not."""
     part = tags.get("BodyPartExamined", "").upper().strip()
     if part and not any(word in part for word in CHEST):
-        return f"its DICOM body part is {_plain(part)}, not the chest"
+        told = next((f"{word}, " for word in OTHER_PARTS if word in part), "")
+        return f"its DICOM body part is {told}not the chest"
     view = tags.get("ViewPosition", "").upper().strip()
     if view in OTHER_VIEWS:
-        return f"its DICOM view position is {_plain(view)}, not a frontal view (AP or PA)"
+        return f"its DICOM view position is {view}, not a frontal view (AP or PA)"
     return None
-
-
-def _plain(text: str) -> str:
-    """A tag's words for a message: letters and digits alone, since anything may stand there."""
-    return re.sub(r"[^A-Z0-9]+", " ", text).strip() or "unknown"
 
 
 def age_of(tags: dict[str, str]) -> float | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,10 +24,6 @@ if TYPE_CHECKING:
     import pydicom
 
 __all__ = ["require", "write_results"]
-
-# highdicom logs names that it finds odd; no patient's name belongs in a log.
-logging.getLogger("highdicom").addHandler(logging.NullHandler())
-logging.getLogger("highdicom").propagate = False
 
 
 def require() -> None:
@@ -58,6 +53,9 @@ def write_results(
     require()
     made = results(opinion, source, anonymous)
     paths = [folder / f"{ds.SOPInstanceUID}.dcm" for ds in made]
+    for path in paths:
+        if path.is_symlink():  # writing would follow it, out of the folder
+            path.unlink()
     fresh = [path for path in paths if not path.exists()]
     try:
         for path, ds in zip(paths, made, strict=True):

@@ -8,11 +8,10 @@ fields empty, as the standard has it for attributes of type 2.
 
 from __future__ import annotations
 
-import io
 import re
 from typing import TYPE_CHECKING
 
-from firstread.errors import UnreadableFilm
+from firstread.errors import FilmError, UnreadableFilm
 from firstread.film.quiet import quiet
 from firstread.read.dicom_out.uids import derive, is_uid
 
@@ -36,15 +35,16 @@ _AGE = re.compile(r"\d{3}[DWMY]")
 
 
 def read_header(data: bytes) -> pydicom.Dataset:
-    """The header of a DICOM film, pixels left aside. Raises `UnreadableFilm`."""
-    import pydicom
+    """The header of a DICOM film, pixels left aside. Raises `UnreadableFilm`, `FilmTooLarge`."""
+    from firstread.film.dicom import read_dataset
 
     try:
         with quiet:
-            ds = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, force=True)
+            ds = read_dataset(data, header_only=True)
             if "SOPClassUID" in ds or "Rows" in ds or data[128:132] == b"DICM":
-                ds.decode()  # names to text, by the film's own character set
-                return ds
+                return ds  # names become text, by the film's own character set, when asked for
+    except FilmError:
+        raise
     except Exception:  # pydicom raises nearly anything on broken bytes
         pass
     raise UnreadableFilm("no DICOM film; results as DICOM are made for DICOM films only")

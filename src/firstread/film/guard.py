@@ -1,0 +1,138 @@
+"""What is asked of a DICOM file before a library spends time or memory on it.
+
+Parsers believe what a file tells. A few megabytes can hold a million empty items, which become
+gigabytes of objects; a compressed stream can tell another size than the data set around it, and
+the codecs then allocate by the one and write by the other: GDCM ends the whole process there. So
+the parts of a file are counted while they are read, and a stream is held against its data set.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from firstread.errors import FilmTooLarge, UnreadableFilm
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+MOST_READS = 200_000
+"""Reads of a header beyond which it is refused. An element takes one to three; the headers of
+films that archives keep have some hundreds of elements."""
+
+MOST_READS_OF_LIST = 2_000_000
+"""The same for a DICOMDIR: enough for some 50,000 records."""
+
+READS_AN_ITEM = 20
+"""One in so many reads may be of an item, whose object takes that much more memory."""
+
+MOST_TABLES = 2**21
+"""Bytes of a sequence of lookup tables: the largest table takes 128 KiB."""
+
+MOST_SCANS = 100
+"""Scans of a JPEG beyond which it is refused: each costs a walk over the whole picture, and a few
+bytes are enough for one. Encoders write about ten."""
+
+MOST_RLE = 48 * 2**20
+"""Bytes of run-length encoded pixels, each two of which pydicom may spend a step of Python on. The
+largest detector, 43 cm at 0.1 mm, gives 36 MiB at 16 bits where nothing repeats."""
+
+ITEMS = b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00"
+"""The tag of an item, in little and in big endian (PS3.5 7.5)."""
+
+
+class CountedBytes(io.BytesIO):
+    """A file in memory that a parser may read from `most` times.
+
+    Raises `UnreadableFilm` then, and at once where there are too many items, fragments of
+    compressed pixels among them.
+    """
+
+    def __init__(self, data: bytes, most: int = MOST_READS):
+        if sum(data.count(item) for item in ITEMS) > most // READS_AN_ITEM:
+            raise UnreadableFilm(_TOO_MANY)
+        super().__init__(data)
+        self._left = most
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As of `BytesIO`."""
+        self._left -= 1
+        if self._left < 0:
+            raise UnreadableFilm(_TOO_MANY)
+        return super().read(size)
+
+
+_TOO_MANY = "a DICOM file of more parts than a film has; export the film by itself"
+
+
+def check_tables(ds: Dataset) -> None:
+    """Raise `FilmTooLarge` for a sequence of lookup tables that no table could fill.
+
+    pydicom reads a sequence whose length is told only when it is asked for.
+    """
+    from pydicom.dataelem import RawDataElement  # which no picture waits for
+
+    for name in ("ModalityLUTSequence", "VOILUTSequence"):
+        raw = ds.get_item(name)
+        if isinstance(raw, RawDataElement) and raw.length > MOST_TABLES:
+            raise FilmTooLarge("a DICOM film with tables of megabytes; export it without them")
+
+
+def check_scans(stream: bytes) -> None:
+    """Raise `UnreadableFilm` for a JPEG of more than `MOST_SCANS` scans."""
+    # No two bytes FF DA stand inside of compressed data (ITU-T T.81 B.1.1.5).
+    if stream.count(b"\xff\xda") > MOST_SCANS:
+        raise UnreadableFilm("a JPEG of more scans than a picture needs; export it again")
+
+
+def check_stream(stream: bytes, ds: Dataset) -> None:
+    """Raise `UnreadableFilm` where a compressed stream and its data set tell two pictures.
+
+    `stream`: JPEG, JPEG lossless, JPEG-LS or JPEG 2000.
+    """
+    told = size_told(stream)
+    wanted = int(ds.Rows), int(ds.Columns), int(ds.SamplesPerPixel)
+    bits = int(ds.BitsAllocated)
+    if told is None or told[:3] != wanted or bits not in {8, 16} or not 2 <= told[3] <= bits:
+        raise UnreadableFilm(
+            "its compressed pixels are not of the size that the file tells; export it again"
+        )
+    check_scans(stream)
+
+
+def size_told(stream: bytes) -> tuple[int, int, int, int] | None:
+    """(rows, columns, components, bits) by the stream's own head; None where it has none.
+
+    >>> size_told(bytes.fromhex("ffd8 ffc0 000b 08 0003 0004 01 01 11 00"))
+    (3, 4, 1, 8)
+    """
+    if stream[:2] == b"\xff\xd8":
+        return _jpeg(stream)
+    start = stream.find(b"\xff\x4f\xff\x51", 0, 4096)  # behind the boxes of a JP2, if it is one
+    siz = stream[start + 4 : start + 43]
+    if start < 0 or len(siz) < 39:
+        return None
+    # ITU-T T.800 A.5.1: Lsiz, Rsiz, then sizes and offsets, then the components.
+    right, bottom, left, top = (int.from_bytes(siz[i : i + 4], "big") for i in (4, 8, 12, 16))
+    return bottom - top, right - left, int.from_bytes(siz[36:38], "big"), (siz[38] & 0x7F) + 1
+
+
+_FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
+"""Start of frame, JPEG-LS among them (ITU-T T.81 table B.1, T.87 C.1)."""
+
+
+def _jpeg(stream: bytes) -> tuple[int, int, int, int] | None:
+    at = 2
+    while at + 9 < len(stream) and stream[at] == 0xFF:
+        code = stream[at + 1]
+        if code == 0xFF:  # fill bytes may precede a marker
+            at += 1
+        elif code in _FRAMES:
+            height, width = stream[at + 5 : at + 7], stream[at + 7 : at + 9]
+            rows, columns = int.from_bytes(height, "big"), int.from_bytes(width, "big")
+            return rows, columns, stream[at + 9], stream[at + 4]
+        elif code == 0xDA:
+            return None
+        else:
+            at += 2 + int.from_bytes(stream[at + 2 : at + 4], "big")
+    return None
