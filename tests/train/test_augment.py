@@ -9,7 +9,7 @@ pytest.importorskip("torch")
 import torch
 from torch import Tensor
 
-from firstread.train.augment import augment
+from firstread.train.augment import augment, geometry, resampled
 from firstread.train.recipe import Augment, load_recipe
 
 STRONG = load_recipe("default").augment
@@ -110,3 +110,11 @@ def test_shade_is_smooth_and_as_strong_as_it_says() -> None:
     out = change(Augment(shade=0.3), size=64, given=flat)
     assert float((out / 0.4).log().abs().max()) < 0.45  # bicubic overshoots a little
     assert float(out.diff(dim=3).abs().max()) < 0.03
+
+
+def test_places_are_as_exact_in_a_fit_in_bfloat16() -> None:
+    films = torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    theta = geometry(2, Augment(rotate=30.0), torch.Generator().manual_seed(1))
+    wanted = resampled(films, theta, 64)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(resampled(films, theta, 64), wanted)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import gc
 import importlib
 import os
 import sys
@@ -59,6 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug, arguments = _take_debug(arguments)
     if argv is None:
         _prepare_process(debug)
+        if arguments[:1] == ["read"]:
+            # What is imported stays, and looking through it for garbage again and again delays
+            # the first opinion.
+            gc.set_threshold(50_000, 20, 20)
     code = _guarded(arguments, debug)
     try:
         sys.stdout.flush()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import sys
 from collections.abc import Iterable
@@ -107,9 +106,6 @@ def name_films(given: Iterable[str]) -> list[str]:
 
 def run(args: argparse.Namespace) -> int:
     """Read the films; 0, or 1 if any was rejected, or 130 if interrupted."""
-    # What is imported stays, and looking through it for garbage again and again delays the first
-    # opinion.
-    gc.set_threshold(50_000, 20, 20)
     from firstread.read.outputs import Table, summary
     from firstread.read.wanted import Wanted
 
