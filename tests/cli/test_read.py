@@ -1,15 +1,19 @@
 import csv
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from pydicom.fileset import FileSet
 
 from bundles import tiny_bundle
 from firstread.cli.main import main
@@ -57,6 +61,40 @@ def test_a_folder_with_every_output(place: Path, capsys: pytest.CaptureFixture[s
     assert "3 films read: 1 pneumonia, 1 no pneumonia, 1 refer, 0 rejected" in out
     assert all(f"wrote {name}" in out for name in ("o.json", "new/o.csv", "o.html"))
     assert "Not a medical device" in out
+
+
+def test_a_zip_is_looked_into_alone_and_in_a_folder(place: Path) -> None:
+    with zipfile.ZipFile(place / "films/study.zip", "w") as packed:
+        for name in ("dark.png", "more/white.bmp"):
+            packed.write(place / "films" / name, f"ward/{name}")
+    assert read("films/study.zip", "--json", "o.json", "--overlays", "pictures") == 0
+    listed = json.loads((place / "o.json").read_text())
+    inside = [("films/study.zip/ward/dark.png", "no pneumonia")]
+    inside.append(("films/study.zip/ward/more/white.bmp", "pneumonia"))
+    assert [(x["file"], x["decision"]) for x in listed] == inside
+    assert len(list((place / "pictures").glob("*.png"))) == 2
+    assert read("films", "--json", "all.json") == 0
+    listed = json.loads((place / "all.json").read_text())
+    assert [(x["file"], x["decision"]) for x in listed][3:] == inside
+
+
+def test_a_dicomdir_is_read_by_its_list(place: Path) -> None:
+    from dicom_films import dicom_film
+
+    for i in (1, 2):
+        (place / f"{i}.dcm").write_bytes(dicom_film(i, InstanceNumber=i, SeriesNumber=1))
+    files = FileSet()
+    for i in (1, 2):
+        files.add(place / f"{i}.dcm")
+    files.write(place / "cd")
+    with warnings.catch_warnings():  # pydicom leaves its own temporary folder to the collector
+        warnings.simplefilter("ignore", ResourceWarning)
+        del files
+        gc.collect()
+    assert read("cd/DICOMDIR", "--json", "o.json") == 0
+    listed = json.loads((place / "o.json").read_text())
+    assert len(listed) == 2
+    assert all(x["file"].startswith("cd/") and x["probability"] is not None for x in listed)
 
 
 def test_bad_films_are_listed_and_the_code_is_one(place: Path) -> None:

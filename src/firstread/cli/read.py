@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from firstread.errors import FolderNotFound, NoFilms
+from firstread.errors import NoFilms
+
+if TYPE_CHECKING:
+    from firstread.film.walk import Source
 
 HELP = (
-    "Give an opinion on each film: files, or folders that are walked. A film that cannot be "
-    "read is listed as rejected and the rest goes on; the exit code is then 1. A batch that was "
-    "killed or interrupted goes on when the same command is given again."
+    "Give an opinion on each film: files, folders that are walked, zips, DICOMDIRs. A film that "
+    "cannot be read is listed as rejected and the rest goes on; the exit code is then 1. A batch "
+    "that was killed or interrupted goes on when the same command is given again."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("paths", nargs="+", metavar="FILE_OR_FOLDER", help="films, or folders")
+    parser.add_argument(
+        "paths", nargs="+", metavar="FILE_OR_FOLDER", help="films, folders, zips or DICOMDIRs"
+    )
     parser.add_argument("--json", type=Path, metavar="F", help="write the opinions as JSON")
     parser.add_argument("--csv", type=Path, metavar="F", help="write them as a CSV table")
     parser.add_argument("--html", type=Path, metavar="F", help="write a page with heat maps")
@@ -73,39 +76,9 @@ def _age(text: str) -> float:
     return age
 
 
-def name_films(given: Iterable[str]) -> list[str]:
-    """The films under the paths `given`, each named as given, joined with the path below it.
-
-    A file is taken whatever it is called, and also if it does not exist, so that it is
-    listed as rejected; unless nothing exists (`FolderNotFound`). Raises `NoFilms` where there
-    is nothing to read.
-    """
-    from firstread.film.files import find_films
-
-    given = list(given)
-    names: dict[Path, str] = {}
-    if not any(os.path.lexists(g) for g in given):
-        raise FolderNotFound(f"{given[0]}: no such file or folder; check the path")
-    for path in given:
-        if not Path(path).is_dir():
-            names.setdefault(Path(path), path)
-            continue
-        found = find_films([Path(path)])
-        if not found:
-            _note(f"{path}: no films in this folder")
-        for film in found:
-            below = os.path.relpath(film, path)
-            names.setdefault(film, os.path.join(path, below))  # noqa: PTH118 keeps "./"
-    if not names:
-        raise NoFilms(
-            f"{given[0]}: no films found; give JPEG, PNG, TIFF, BMP or DICOM files, "
-            "or a folder that holds some"
-        )
-    return list(names.values())
-
-
 def run(args: argparse.Namespace) -> int:
     """Read the films; 0, or 1 if any was rejected, or 130 if interrupted."""
+    from firstread.film.walk import iter_sources
     from firstread.read.outputs import Table, summary
     from firstread.read.wanted import Wanted
 
@@ -124,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
         regions=args.regions,
         age=args.age,
     )
-    films = [_File(name) for name in name_films(args.paths)]
+    films = list(iter_sources(args.paths, _note))
     films = _outside(films, args.paths, wanted.folders)
     wanted.check(args.paths, [film.path for film in films])
 
@@ -161,20 +134,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if done.failed else 0
 
 
-class _File:
-    """A film that is a file of its own."""
-
-    def __init__(self, name: str):
-        self.name = name
-        self.path = Path(name)
-
-    def read_bytes(self) -> bytes:
-        from firstread.film.decode import read_bytes
-
-        return read_bytes(self.path)
-
-
-def _outside(films: list[_File], given: list[str], folders: list[Path]) -> list[_File]:
+def _outside(films: list[Source], given: list[str], folders: list[Path]) -> list[Source]:
     """The films but those in output folders below what was given: pictures of an earlier reading.
 
     Raises `NoFilms` where none is left.
