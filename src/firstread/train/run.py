@@ -30,13 +30,13 @@ from firstread.film.files import write_atomic
 from firstread.film.preprocess import Preprocess
 from firstread.model.build import build_net, freeze
 from firstread.model.net import FilmNet, channels_last
-from firstread.model.weights import resolve_weights
+from firstread.model.weights import Weights, resolve_weights
 from firstread.train.finish import make_bundle, val_csv
 from firstread.train.fit import device_for, fit
 from firstread.train.focus import find_lungs
 from firstread.train.recipe import Recipe
 from firstread.train.record import now, open_run
-from firstread.train.start import TRAINED_CSV, assert_unseen, load_start
+from firstread.train.start import TRAINED_CSV, Start, assert_unseen, load_start
 from firstread.train.teachers import keep_opinions, taught_by, teacher_recipes
 
 
@@ -71,12 +71,7 @@ def train(
     """
     recipe, out = job.recipe, job.out
     device = device_for(job.device)
-    if job.start and job.weights:
-        raise WeightsError("--start brings its own weights; leave --weights or --start away")
-    start = load_start(job.start, recipe) if job.start else None
-    weights = (
-        start.weights if start else resolve_weights(recipe.arch, job.weights, recipe.pretrained)
-    )
+    start, weights = _beginning(job)
     split = load_split(job.split, job.films) if job.split else make_split(job.films, SplitPlan())
     if start:
         assert_unseen(start, split)
@@ -100,14 +95,7 @@ def train(
     ready = {"train": recipe.kept, "val": recipe.seen}
     parts = [_decoded(split.part(name), how, name, say) for name, how in ready.items()]
     decode_seconds = time.perf_counter() - started
-    torch.manual_seed(recipe.seed)
-    net = build_net(recipe.arch, recipe.size, recipe.dropout, weights)
-    if start:
-        start.put_into(net)
-    net.standardise, net.smooth = recipe.standardise, recipe.smooth
-    if recipe.freeze == "all but the last block" and not start:
-        say("the head has learnt nothing yet; --start RUN would go on from one that has")
-    freeze(net, recipe.freeze)
+    net = _network(recipe, weights, start, say)
     pixels = [np.asarray(p.pixels) for p in parts]
     started = time.perf_counter()
     bf16 = state["precision"] == "bf16-mixed"
@@ -134,18 +122,13 @@ def train(
     fit_seconds = sum(row["seconds"] for row in module.history)
     taught_seconds = sum(teacher["train_seconds"] for teacher in told)
     write_atomic(out / "curves.png", curves(module.history))
-    kept = module.history[-1]
-    if recipe.patience:  # then the best epoch is kept
-        kept = max(module.history, key=lambda row: row["val_auc"])
-    if not math.isfinite(kept["val_loss"]):
-        raise RunError(f"{out}: the fit diverged; give a recipe with a lower lr and another --out")
     state |= {
         "decode_seconds": round(decode_seconds, 3),
         "feature_seconds": round(feature_seconds, 3),
         "fit_seconds": round(fit_seconds, 3),
         "train_seconds": round(decode_seconds + feature_seconds + fit_seconds + taught_seconds, 3),
         "epochs_run": len(module.history),
-        "val_auc": kept["val_auc"],
+        "val_auc": _kept(module.history, recipe, out)["val_auc"],
         "failed_films": [list(f) for p in parts for f in p.failed],
     }
     name = f"{job.name}-{recipe.arch}-{recipe.size}-seed{recipe.seed}"
@@ -156,6 +139,41 @@ def train(
     write_atomic(out / "run.json", json.dumps(state, indent=2) + "\n")
     say(f"bundle written to {out / 'bundle'}")
     return state
+
+
+def _beginning(job: Job) -> tuple[Start | None, Weights]:
+    """The run that a job goes on from, if there is one, and the weights that it begins with."""
+    if job.start and job.weights:
+        raise WeightsError("--start brings its own weights; leave --weights or --start away")
+    if job.start:
+        start = load_start(job.start, job.recipe)
+        return start, start.weights
+    return None, resolve_weights(job.recipe.arch, job.weights, job.recipe.pretrained)
+
+
+def _network(
+    recipe: Recipe, weights: Weights, start: Start | None, say: Callable[[str], None]
+) -> FilmNet:
+    """The network as it is before the first step, with what is frozen frozen."""
+    torch.manual_seed(recipe.seed)
+    net = build_net(recipe.arch, recipe.size, recipe.dropout, weights)
+    if start:
+        start.put_into(net)
+    net.standardise, net.smooth = recipe.standardise, recipe.smooth
+    if recipe.freeze == "all but the last block" and not start:
+        say("the head has learnt nothing yet; --start RUN would go on from one that has")
+    freeze(net, recipe.freeze)
+    return net
+
+
+def _kept(history: list[dict[str, float]], recipe: Recipe, out: Path) -> dict[str, float]:
+    """The epoch whose weights are kept: the last, or with `patience` the best."""
+    kept = history[-1]
+    if recipe.patience:
+        kept = max(history, key=lambda row: row["val_auc"])
+    if not math.isfinite(kept["val_loss"]):
+        raise RunError(f"{out}: the fit diverged; give a recipe with a lower lr and another --out")
+    return kept
 
 
 def _decoded(films: Cohort, how: Preprocess, name: str, say: Callable[[str], None]) -> CachedFilms:
