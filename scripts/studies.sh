@@ -51,12 +51,12 @@ for recipe in studies/trials/*.toml; do
         --hospital "$hospital" --choose "$RUNS/hospital.csv" --json "$RESULTS/trials/$name.json"
 done
 
-# 3. Earlier candidates at full size. Validation: the last eighth of the patients of each series,
-#    the very split that the runs make themselves. Those named settle-* go on from the first of them.
-for recipe in studies/full/version-1.toml studies/full/*.toml; do
+# 3. Candidates at full size. Validation: the last eighth of the patients of each series, the very
+#    split that the runs make themselves. Those named settle-* go on from the default.
+for recipe in default studies/full/*.toml; do
     name=$(basename "$recipe" .toml)
     start=()
-    case $name in settle*) start=(--start "$RUNS/version-1") ;; esac
+    case $name in settle-*) start=(--start "$RUNS/default") ;; esac
     step "$RUNS/$name/bundle/card.json" \
         $bin/firstread train "$recipe" --seed 0 "${start[@]}" --data "$films" --out "$RUNS/$name"
     step "$RESULTS/candidates/$name.json" \
@@ -64,31 +64,29 @@ for recipe in studies/full/version-1.toml studies/full/*.toml; do
         --split "$RUNS/blocks.csv" --hospital "$hospital" --choose "$RUNS/hospital.csv" --json "$RESULTS/candidates/$name.json"
 done
 
-#    The default itself, and its twin, which never saw one of the series: how far a film of another
-#    batch moves it. The shipped bundle has its thresholds by both.
-step "$RUNS/default/bundle/card.json" \
-    $bin/firstread train default --data "$films" --out "$RUNS/default"
-step "$RESULTS/candidates/default.json" \
-    $bin/python scripts/trials.py default "$RUNS/default" --table "$table" \
-    --split "$RUNS/blocks.csv" --hospital "$hospital" --choose "$RUNS/hospital.csv" --json "$RESULTS/candidates/default.json"
+#    The twin of what ships, which never saw one of the series: how far a film of another batch
+#    moves it. Thresholds and calibration of the shipped bundle are chosen by it too.
+step "$RUNS/twin-start/bundle/card.json" \
+    $bin/firstread train default --seed 0 --data "$table" --split "$RUNS/series.csv" --out "$RUNS/twin-start"
 step "$RUNS/twin/bundle/card.json" \
-    $bin/firstread train default --data "$table" --split "$RUNS/series.csv" --out "$RUNS/twin"
-step "$RESULTS/trials/default-twin.json" \
-    $bin/python scripts/trials.py default-twin "$RUNS/twin" --table "$table" \
-    --hospital "$hospital" --choose "$RUNS/hospital.csv" --json "$RESULTS/trials/default-twin.json"
+    $bin/firstread train settle --seed 0 --start "$RUNS/twin-start" --data "$table" \
+    --split "$RUNS/series.csv" --out "$RUNS/twin"
+step "$RESULTS/trials/twin.json" \
+    $bin/python scripts/trials.py twin "$RUNS/twin" --table "$table" \
+    --hospital "$hospital" --choose "$RUNS/hospital.csv" --json "$RESULTS/trials/twin.json"
 step "$RUNS/shipped/card.json" \
-    $bin/firstread export "$RUNS/default" --twin "$RUNS/twin" --data "$films" \
+    $bin/firstread export "$RUNS/settle-focus-swap" --twin "$RUNS/twin" --data "$films" \
     --name firstread-default-4 --out "$RUNS/shipped"
 $bin/python scripts/trial_table.py
 
-# 4. How much a seed matters: three of version 1.
+# 4. How much a seed matters: three of the default, without the step that settles it.
 for seed in 1 2; do
-    step "$RUNS/version-1-seed$seed/bundle/card.json" \
-        $bin/firstread train studies/full/version-1.toml --seed "$seed" --data "$films" \
-        --out "$RUNS/version-1-seed$seed"
+    step "$RUNS/default-seed$seed/bundle/card.json" \
+        $bin/firstread train default --seed "$seed" --data "$films" \
+        --out "$RUNS/default-seed$seed"
 done
 step "$RESULTS/seeds.json" \
-    $bin/python scripts/seeds.py "$RUNS/version-1" "$RUNS/version-1-seed1" "$RUNS/version-1-seed2" \
+    $bin/python scripts/seeds.py "$RUNS/default" "$RUNS/default-seed1" "$RUNS/default-seed2" \
     --json "$RESULTS/seeds.json"
 
 # 5. The shipped bundle. On the blocks, whose table also knows the originals' sizes: what they
@@ -111,7 +109,7 @@ step "$RESULTS/gate.json" \
 
 # 6. The same film as another file: original and copy, stretched, cropped, stored again.
 step "$RESULTS/consistency.json" \
-    $bin/python benchmarks/consistency.py --run "$RUNS/default" --json "$RESULTS/consistency.json"
+    $bin/python benchmarks/consistency.py --run "$RUNS/settle-focus-swap" --json "$RESULTS/consistency.json"
 
 # 7. What is a larger input worth? The small CNN at four sizes, four epochs each, each decoding
 #    all its films (an empty cache of its own), so that its training time holds that too.

@@ -51,9 +51,9 @@ def purpose(name: str) -> str:
             lines = path.read_text(encoding="utf-8").splitlines()
             return " ".join(x.removeprefix("#").strip() for x in lines if x.startswith("#"))
     return {
-        "default": "The recipe of that name: four teachers, and a pupil kept to the lungs.",
-        "default-twin": "The recipe `default` at full size, on this split: the twin that "
-        "thresholds are chosen by.",
+        "default": "The recipe of that name.",
+        "twin": "`default` and `settle` at full size, on this split: the twin of what ships, by "
+        "which thresholds are chosen.",
     }[name]
 
 

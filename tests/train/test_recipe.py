@@ -14,9 +14,7 @@ NAMES = {
     "cnn": "cnn",
     "vgg19": "vgg19",
     "vgg19-last-block": "vgg19",
-    "teacher": "mobilenet_v2",
-    "teacher-grain": "mobilenet_v2",
-    "teacher-lungs": "mobilenet_v2",
+    "settle": "mobilenet_v2",
     "resnet10": "resnet10",
 }
 
@@ -89,7 +87,7 @@ def test_toml_there_and_back(tmp_path: Path) -> None:
         ('[augment]\ncrop = ["a", "b"]', "augment.crop must be two numbers"),
         ("[augment]\ncrop = [0.9, 0.5]", "augment.crop = (0.9, 0.5) is not possible"),
         ("epochs = ", "not valid TOML"),
-        ('base = "defualt"', "no recipe 'defualt'; use cnn, default, resnet10, teacher"),
+        ('base = "defualt"', "no recipe 'defualt'; use cnn, default, resnet10, settle"),
         ('base = "SELF"', "is its own base"),
         ('base = "elsewhere.toml"', "no such recipe file"),
     ],

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firstread.errors import RunError
-from firstread.train.recipe import Recipe
+from firstread.train.recipe import Recipe, make_recipe
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def load_twin(folder: Path, recipe: Recipe) -> Shifted:
             rows = [(float(row["logit"]), int(row["label"])) for row in csv.DictReader(f)]
     except (OSError, ValueError, KeyError):
         raise RunError(f"{folder}: no finished run; make the twin by `firstread train`") from None
-    if state["recipe"] != json.loads(json.dumps(recipe.to_dict())):
+    if make_recipe(state["recipe"], str(folder)) != recipe:
         raise RunError(f"{folder}: is by another recipe; a twin is made by the run's own")
     logits, labels = (np.array(column) for column in zip(*rows, strict=True))
     told = {key: state[key] for key in ("identity", "data_sha256", "films", "patients")}
