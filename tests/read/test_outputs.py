@@ -133,6 +133,16 @@ def test_table_lines_up_and_steers_no_terminal(bundle: Bundle) -> None:
     assert summary(counts) == "3 films read: 2 pneumonia, 0 no pneumonia, 0 refer, 1 rejected"
 
 
+def test_what_limits_all_opinions_is_said_once() -> None:
+    films = [opinion(f"{i}.png", reasons=("the age is not known",)) for i in range(3)]
+    films.append(opinion("3.png", "refer", reasons=("too near", "the age is not known")))
+    table = Table([f.file for f in films], width=80)
+    rows = [table.row(f) for f in films]
+    assert [("age" in row) for row in rows] == [False, False, False, True]
+    assert table.footer() == ["of 3 films decided: the age is not known"]
+    assert Table([]).footer() == []
+
+
 def test_json_in_pieces_is_the_json_of_the_whole(bundle: Bundle) -> None:
     films = [opinion("a\n[.png", notes=("dark",)), rejected("b.png", "damaged", bundle)]
     whole = [entry_of(f).fields for f in films]

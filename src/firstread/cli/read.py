@@ -118,6 +118,8 @@ def run(args: argparse.Namespace) -> int:
     )
     terminal.line(table.header())
     done = batch.run()
+    for line in table.footer():
+        terminal.line(line)
     terminal.line(summary(done.counts))
     for path in done.written:
         terminal.line(f"wrote {path}")

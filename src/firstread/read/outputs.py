@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from firstread.errors import OutputError
 from firstread.film.files import write_atomic_parts
 from firstread.read.bundle import Bundle
 from firstread.read.entry import Entry
-from firstread.read.opinion import DECISIONS, Opinion
+from firstread.read.opinion import DECISIONS, NO_PNEUMONIA, PNEUMONIA, Opinion
 
 CSV_COLUMNS = (
     "file",
@@ -154,13 +155,15 @@ class Table:
     """A plain aligned table for the terminal, a line at a time as the films are read.
 
     Where regions were asked for, a film's zones stand on a line of their own below it; so do
-    the notes on its quality.
+    the notes on its quality. What limits the opinion on a film that was decided all the same is
+    mostly one sentence for all of them, and is said once, by `footer`.
     """
 
     def __init__(self, files: Sequence[str], width: int | None = None):
         room = (width or shutil.get_terminal_size((100, 24)).columns) - len("  0.000  no pneumonia")
         longest = max((len(printable(f)) for f in files), default=4)
         self.width = max(4, min(longest, max(20, room)))
+        self._limits: Counter[str] = Counter()
 
     def header(self) -> str:
         """The line above the films."""
@@ -172,10 +175,21 @@ class Table:
         if len(name) > self.width:  # the end of a path tells films apart, its start does not
             name = "…" + name[1 - self.width :]
         p = "    -" if opinion.probability is None else f"{opinion.probability:.3f}"
-        why = ": " + printable("; ".join(opinion.reasons)) if opinion.reasons else ""
+        reasons = opinion.reasons
+        if opinion.decision in {PNEUMONIA, NO_PNEUMONIA}:
+            self._limits.update(reasons)
+            reasons = ()
+        why = ": " + printable("; ".join(reasons)) if reasons else ""
         lines = _where(opinion), printable("; ".join(opinion.notes))
         below = "".join(f"\n{'':{self.width}}         {line}" for line in lines if line)
         return f"{name:<{self.width}}  {p}  {opinion.decision}{why}{below}"
+
+    def footer(self) -> list[str]:
+        """What limits the opinions on films that were decided, and on how many, a line each."""
+        return [
+            f"of {n} film{'' if n == 1 else 's'} decided: {printable(why)}"
+            for why, n in self._limits.most_common()
+        ]
 
 
 def _where(opinion: Opinion) -> str:
