@@ -9,7 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEGLSLossless
+from pydicom.uid import JPEGLosslessSV1, JPEGLSLossless
 
 from firstread.errors import FilmTooLarge, UnreadableFilm
 from firstread.film import decode
@@ -120,6 +120,21 @@ def test_sizes_are_read_from_the_streams_own_heads() -> None:
         size_told(b"\xff\xd8" + rng.bytes(40))
 
 
+def test_a_head_with_a_gap_or_without_tables_is_no_head() -> None:
+    """GDCM ended the process on such a JPEG lossless film."""
+    ds = pydicom.dcmread(io.BytesIO(all_seeds()["dicom jpeg lossless"]))
+    stream = pydicom.encaps.get_frame(ds.PixelData, 0, number_of_frames=1)
+    at = stream.index(b"\xff\xc4")
+    length = 2 + int.from_bytes(stream[at + 2 : at + 4], "big")
+    assert size_told(stream) is not None
+    assert size_told(stream[:at] + stream[at + length :]) is None
+    assert size_told(stream[:at] + b"\x7f\x1d" + stream[at + 2 :]) is None
+    ds.PixelData = encapsulate([stream[:at] + stream[at + length :]])
+    ds["PixelData"].is_undefined_length = True
+    with pytest.raises(UnreadableFilm, match="compressed pixels"):
+        decode(written(ds, JPEGLosslessSV1))
+
+
 def test_more_scans_than_a_picture_needs() -> None:
     data = all_seeds()["jpeg progressive"]
     scan = data[data.rindex(b"\xff\xda") : -2]
@@ -142,9 +157,8 @@ def test_only_the_named_codecs_are_asked(monkeypatch: pytest.MonkeyPatch) -> Non
     pyjpegls = pytest.importorskip("pydicom.pixels.decoders.pyjpegls")
     monkeypatch.setattr(pyjpegls, "_decode_frame", lambda *_: pytest.fail("asked"))
     ds = dataset(chest(), 8)
-    ds.PixelData = encapsulate(
-        [b"\xff\xd8\xff\xf7\x00\x0b\x08\x00\x64\x00\x54\x01\x01\x11\x00" * 9]
-    )
+    head = b"\xff\xd8\xff\xf7\x00\x0b\x08\x00\x64\x00\x54\x01\x01\x11\x00"
+    ds.PixelData = encapsulate([head + b"\xff\xda\x00\x08\x01\x01\x00\x00\x00\x00" + bytes(99)])
     ds["PixelData"].is_undefined_length = True
     with pytest.raises(UnreadableFilm, match="cannot be decoded"):
         decode(written(ds, JPEGLSLossless))

@@ -209,6 +209,14 @@ def test_missing_uids_get_stand_ins_or_a_named_error(reader: Reader) -> None:
         results(opined(reader, film), b"\xff\xd8\xff no DICOM at all")
 
 
+def test_a_header_that_allows_no_results_is_named(reader: Reader, tmp_path: Path) -> None:
+    """Whatever pydicom or highdicom raise on it."""
+    source = dicom_film(0, SOPClassUID="1.2.840.1")
+    with pytest.raises(UnreadableFilm, match=r"allows no results \(KeyError\)"):
+        write_results(reader.read(source), source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_odd_and_broken_patient_fields_are_cleaned(reader: Reader) -> None:
     with warnings.catch_warnings(action="ignore"):  # pydicom minds, rightly
         film = dicom_film(

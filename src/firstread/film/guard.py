@@ -95,7 +95,8 @@ def check_stream(stream: bytes, ds: Dataset) -> None:
     bits = int(ds.BitsAllocated)
     if told is None or told[:3] != wanted or bits not in {8, 16} or not 2 <= told[3] <= bits:
         raise UnreadableFilm(
-            "its compressed pixels are not of the size that the file tells; export it again"
+            "its compressed pixels are broken, or not of the size that the file tells; "
+            "export it again"
         )
     check_scans(stream)
 
@@ -103,7 +104,8 @@ def check_stream(stream: bytes, ds: Dataset) -> None:
 def size_told(stream: bytes) -> tuple[int, int, int, int] | None:
     """(rows, columns, components, bits) by the stream's own head; None where it has none.
 
-    >>> size_told(bytes.fromhex("ffd8 ffc0 000b 08 0003 0004 01 01 11 00"))
+    >>> head = "ffd8 ffc0 000b 08 0003 0004 01 01 11 00 ffc4 0003 00 ffda 0008 01 01 00 00 3f 00"
+    >>> size_told(bytes.fromhex(head))
     (3, 4, 1, 8)
     """
     if stream[:2] == b"\xff\xd8":
@@ -121,18 +123,27 @@ _FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 """Start of frame, JPEG-LS among them (ITU-T T.81 table B.1, T.87 C.1)."""
 
 
+_JPEG_LS = 0xF7
+"""Its start of frame; such a stream has no Huffman tables."""
+
+
 def _jpeg(stream: bytes) -> tuple[int, int, int, int] | None:
-    at = 2
+    """What the head tells, if it is whole: marker behind marker down to the first scan.
+
+    GDCM goes on behind a gap, or without the tables that a scan needs, and then ends the process.
+    """
+    at, told, tables = 2, None, False
     while at + 9 < len(stream) and stream[at] == 0xFF:
         code = stream[at + 1]
         if code == 0xFF:  # fill bytes may precede a marker
             at += 1
-        elif code in _FRAMES:
+            continue
+        if code == 0xDA:
+            return told if tables else None
+        if code in _FRAMES:
             height, width = stream[at + 5 : at + 7], stream[at + 7 : at + 9]
             rows, columns = int.from_bytes(height, "big"), int.from_bytes(width, "big")
-            return rows, columns, stream[at + 9], stream[at + 4]
-        elif code == 0xDA:
-            return None
-        else:
-            at += 2 + int.from_bytes(stream[at + 2 : at + 4], "big")
+            told = rows, columns, stream[at + 9], stream[at + 4]
+        tables = tables or code in {0xC4, 0xCC, _JPEG_LS}
+        at += 2 + int.from_bytes(stream[at + 2 : at + 4], "big")
     return None

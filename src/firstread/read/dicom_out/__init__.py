@@ -14,7 +14,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from firstread.errors import FilmError, MissingExtra, UnreadableFilm
+from firstread.errors import FilmError, FirstreadError, MissingExtra, UnreadableFilm
 from firstread.film.decode import decode
 from firstread.film.files import write_atomic
 from firstread.film.quiet import quiet
@@ -51,7 +51,14 @@ def write_results(
     or nothing could refer to it.
     """
     require()
-    made = results(opinion, source, anonymous)
+    try:
+        made = results(opinion, source, anonymous)
+    except FirstreadError:
+        raise
+    except Exception as e:  # pydicom and highdicom raise nearly anything on a broken header
+        raise UnreadableFilm(
+            f"its DICOM header allows no results ({type(e).__name__}); export it again"
+        ) from None
     paths = [folder / f"{ds.SOPInstanceUID}.dcm" for ds in made]
     for path in paths:
         if path.is_symlink():  # writing would follow it, out of the folder
