@@ -9,7 +9,7 @@ the parts of a file are counted while they are read, and a stream is held agains
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from firstread.errors import FilmTooLarge, UnreadableFilm
 
@@ -41,25 +41,45 @@ ITEMS = b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00"
 """The tag of an item, in little and in big endian (PS3.5 7.5)."""
 
 
+PIXELS: tuple[tuple[bytes, Literal["little", "big"]], ...] = (
+    (b"\xe0\x7f\x10\x00", "little"),
+    (b"\x7f\xe0\x00\x10", "big"),
+)
+"""The tag of the pixels, and how a length stands behind it."""
+
+
 class CountedBytes(io.BytesIO):
     """A file in memory that a parser may read from `most` times.
 
-    Raises `UnreadableFilm` then, and at once where there are too many items, fragments of
-    compressed pixels among them.
+    Raises `UnreadableFilm` then, and where what was read holds too many items, fragments of
+    compressed pixels among them. Plain pixels are not looked through: they are most of a file,
+    and nothing takes them for items.
     """
 
     def __init__(self, data: bytes, most: int = MOST_READS):
-        if sum(data.count(item) for item in ITEMS) > most // READS_AN_ITEM:
-            raise UnreadableFilm(_TOO_MANY)
         super().__init__(data)
-        self._left = most
+        self._left, self._items = most, most // READS_AN_ITEM
+        self._last = (b"", b"")
 
     def read(self, size: int | None = -1, /) -> bytes:
         """As of `BytesIO`."""
         self._left -= 1
-        if self._left < 0:
+        part = super().read(size)
+        if not self._are_pixels(len(part)):
+            self._items -= sum(part.count(item) for item in ITEMS)
+        if self._left < 0 or self._items < 0:
             raise UnreadableFilm(_TOO_MANY)
-        return super().read(size)
+        self._last = self._last[1], part if len(part) <= 8 else b""
+        return part
+
+    def _are_pixels(self, size: int) -> bool:
+        """Whether `size` bytes are what the element that was just read tells of plain pixels."""
+        for tag, order in PIXELS:
+            length = size.to_bytes(4, order)
+            explicit = self._last[1] == length and self._last[0][:6] in (tag + b"OB", tag + b"OW")
+            if explicit or self._last[1] == tag + length:
+                return True
+        return False
 
 
 _TOO_MANY = "a DICOM file of more parts than a film has; export the film by itself"
