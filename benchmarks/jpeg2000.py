@@ -101,7 +101,7 @@ def main() -> None:
 
 def _read(reader: Reader, pixels: Any) -> float:
     """Probability of a film (s, s)."""
-    logit = reader._session.run(["logit"], {"film": pixels[None]})[0][0]
+    logit = reader.session.run(["logit"], {"film": pixels[None]})[0][0]
     return reader.bundle.card.probability(float(logit))
 
 

@@ -32,8 +32,9 @@ from dicom_films import write_films
 from firstread.film import decode, preprocess
 from firstread.film.files import find_films, write_atomic
 from firstread.read.bundle import Bundle
+from firstread.read.engine import ENGINES, INPUT, OUTPUTS
 from firstread.read.overlay import overlay_at_aspect
-from firstread.read.reader import INPUT, OUTPUTS, Reader
+from firstread.read.reader import Reader
 from measure import Cost, compare, machine, run, versions
 
 HERE = Path(__file__).parent
@@ -59,7 +60,7 @@ def rates(work: dict[str, Work], films: int, repeats: int) -> dict[str, float]:
 def halves(reader: Reader, films: Sequence[Path], repeats: int) -> dict[str, Any]:
     """Decoding alone, the network alone, and both as the reader has them."""
     how = reader.bundle.card.preprocess
-    session = reader._session
+    session = reader.session
 
     def decoded(path: Path) -> Any:
         return preprocess(decode(path, reduce_to=how.size), how)
@@ -175,7 +176,7 @@ def main() -> None:
     if args.films is None:
         parser.error("set FIRSTREAD_DATA, or name --films")
     bundle = Bundle.load(args.bundle)
-    reader = Reader(bundle)
+    reader = Reader(bundle, engine=ENGINES[0])
     films = find_films([args.films])[: args.limit or None]
     by_bytes = sorted(films, key=lambda p: p.stat().st_size)
     drawn = min(DRAWN, args.limit or DRAWN)

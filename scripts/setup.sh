@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 kind=${1:-base}
 case $kind in
     base) what=. ;;
-    test) what='.[train,clinic,scale,dev]' ;;
+    test) what='.[train,clinic,fast,scale,dev]' ;;
     *) echo "setup: base or test, not '$kind'" >&2; exit 2 ;;
 esac
 

@@ -11,6 +11,7 @@ be done; 130 interrupted.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import gc
 import importlib
@@ -58,9 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run firstread with `argv` (None: the process's own) and return the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug, arguments = _take_debug(arguments)
+    reading = argv is None and arguments[:1] == ["read"]
     if argv is None:
         _prepare_process(debug)
-        if arguments[:1] == ["read"]:
+        if reading:
             # What is imported stays, and looking through it for garbage again and again delays
             # the first opinion.
             gc.set_threshold(50_000, 20, 20)
@@ -72,7 +74,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as e:  # stdout sent to a disk that is full
         _say(_os_error(e))
         _stop_printing()
-        return 2
+        code = 2
+    if reading:
+        # Everything is written. Taking the process apart piece by piece would be a good part of
+        # the time that the first opinion of a fresh process takes.
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # no stderr, or a full one
+            sys.stderr.flush()
+        os._exit(code)
     return code
 
 

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from firstread.cli.engine import add_engine
+
 if TYPE_CHECKING:
     from firstread.clinic.deliver import Peer
 
@@ -58,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--anonymous", action="store_true", help="results without name, numbers and dates"
     )
     parser.add_argument("--bundle", type=Path, metavar="B", help="a bundle of your own")
+    add_engine(parser)
 
 
 def _port(text: str) -> int:
@@ -111,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
         allow=args.allow,
         anonymous=args.anonymous,
     )
-    reader = Reader(args.bundle, threads=1, lungs=True)
+    reader = Reader(args.bundle, threads=1, lungs=True, engine=args.engine)
     node = Node(settings, reader, note)
     for notice in reader.bundle.card.notices:
         note(notice)

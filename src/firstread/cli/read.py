@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from firstread.cli.engine import add_engine
 from firstread.errors import NoFilms
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=_threads, metavar="N", help="films read at a time (default: the CPUs)"
     )
+    add_engine(parser)
 
 
 def _threads(text: str) -> int:
@@ -78,6 +80,12 @@ def _age(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Read the films; 0, or 1 if any was rejected, or 130 if interrupted."""
+    from firstread.read.engine import default_threads, opening
+
+    threads = args.threads or default_threads()
+    # Under way while the rest is imported and the films are found.
+    coming = opening(args.bundle, args.engine, threads)
+
     from firstread.film.walk import iter_sources
     from firstread.read.outputs import Table, summary
     from firstread.read.wanted import Wanted
@@ -104,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
     from firstread.read.batch import Batch
     from firstread.read.reader import Reader
 
-    reader = Reader(args.bundle, threads=args.threads, lungs=args.regions)
+    reader = Reader(coming.result(), threads, lungs=args.regions)
     table = Table([film.name for film in films])
     lines = _Terminal(sys.stdout)
     terminal = _Terminal(sys.stderr) if stream else lines

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from firstread.cohort.table import Cohort, FilmRow, as_taken
 from firstread.errors import FilmError, NoFilms, OutputError
 from firstread.film.decode import decode
+from firstread.film.places import cache_folder
 from firstread.film.preprocess import Preprocess, preprocess
 
 
@@ -36,14 +37,6 @@ class CachedFilms:
     films: Cohort
     pixels: npt.NDArray[np.uint8]
     failed: tuple[tuple[str, str], ...]
-
-
-def cache_folder() -> Path:
-    """Where caches live: FIRSTREAD_CACHE, else the user's cache folder."""
-    if given := os.environ.get("FIRSTREAD_CACHE"):
-        return Path(given)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "firstread"
 
 
 def cached_films(

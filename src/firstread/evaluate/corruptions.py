@@ -166,6 +166,7 @@ def corruption_study(
 
     Raises `BundleError`, and `DataError` where a film has no label or a class is missing.
     """
+    from firstread.read.engine import JUDGED_BY
     from firstread.read.reader import Reader
 
     labels = cohort.labels
@@ -173,7 +174,7 @@ def corruption_study(
         raise DataError(
             "corruptions need labelled films of both classes; check the labels of --data"
         )
-    reader = Reader(bundle_path)
+    reader = Reader(bundle_path, engine=JUDGED_BY)
     wrong = np.ones((len(cohort), 1 + len(FAMILIES) * STRENGTHS), bool)
     for i, calls in enumerate(_calls(reader, cohort, seed, noise)):
         if calls is not None:
@@ -222,9 +223,9 @@ def _calls(reader: Reader, cohort: Cohort, seed: int, noise: str) -> Iterator[Bo
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    from firstread.read.reader import INPUT, OUTPUTS, _session
+    from firstread.read.engine import INPUT, OUTPUTS
 
-    card, session = reader.bundle.card, _session(reader.bundle)
+    card, session = reader.bundle.card, reader.session
 
     def called(pixels: Pixels) -> bool:
         logit = session.run([OUTPUTS[0]], {INPUT: pixels[None]})[0][0]

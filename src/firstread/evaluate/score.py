@@ -119,6 +119,7 @@ def score_cohort(
     `DataError` where a film has no label or a column does not exist.
     """
     from firstread.read.bundle import Bundle
+    from firstread.read.engine import JUDGED_BY
     from firstread.read.reader import Reader
 
     labels = cohort.labels
@@ -128,7 +129,7 @@ def score_cohort(
     bundle = Bundle.load(bundle_path)
     card = bundle.card
     opinions: list[Opinion] = []
-    for opinion in Reader(bundle).read_many(cohort.paths, heat=False):
+    for opinion in Reader(bundle, engine=JUDGED_BY).read_many(cohort.paths, heat=False):
         if watch is not None:
             watch(opinion)
         opinions.append(replace(opinion, pixels=None))  # 50 kB a film that nobody needs here
@@ -207,9 +208,10 @@ def worst_films(
     scored: Scored, cohort: Cohort, bundle_path: Path | None, most: int = WORST_FILMS
 ) -> list[ReportFilm]:
     """The worst films, at most `most`, read again with pixels and heat map, for the report."""
+    from firstread.read.engine import JUDGED_BY
     from firstread.read.reader import Reader
 
-    reader = Reader(bundle_path)
+    reader = Reader(bundle_path, engine=JUDGED_BY)
     films = []
     for i in worst_order(scored)[:most]:
         opinion = reader.read(cohort.paths[i], heat=True)

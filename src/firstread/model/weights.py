@@ -92,9 +92,9 @@ def _in_weights_folder(arch: str) -> Path | None:
 
 
 def _fetched(record: WeightRecord) -> Path:
-    from firstread.cohort.cache import cache_folder
     from firstread.cohort.download import download
     from firstread.errors import DownloadError
+    from firstread.film.places import cache_folder
 
     path = cache_folder() / "weights" / record.source.rsplit("/", 1)[1]
     if not path.is_file():

@@ -11,20 +11,20 @@ of eight, on one thread of the machine it was first measured on.
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from firstread.errors import BundleError, FirstreadError
+from firstread.errors import FirstreadError
 from firstread.film import Film, decode, preprocess
 from firstread.film.decode import Before
 from firstread.film.lungs import doubt, lung_mask, shipped
 from firstread.film.quality import plainly_no_film, quality_notes
 from firstread.read.bundle import Bundle
+from firstread.read.engine import AUTO, INPUT, OUTPUTS, Opened, default_threads, open_bundle
 from firstread.read.gate import NO_GATE, Verdict, age_of, judge, told_otherwise
 from firstread.read.gate import OUTPUT as GATE
 from firstread.read.opinion import Opinion, decide, rejected
@@ -32,12 +32,6 @@ from firstread.read.regions import regions
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
-
-INPUT, OUTPUTS = "film", ("logit", "map")
-"""The names every bundle's graph uses."""
-
-MAX_THREADS = 8
-"""Threads taken unless told otherwise: each may hold a film of `LARGE` pixels, and one a larger."""
 
 LARGE = 20_000_000
 """Pixels beyond which films are read one at a time, so that a folder of the largest takes hardly
@@ -64,23 +58,29 @@ Readable = str | Path | bytes | Named
 class Reader:
     """Reads films with one bundle.
 
-    `bundle`: a loaded `Bundle`, a bundle folder, or None for the one that is shipped.
+    `bundle`: a loaded or an opened `Bundle`, a bundle folder, or None for the one that is shipped.
     `threads`: films read at a time by `read_many`; None takes the CPUs at hand, at most 8.
     `lungs`: find the lungs too, and say where in them the evidence lies, wherever heat is wanted.
-    Raises `BundleError` where the bundle is missing, changed or no graph of ours.
+    `engine`: what runs the graph, of `firstread.read.engine.ENGINES`, or "auto" for the fastest
+    that reads alike; an opened bundle has its own.
+    Raises `BundleError` where the bundle is missing, changed or no graph of ours, and
+    `MissingExtra` where the engine is not installed.
     """
 
     def __init__(
         self,
-        bundle: Bundle | Path | str | None = None,
+        bundle: Bundle | Path | str | Opened | None = None,
         threads: int | None = None,
         lungs: bool = False,
+        engine: str = AUTO,
     ):
-        self.bundle = bundle if isinstance(bundle, Bundle) else _loaded(bundle)
-        self.threads = threads if threads is not None else min(MAX_THREADS, _cpus())
+        self.threads = default_threads() if threads is None else threads
         if self.threads < 1:
             raise ValueError("threads must be 1 or more")
-        self._session = _session(self.bundle)
+        if not isinstance(bundle, Opened):
+            bundle = open_bundle(bundle, engine, self.threads)
+        self.bundle, self.engine = bundle.bundle, bundle.engine
+        self.session = bundle.session
         self._lungs = shipped() if lungs else None
 
     def read(self, source: Readable, heat: bool = True, age: float | None = None) -> Opinion:
@@ -128,7 +128,7 @@ class Reader:
         card = self.bundle.card
         pixels = preprocess(film, card.preprocess)
         wanted = [OUTPUTS[0], *([OUTPUTS[1]] if heat else []), *([GATE] if card.gate else [])]
-        found = dict(zip(wanted, self._session.run(wanted, {INPUT: pixels[None]}), strict=True))
+        found = dict(zip(wanted, self.session.run(wanted, {INPUT: pixels[None]}), strict=True))
         logit = float(found["logit"][0])
         probability = card.probability(logit)
         if probability != probability:
@@ -196,59 +196,3 @@ def _decoded(source: Readable, size: int, before: Before) -> Film:
     film = decode(source.read_bytes(), reduce_to=size, before=before)
     true_size = getattr(source, "true_size", None)
     return film if true_size is None else replace(film, width=true_size[0], height=true_size[1])
-
-
-def _loaded(bundle: Path | str | None) -> Bundle:
-    """The bundle, checked while onnxruntime is imported: hashing leaves Python's lock free."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(1) as pool:
-        loading = pool.submit(Bundle.load, bundle)
-        import onnxruntime  # noqa: F401
-
-        return loading.result()
-
-
-def _cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):  # what this process may use, in a container too
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _session(bundle: Bundle) -> Any:
-    """An onnxruntime session that starts quickly and runs each film on the calling thread."""
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    # All optimisations cost 15 ms more at the start than the extended ones and run a
-    # MobileNetV2 in 4.6 ms in place of 12.
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    # Films come one by one: with their number known, all that hangs on it is worked out once,
-    # at the start and not for every film, and the start itself is 15 ms shorter.
-    options.add_free_dimension_override_by_name("n", 1)
-    options.log_severity_level = 3
-    try:
-        session = ort.InferenceSession(
-            str(bundle.onnx_path), options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as e:  # onnxruntime has no base class of its own for these
-        raise BundleError(
-            f"{bundle.onnx_path}: onnxruntime cannot load it ({type(e).__name__}); "
-            "update onnxruntime or export the bundle again"
-        ) from e
-    size = bundle.card.preprocess.size
-    film = {i.name: (i.type, list(i.shape)[1:]) for i in session.get_inputs()}
-    if film != {INPUT: ("tensor(uint8)", [size, size])}:
-        raise BundleError(
-            f"{bundle.onnx_path}: its input is not film uint8 (N, {size}, {size}); "
-            "export the bundle again"
-        )
-    outputs = (*OUTPUTS, GATE) if bundle.card.gate else OUTPUTS
-    if not set(outputs) <= {o.name for o in session.get_outputs()}:
-        raise BundleError(
-            f"{bundle.onnx_path}: lacks one of the outputs {', '.join(outputs)}; "
-            "export the bundle again"
-        )
-    return session

@@ -1,0 +1,134 @@
+"""Engines that read alike, and the choice among them. The real OpenVINO, where it is installed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from firstread.errors import BundleError, MissingExtra
+from firstread.read import choice, engine
+from firstread.read.bundle import Bundle, write_bundle
+from firstread.read.choice import chosen, measured
+from firstread.read.engine import ENGINES, JUDGED_BY, open_bundle, open_session
+from firstread.read.reader import Reader
+
+SAMPLES = sorted(choice.SAMPLES.rglob("*.jpeg"))
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return Bundle.load()
+
+
+@pytest.fixture
+def no_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+
+
+def test_openvino_reads_alike(bundle: Bundle) -> None:
+    pytest.importorskip("openvino")
+    ours, other = (Reader(bundle, 2, engine=name) for name in ENGINES[:2])
+    assert (ours.engine, other.engine) == ENGINES[:2]
+    for a, b in zip(
+        ours.read_many(SAMPLES, heat=True), other.read_many(SAMPLES, heat=True), strict=True
+    ):
+        assert a.logit is not None
+        assert b.logit == pytest.approx(a.logit, abs=1e-3)
+        assert a.decision == b.decision
+        assert a.heat is not None
+        assert b.heat is not None
+        assert np.allclose(a.heat, b.heat, atol=1e-3)
+
+
+def test_bfloat16_has_to_be_asked_for(bundle: Bundle) -> None:
+    pytest.importorskip("openvino")
+    found = measured(bundle)
+    assert set(found["milliseconds"]) == set(ENGINES)
+    assert found["largest_difference"]["openvino"] < 1e-3
+    assert found["largest_difference"]["openvino-bf16"] > choice.TOLERANCE
+    assert found["engine"] != "openvino-bf16"
+    assert Reader(bundle, engine="openvino-bf16").read(SAMPLES[0]).probability is not None
+
+
+def test_the_fastest_that_reads_alike_is_kept(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino")
+    monkeypatch.setattr(choice, "PAYS", 0.0)  # any gain will do
+    first = chosen(bundle, 1, tmp_path)
+    (kept,) = json.loads((tmp_path / choice.FILE).read_text()).values()
+    speed = kept["milliseconds"]
+    assert first == kept["engine"] == min(ENGINES[:2], key=lambda n: speed[n])
+    monkeypatch.setattr(choice, "measured", lambda *_: pytest.fail("measured twice"))
+    assert chosen(bundle, 1, tmp_path) == first
+    with pytest.raises(pytest.fail.Exception):
+        chosen(bundle, 2, tmp_path)  # another number of threads is another question
+
+
+def test_none_that_does_not_pay(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino")
+    monkeypatch.setattr(choice, "PAYS", 1e9)
+    assert chosen(bundle, 1, tmp_path) == "onnxruntime"
+
+
+@pytest.mark.parametrize("spoilt", ["", "[]", "{", "null"])
+def test_a_spoilt_note_is_written_anew(bundle: Bundle, tmp_path: Path, spoilt: str) -> None:
+    pytest.importorskip("openvino")
+    (tmp_path / choice.FILE).write_text(spoilt)
+    assert chosen(bundle, 1, tmp_path) in ENGINES
+    assert len(json.loads((tmp_path / choice.FILE).read_text())) == 1
+
+
+def test_where_nothing_can_be_kept_it_reads_all_the_same(bundle: Bundle, tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    (tmp_path / "file").write_text("")
+    assert chosen(bundle, 1, tmp_path / "file") in ENGINES
+
+
+def test_without_openvino_nothing_is_measured(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "installed", lambda: False)
+    monkeypatch.setattr(choice, "chosen", lambda *_: pytest.fail("measured"))
+    assert open_bundle(bundle).engine == JUDGED_BY
+
+
+@pytest.mark.usefixtures("no_openvino")
+def test_an_engine_that_is_not_installed_is_named(bundle: Bundle) -> None:
+    with pytest.raises(MissingExtra, match=r"firstread\[fast\]"):
+        Reader(bundle, engine="openvino")
+
+
+@pytest.mark.usefixtures("no_openvino")
+def test_an_openvino_that_does_not_load_is_left_out(bundle: Bundle, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    assert set(measured(bundle)["milliseconds"]) == {"onnxruntime"}
+
+
+def test_a_senseless_engine() -> None:
+    with pytest.raises(ValueError, match="engine must be auto or one of onnxruntime, openvino"):
+        Reader(engine="cuda")
+
+
+def test_no_graph_of_ours(bundle: Bundle, tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    other = write_bundle(tmp_path / "b", b"no graph", dict(bundle.card.raw))
+    for name in ENGINES[:2]:
+        with pytest.raises(BundleError, match="cannot load it"):
+            open_session(other, name)
+
+
+def test_nothing_that_reports_over_the_network_is_imported() -> None:
+    pytest.importorskip("openvino")
+    code = (
+        "import sys; from firstread.read.engine import open_bundle; "
+        "open_bundle(engine='openvino'); "
+        "print([m for m, v in sys.modules.items() if v and m.startswith('openvino_telemetry')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
