@@ -9,8 +9,8 @@ Good films are the held-out films of the split, which chose the gate's limits; t
 limits that other patients among them chose, a fifth at a time; and films of adults of another
 hospital, which chose nothing. Of each kind of other picture: `turned_away`, the share
 that gets no opinion (Wilson interval), and `referred`, the share that is left to a person; `auc`
-against the held-out films, by the gate's oddness, a picture that another measure turns away
-counting as oddest (patient bootstrap of the good films and the others alike); `fpr_at_95`: share
+against the held-out films, by the gate's strangeness, a picture that another measure turns away
+counting as strangest (patient bootstrap of the good films and the others alike); `fpr_at_95`: share
 of held-out films that a limit would turn away which turns away 95 % of the kind. Made ones are
 held-out films spoilt as in `firstread.train.gate`, and re-photographed: askew, unevenly lit,
 tinted, noisy.
@@ -45,8 +45,8 @@ from firstread.film.files import write_atomic
 from firstread.film.lungs import doubt, lung_mask
 from firstread.film.quality import plainly_no_film
 from firstread.read.bundle import Bundle
-from firstread.read.gate import KINDS, OUTPUT, gate_from_card, judge, oddness, told_otherwise
-from firstread.read.reader import _session
+from firstread.read.engine import open_session
+from firstread.read.gate import KINDS, OUTPUT, gate_from_card, judge, strangeness, told_otherwise
 from firstread.train.gate import limits, spoilt, worse
 
 MADE = 250
@@ -56,14 +56,14 @@ DRAWS = 1000
 FOLDS = 5
 REFERRED = "referred"
 TOP = 1e3
-"""Oddness of a picture that another measure than the probe turns away."""
+"""Strangeness of a picture that another measure than the probe turns away."""
 
 
 class Judge:
-    """A bundle's gate on decoded films: (oddness, reason or None)."""
+    """A bundle's gate on decoded films: (strangeness, reason or None)."""
 
     def __init__(self, bundle: Bundle) -> None:
-        self.card, self.session = bundle.card, _session(bundle)
+        self.card, self.session = bundle.card, open_session(bundle)
 
     def pixels(self, film: Film) -> npt.NDArray[np.uint8]:
         """What the model sees."""
@@ -75,16 +75,22 @@ class Judge:
         return found
 
     def __call__(self, film: Film) -> tuple[float, str | None]:
-        """The gate's oddness of a film, and why it would be turned away."""
+        """The gate's strangeness of a film, and why it would be turned away."""
         square = self.pixels(film)
         logits = self.logits(square)
-        odd = float(oddness(logits)[0])
+        odd = float(strangeness(logits)[0])
         assert self.card.gate is not None
         why = plainly_no_film(film) or told_otherwise(film.tags)
         if why is not None:
             return TOP, why
-        verdict = judge(self.card.gate, logits[0], lambda: doubt(lung_mask(square)))
-        by_lungs = verdict.reject is not None and odd <= self.card.gate.limit
+        doubts: list[str | None] = []
+
+        def look() -> str | None:
+            doubts.append(_doubt(square))
+            return doubts[-1]
+
+        verdict = judge(self.card.gate, logits[0], look)
+        by_lungs = any(doubts)
         referred = None if verdict.refer is None else f"{REFERRED}: {verdict.refer}"
         return (TOP if by_lungs else odd), verdict.reject or referred
 
@@ -154,7 +160,7 @@ def negatives(table: Path) -> dict[str, list[Path]]:
 def summary(
     odd: list[float], why: list[str | None], good: npt.NDArray[np.float64]
 ) -> dict[str, Any]:
-    """The measures of one kind against the held-out films' oddness `good`."""
+    """The measures of one kind against the held-out films' strangeness `good`."""
     bad = np.array(odd)
     rng = np.random.default_rng(0)
     draws = [_auc(rng.choice(good, len(good)), rng.choice(bad, len(bad))) for _ in range(DRAWS)]

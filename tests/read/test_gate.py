@@ -3,6 +3,7 @@ import pytest
 
 from firstread.read.gate import (
     KINDS,
+    STRANGE,
     Gate,
     Verdict,
     age_of,
@@ -10,16 +11,17 @@ from firstread.read.gate import (
     judge,
     oddness,
     out_of_age,
+    strangeness,
     told_otherwise,
 )
 
-GATE = Gate(tuple(KINDS), limit=2.0, unsure=1.0, suspect=-1.0, how="by hand")
+GATE = Gate(tuple(KINDS), limit=2.0, strange=4.0, unsure=1.0, suspect=-1.0, how="by hand")
 
 
-def logits(odd: float, kind: int = 2) -> np.ndarray:
+def logits(odd: float, kind: int = 2, strange: float = 0.0) -> np.ndarray:
     """Outputs of a film whose oddness is `odd`, most like the kind with that number."""
-    z = np.full(1 + len(KINDS), -50.0, np.float32)
-    z[0], z[1 + kind] = 0.0, odd
+    z = np.full(1 + len(KINDS) + 1, -50.0, np.float32)
+    z[0], z[1 + kind], z[-1] = 0.0, odd, strange
     return z
 
 
@@ -33,7 +35,13 @@ def test_oddness_is_the_log_odds_of_any_bad_kind() -> None:
     assert oddness(logits(3.0)[None])[0] == pytest.approx(3.0, abs=1e-5)
 
 
-def test_the_three_limits() -> None:
+def test_an_output_of_an_earlier_version_has_no_strangeness() -> None:
+    z = logits(3.0, strange=1.5)[None]
+    assert strangeness(z)[0] == pytest.approx(4.5, abs=1e-5)
+    assert strangeness(z[:, :-1])[0] == pytest.approx(3.0, abs=1e-5)
+
+
+def test_the_limits() -> None:
     assert judge(GATE, logits(-3.0), no_doubt) == Verdict()
     refer = judge(GATE, logits(1.5), no_doubt).refer
     assert refer is not None
@@ -41,6 +49,10 @@ def test_the_three_limits() -> None:
     reject = judge(GATE, logits(2.5, kind=3), no_doubt).reject
     assert reject is not None
     assert "a negative" in reject
+    strange = judge(GATE, logits(1.5, strange=3.0), no_doubt).reject
+    assert strange == "no upright frontal chest film: " + STRANGE
+    perhaps = judge(GATE, logits(0.5, strange=2.0), no_doubt).refer
+    assert perhaps == "perhaps no upright frontal chest film: " + STRANGE
 
 
 def test_lungs_are_looked_for_only_where_the_probe_is_in_doubt() -> None:
@@ -98,6 +110,8 @@ def test_out_of_age_counts_birthdays() -> None:
 def test_a_card_with_a_senseless_gate() -> None:
     good = {"kinds": list(KINDS), "limit": 2, "unsure": 1, "suspect": 0, "how": ""}
     assert gate_from_card(good).limit == 2.0
+    assert gate_from_card(good).strange == 2.0  # an earlier card
+    assert gate_from_card(good | {"strange": 3}).strange == 3.0
     for key, value in (("kinds", []), ("kinds", ["cat"]), ("limit", "2"), ("unsure", float("nan"))):
         with pytest.raises(ValueError, match=key):
             gate_from_card(good | {key: value})

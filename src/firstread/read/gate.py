@@ -3,9 +3,10 @@
 Three measures, cheapest first:
 
 1. What the file tells: body part, view and age tags, held against what the model is for.
-2. A probe on the features the model computes anyway (`firstread.train.gate` fits it): how much
-   more like a film turned, upside down or inverted than like a good one. Lateral views, CT
-   slices and photographs, of which it has seen none, lie on the far side as well.
+2. On the features the model computes anyway (`firstread.train.gate`): a probe tells how much more
+   like a film turned, upside down or inverted than like a good one; and how much of the film lies
+   outside of what good films vary in tells how strange it is. Lateral views, CT slices and
+   photographs, of which neither has seen one, lie on the far side as well.
 3. Where the probe is in doubt, the lungs are looked for: two, side by side.
 
 A film that is turned away is "rejected", with a reason a person understands. A film that may be
@@ -25,7 +26,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 
 OUTPUT = "gate"
-"""The graph's output that the gate reads: (n, 1 + kinds), log odds of good and of each kind."""
+"""The graph's output that the gate reads, (n, 1 + kinds + 1): log odds of good and of each kind,
+and the strangeness on the same scale, which earlier graphs lack."""
 
 NO_GATE = "the bundle has no gate, so nobody looked whether this is an upright frontal chest film"
 """Said of every film where the bundle was made without one."""
@@ -38,6 +40,9 @@ KINDS = {
 }
 """What the probe tells from a good film, and what is said of each. Which side it lies on is not
 said: lungs are nearly symmetric, and the probe at times takes one side for the other."""
+
+STRANGE = "it is unlike the films that the model was trained on"
+"""Said of a film by its strangeness."""
 
 CHEST = ("CHEST", "THOR", "TORAX", "LUNG", "RIB", "PULM", "BABYGRAM", "TRUNK")
 """Beginnings and parts of what vendors call the chest in BodyPartExamined (PS3.16 Annex L, and
@@ -61,21 +66,29 @@ YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
 class Gate:
     """A card's limits. `kinds`: in the order of the graph's output, after good.
 
-    Of the oddness, in log odds: above `limit` a film is turned away, above `unsure` a person
-    should look first, above `suspect` its lungs are looked for.
+    A film is turned away where its oddness is above `limit`, or oddness and strangeness together
+    are above `strange`. Of the two together: above `unsure` a person should look first, above
+    `suspect` the film's lungs are looked for.
     """
 
     kinds: tuple[str, ...]
     limit: float
+    strange: float
     unsure: float
     suspect: float
     how: str
 
 
-def oddness(logits: Floats) -> npt.NDArray[np.float64]:
-    """Log odds (n,) of any kind of bad film against a good one, of outputs (n, 1 + kinds)."""
-    z = logits.astype(np.float64)
-    return np.asarray(np.logaddexp.reduce(z[:, 1:], axis=1) - z[:, 0])
+def oddness(outputs: Floats, kinds: int = len(KINDS)) -> npt.NDArray[np.float64]:
+    """Log odds (n,) of any kind of bad film against a good one, of the graph's `OUTPUT`."""
+    z = outputs.astype(np.float64)
+    return np.asarray(np.logaddexp.reduce(z[:, 1 : 1 + kinds], axis=1) - z[:, 0])
+
+
+def strangeness(outputs: Floats, kinds: int = len(KINDS)) -> npt.NDArray[np.float64]:
+    """Oddness and strangeness (n,) together; the oddness alone where the graph has no other."""
+    beside = outputs[:, 1 + kinds :].astype(np.float64).sum(axis=1)
+    return np.asarray(oddness(outputs, kinds) + beside)
 
 
 @dataclass(frozen=True)
@@ -86,21 +99,26 @@ class Verdict:
     refer: str | None = None
 
 
-def judge(gate: Gate, logits: Floats, doubt: Callable[[], str | None]) -> Verdict:
-    """The verdict on a film with the graph's `logits` (1 + kinds,).
+def judge(gate: Gate, outputs: Floats, doubt: Callable[[], str | None]) -> Verdict:
+    """The verdict on a film with the graph's `OUTPUT`, a row of it.
 
     `doubt` looks for the lungs and says what is wrong with them (`firstread.film.lungs.doubt`);
-    it is called only where the probe is in doubt.
+    it is called only where the features are in doubt.
     """
-    odd = float(oddness(logits[None])[0])
-    kind = KINDS[gate.kinds[int(logits[1:].argmax())]]
+    n = len(gate.kinds)
+    odd = float(oddness(outputs[None], n)[0])
+    both = float(strangeness(outputs[None], n)[0])
+    kind = KINDS[gate.kinds[int(outputs[1 : 1 + n].argmax())]]
     if odd > gate.limit:
         return Verdict(reject=f"no upright frontal chest film: {kind}")
-    found = doubt() if odd > gate.suspect else None
+    if both > gate.strange:
+        return Verdict(reject=f"no upright frontal chest film: {STRANGE}")
+    found = doubt() if both > gate.suspect else None
     if found is not None:
         return Verdict(reject=f"no upright frontal chest film: {found}")
-    if odd > gate.unsure:
-        return Verdict(refer=f"perhaps no upright frontal chest film: {kind}")
+    if both > gate.unsure:
+        why = kind if odd > gate.unsure else STRANGE
+        return Verdict(refer=f"perhaps no upright frontal chest film: {why}")
     return Verdict()
 
 
@@ -150,10 +168,11 @@ def gate_from_card(raw: dict[str, Any]) -> Gate:
     kinds = raw.get("kinds")
     if not isinstance(kinds, list) or not kinds or not set(kinds) <= set(KINDS):
         raise ValueError(f"kinds must be a list out of {', '.join(KINDS)}")
-    limits = []
-    for key in ("limit", "unsure", "suspect"):
-        value = raw.get(key)
+    limits = {}
+    for key in ("limit", "strange", "unsure", "suspect"):
+        # Earlier cards have no strangeness: there the limit holds for all there is.
+        value = raw.get(key, raw.get("limit") if key == "strange" else None)
         if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
             raise ValueError(f"{key} must be a finite number")
-        limits.append(float(value))
-    return Gate(tuple(kinds), limits[0], limits[1], limits[2], str(raw.get("how", "")))
+        limits[key] = float(value)
+    return Gate(tuple(kinds), **limits, how=str(raw.get("how", "")))

@@ -1,18 +1,22 @@
-"""Fit the gate: a probe on the network's own features that knows a bad film when it sees one.
+"""Fit the gate: two measures on the network's own features that know a bad film when they see one.
 
 Training films are spoilt in ways that happen: turned by 90 degrees, upside down, inverted.
 A linear probe on the pooled features tells these from good films, good ones with corruptions
-among them, so that noise alone turns nothing away. It goes into the graph as one more product of
-a matrix, and so costs nothing at reading. What it has never seen, such as lateral views, CT
-slices and photographs, lies on the far side as well; how far is measured (docs/results.md).
+among them, so that noise alone turns nothing away.
 
-Limits are chosen on validation films: none of them as it is, and one in a hundred of them made
-worse, is turned away by the probe.
+The strangeness is how much of a film's features lies outside of the directions that good films
+vary in: the residual of their principal subspace, as in ViM (Wang et al. 2022, arXiv:2203.10807),
+as a logarithm.
+
+Both go into the graph as products of matrices, and so cost next to nothing at reading. What
+neither has seen, such as lateral views, CT slices and photographs, lies on the far side as well;
+how far is measured (docs/results.md). Limits are shares of the validation films.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,7 +26,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from firstread.evaluate.corruptions import FAMILIES, corrupt
-from firstread.read.gate import KINDS, OUTPUT, oddness
+from firstread.read.gate import KINDS, OUTPUT, oddness, strangeness
 from firstread.train.point import shrunk
 
 Films = npt.NDArray[np.uint8]
@@ -37,18 +41,27 @@ TRAIN_FILMS = 1200
 STRENGTH = 3
 """Of the corruptions among the good films, of 5."""
 
+LEAST = 1e-6
+"""Least squared length that a logarithm is taken of."""
+
 PENALTY = 0.5
 """Weight of the squared probe weights, on standardised features."""
 
 LOST = (0.35, 0.55)
-"""Share of the film's height or width that a cut film lacks, from and to. A probe for these had
-an AUC of 0.87 and is not there; cut films are for the lungs to tell."""
+"""Share of the film's height or width that a cut film lacks, from and to. No kind of the probe:
+the strangeness tells as many, and with a kind of their own the probe told lateral views worse."""
 
-MARGIN = 0.25
-"""Added to the limit, in log odds: the worst of a few hundred films is not the worst there is."""
+RANK = 5
+"""One in so many of the features' directions is what good films vary in; more or fewer did not
+matter, from a tenth to two fifths."""
 
-UNSURE, SUSPECT = 0.99, 0.75
-"""Shares of good films below these limits: so few are referred, so many need no lung net."""
+WEIGHT = 0.5
+"""Of the strangeness beside the oddness, both by their spread over good films. Less tells CT slices
+worse, more lateral views."""
+
+LIMIT, STRANGE, UNSURE, SUSPECT = 0.996, 0.998, 0.99, 0.75
+"""Shares of good films below each limit: so few are turned away or referred, so many need no lung
+net. One in a hundred is the most that a gate may turn away."""
 
 
 def spoilt(films: Films, kind: str, rng: np.random.Generator) -> Films:
@@ -94,9 +107,9 @@ def with_gate(
 ) -> tuple[bytes, dict[str, Any]]:
     """A graph with the output `features` as one with `gate` in its place, and the card's field.
 
-    `train`: films (n, k, k) that the probe learns from; `val`: films (n, s, s), as the graph
+    `train`: films (n, k, k) that the gate learns from; `val`: films (n, s, s), as the graph
     reads them, that the limits are chosen on. `quick`: gives about the graph's features of films,
-    faster than the graph; the probe then learns from these. The limits come from the graph.
+    faster than the graph; the gate then learns from these. The limits come from the graph.
     """
     rng = np.random.default_rng([seed, 7])
     drawn = np.sort(rng.permutation(len(train))[:TRAIN_FILMS])
@@ -105,26 +118,60 @@ def with_gate(
     say(f"fitting the gate on {len(some)} films, whole and spoilt")
     learnt = quick or read
     good = np.concatenate([learnt(some), learnt(worse(some, rng))])
-    bad = [learnt(spoilt(some, kind, rng)) for kind in KINDS]
-    weight, bias = _probe([good, *bad])
-    as_is, spoiled = (read(films) @ weight.T + bias for films in (val, worse(val, rng)))
-    card = limits(as_is, spoiled)
-    return _joined(graph, weight, bias), card
+    probe = _probe([good, *(learnt(spoilt(some, kind, rng)) for kind in KINDS)])
+    space = subspace(good)
+    as_is, spoiled = read(val), read(worse(val, rng))
+    outputs = [f @ probe[0].T + probe[1] for f in (as_is, spoiled)]
+    outside = [residual(f, space) for f in (as_is, spoiled)]
+    scale = WEIGHT * float(oddness(outputs[0]).std()) / (float(outside[0].std()) + 1e-6)
+    line = scale, -scale * float(outside[0].mean())
+    both = [
+        np.column_stack([z, line[0] * r + line[1]]) for z, r in zip(outputs, outside, strict=True)
+    ]
+    return joined(graph, probe, space, line), limits(both[0], both[1])
 
 
 def limits(as_is: Floats, made_worse: Floats) -> dict[str, Any]:
-    """The card's field `gate` from outputs (n, 1 + kinds) for good films, as they are and worse."""
-    odd, odd_worse = oddness(as_is), oddness(made_worse)
-    limit = max(odd.max(), np.quantile(odd_worse, 0.99)) + MARGIN
+    """The card's field `gate` from outputs (n, 1 + kinds + 1) for good films, as is and worse."""
+    odd, both = oddness(as_is), strangeness(as_is)
+    limit = max(np.quantile(odd, LIMIT), np.quantile(oddness(made_worse), 0.99))
+    strange = max(np.quantile(both, STRANGE), np.quantile(strangeness(made_worse), 0.99))
     return {
         "kinds": list(KINDS),
         "limit": float(limit),
-        "unsure": float(min(limit, np.quantile(odd, UNSURE))),
-        "suspect": float(np.quantile(odd, SUSPECT)),
-        "how": f"limit: above every one of {len(as_is)} validation films, and of 99 % of them with "
-        f"a corruption of strength {STRENGTH}, by {MARGIN} in log odds; unsure: the "
-        f"{1 - UNSURE:.0%} of them that are oddest; suspect: the {1 - SUSPECT:.0%}",
+        "strange": float(strange),
+        "unsure": float(min(limit, strange, np.quantile(both, UNSURE))),
+        "suspect": float(np.quantile(both, SUSPECT)),
+        "how": f"of {len(as_is)} validation films, limit: above the oddness of {LIMIT:.1%}; "
+        f"strange: above that of {STRANGE:.1%} with their strangeness; each also above 99 % with a "
+        f"corruption of strength {STRENGTH}; unsure: the {1 - UNSURE:.0%} of them that are "
+        f"strangest; suspect: the {1 - SUSPECT:.0%}",
     }
+
+
+@dataclass(frozen=True)
+class Subspace:
+    """What good films vary in: features (c,) less `mean` over `spread`, along `axes` (c, k)."""
+
+    mean: Floats
+    spread: Floats
+    axes: Floats
+
+
+def subspace(good: Floats) -> Subspace:
+    """The principal directions of good films' features (n, c): one in `RANK` of them."""
+    mean, spread = good.mean(axis=0), good.std(axis=0) + 1e-6
+    z = ((good - mean) / spread).astype(np.float64)
+    _, axes = np.linalg.eigh(z.T @ z)  # from the least variance to the most
+    kept = axes[:, -max(1, z.shape[1] // RANK) :]
+    return Subspace(mean, spread, kept.astype(np.float32))
+
+
+def residual(features: Floats, space: Subspace) -> Floats:
+    """Logarithm (n,) of the squared length of features (n, c) outside of the subspace."""
+    z = (features - space.mean) / space.spread
+    outside = (z * z).sum(axis=1) - ((z @ space.axes) ** 2).sum(axis=1)
+    return np.asarray(np.log(np.maximum(outside, LEAST)), np.float32)
 
 
 def _reader_of(graph: bytes) -> Callable[[Films], Floats]:
@@ -171,21 +218,61 @@ def _probe(classes: list[Floats]) -> tuple[Floats, Floats]:
     return w.astype(np.float32), (bias.detach().numpy() - w @ mean).astype(np.float32)
 
 
-def _joined(graph: bytes, weight: Floats, bias: Floats) -> bytes:
-    """The graph with `gate` = features x weight + bias as its last output."""
+def joined(
+    graph: bytes, probe: tuple[Floats, Floats], space: Subspace, line: tuple[float, float]
+) -> bytes:
+    """The graph with `gate` for `features`: the probe's outputs and, last, the strangeness.
+
+    `probe`: weights (1 + kinds, c) and biases; `line`: slope and offset that make the strangeness
+    of the residual.
+    Products and elementwise functions alone, which no version of ONNX writes otherwise.
+    """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     model = onnx.load_from_string(graph)
+    constants = {
+        "weight": np.ascontiguousarray(probe[0].T),
+        "bias": probe[1],
+        "mean": space.mean,
+        "spread": space.spread,
+        "axes": space.axes,
+        "length": np.ones((len(space.mean), 1)),
+        "length within": np.ones((space.axes.shape[1], 1)),
+        "least": np.array(LEAST),
+        "slope": np.array(line[0]),
+        "offset": np.array(line[1]),
+    }
     model.graph.initializer.extend(
-        [
-            numpy_helper.from_array(np.ascontiguousarray(weight.T), "gate/weight"),
-            numpy_helper.from_array(bias, "gate/bias"),
-        ]
+        numpy_helper.from_array(np.asarray(value, np.float32), f"gate/{name}")
+        for name, value in constants.items()
     )
-    inputs = [FEATURES, "gate/weight", "gate/bias"]
-    model.graph.node.append(helper.make_node("Gemm", inputs, [OUTPUT]))
-    shape: list[str | int | None] = ["n", len(bias)]
+
+    def add(kind: str, inputs: str, name: str) -> None:
+        """A node; names are of the gate but for the graph's own."""
+        own = {FEATURES, OUTPUT}
+        names = [i if i in own else f"gate/{i}" for i in inputs.split(", ")]
+        out = name if name in own else f"gate/{name}"
+        node = helper.make_node(kind, names, [out])
+        if kind == "Concat":
+            node.attribute.append(helper.make_attribute("axis", 1))
+        model.graph.node.append(node)
+
+    add("Gemm", f"{FEATURES}, weight, bias", "kinds")
+    add("Sub", f"{FEATURES}, mean", "centred")
+    add("Div", "centred, spread", "z")
+    add("MatMul", "z, axes", "within")
+    add("Mul", "z, z", "squares")
+    add("Mul", "within, within", "squares within")
+    add("MatMul", "squares, length", "all")
+    add("MatMul", "squares within, length within", "all within")
+    add("Sub", "all, all within", "outside")
+    add("Max", "outside, least", "some")
+    add("Log", "some", "residual")
+    add("Mul", "residual, slope", "scaled")
+    add("Add", "scaled, offset", "strangeness")
+    add("Concat", "kinds, strangeness", OUTPUT)
+    shape: list[str | int | None] = ["n", len(probe[1]) + 1]
     kept = [out for out in model.graph.output if out.name != FEATURES]
     del model.graph.output[:]
     model.graph.output.extend(
