@@ -1,4 +1,7 @@
-"""`firstread node` as a process of its own, and dcmtk's programs around it."""
+"""`firstread node` as a process of its own, and dcmtk's programs around it.
+
+`bundle` and `start` are fixtures: a test module that imports them has them.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
+
+from bundles import tiny_bundle
 from peers import free_port, program, run
 
 PATIENCE = 90.0
@@ -82,6 +88,28 @@ class NodeProcess:
 def store(port: int, *paths: Path, aet: str = "TEST") -> subprocess.CompletedProcess[str]:
     """C-STORE files to a port of this machine by dcmtk's storescu, films' classes alone."""
     return run("storescu", "-v", "-R", "-aet", aet, "127.0.0.1", str(port), *paths)
+
+
+Start = Callable[..., NodeProcess]
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle for the nodes."""
+    return tiny_bundle(tmp_path_factory.mktemp("b") / "bundle")
+
+
+@pytest.fixture
+def start(bundle: Path, tmp_path: Path) -> Iterator[Start]:
+    """Start nodes, on one queue unless told otherwise; none outlives the test."""
+    with contextlib.ExitStack() as ends:
+
+        def begin(*options: str, folder: Path = tmp_path) -> NodeProcess:
+            made = NodeProcess(folder, bundle, *options)
+            ends.callback(made.end, signal.SIGKILL)
+            return made
+
+        yield begin
 
 
 @contextlib.contextmanager

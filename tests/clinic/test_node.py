@@ -7,7 +7,6 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,35 +14,14 @@ from typing import Any
 import pydicom
 import pytest
 
-from bundles import tiny_bundle
 from dicom_films import DX, ID, NAME, dicom_film
 from firstread.film.quiet import quiet
-from nodes import NodeProcess, cut_after, store, storescp, until
+from nodes import Start, bundle, cut_after, start, store, storescp, until
 from peers import Orthanc, free_port, orthanc, run
 
-__all__ = ["orthanc"]  # a fixture
+__all__ = ["bundle", "orthanc", "start"]  # fixtures
 
 UID = "1.2.826.0.1.3680043.8.498."
-
-Start = Callable[..., NodeProcess]
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_bundle(tmp_path_factory.mktemp("b") / "bundle")
-
-
-@pytest.fixture
-def start(bundle: Path, tmp_path: Path) -> Iterator[Start]:
-    """Start nodes, on one queue unless told otherwise; none outlives the test."""
-    with contextlib.ExitStack() as ends:
-
-        def begin(*options: str, folder: Path = tmp_path) -> NodeProcess:
-            made = NodeProcess(folder, bundle, *options)
-            ends.callback(made.end, signal.SIGKILL)
-            return made
-
-        yield begin
 
 
 def film(folder: Path, seed: int, **changes: Any) -> Path:

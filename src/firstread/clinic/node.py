@@ -27,11 +27,13 @@ from firstread.clinic.deliver import Deliverer, Peer
 from firstread.clinic.queue import TRIES, Note, Queue, short
 from firstread.clinic.storage import (
     BROKEN,
+    NO_FILMS,
     NO_ROOM,
     SUCCESS,
     TAKEN,
     Refusal,
     look_at,
+    name_of,
     readable_syntaxes,
     refused_kinds,
 )
@@ -146,7 +148,7 @@ class Node:
     # The listener
 
     def _listen(self) -> ThreadedAssociationServer:
-        from pynetdicom import AE, evt
+        from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, evt
 
         ae = AE(ae_title=self.settings.aet)
         ae.maximum_associations = MOST
@@ -156,6 +158,8 @@ class Node:
         syntaxes = readable_syntaxes()
         for kind in TAKEN:
             ae.add_supported_context(kind, syntaxes)
+        for kind in NO_FILMS:  # in any syntax: nothing is decoded
+            ae.add_supported_context(kind, ALL_TRANSFER_SYNTAXES)
         handlers: list[Any] = [
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_C_ECHO, self._echo),
@@ -188,9 +192,12 @@ class Node:
             self._note(line)
 
     def _store(self, event: Event) -> int:
-        """Take a film: on disk before "success"."""
+        """Take a film: on disk before "success". What is none has nothing to be kept."""
         try:
             request = cast("C_STORE", event.request)
+            if (kind := str(request.AffectedSOPClassUID)) in NO_FILMS:
+                self._note(f"passed over 1 object, {name_of(kind)}: no film")
+                return SUCCESS
             name = short(str(request.AffectedSOPInstanceUID))
             found = look_at(event)
             if isinstance(found, Refusal):

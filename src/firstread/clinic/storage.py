@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from firstread.film.decode import MAX_BYTES
 from firstread.film.guard import CountedBytes
 from firstread.film.quiet import quiet
-from firstread.read.dicom_out.sr import SERIES_DESCRIPTION
+from firstread.read.dicom_out import is_own
 
 if TYPE_CHECKING:
     from pynetdicom.dimse_primitives import C_STORE
@@ -20,7 +20,30 @@ DX = "1.2.840.10008.5.1.4.1.1.1.1"
 SC = "1.2.840.10008.5.1.4.1.1.7"
 TAKEN = (CR, DX, SC)
 """SOP classes accepted: computed radiography, digital X-ray for presentation, secondary capture
-of one frame. Others are refused at negotiation."""
+of one frame."""
+
+NO_FILMS = (
+    "1.2.840.10008.5.1.4.1.1.88.11",  # Basic Text SR
+    "1.2.840.10008.5.1.4.1.1.88.22",  # Enhanced SR
+    "1.2.840.10008.5.1.4.1.1.88.33",  # Comprehensive SR, our own reports among them
+    "1.2.840.10008.5.1.4.1.1.88.34",  # Comprehensive 3D SR
+    "1.2.840.10008.5.1.4.1.1.88.35",  # Extensible SR
+    "1.2.840.10008.5.1.4.1.1.88.59",  # Key Object Selection
+    "1.2.840.10008.5.1.4.1.1.88.65",  # Chest CAD SR
+    "1.2.840.10008.5.1.4.1.1.88.67",  # X-Ray Radiation Dose SR
+    "1.2.840.10008.5.1.4.1.1.11.1",  # Softcopy Presentation State: Grayscale
+    "1.2.840.10008.5.1.4.1.1.11.2",  # Color
+    "1.2.840.10008.5.1.4.1.1.11.3",  # Pseudo-Color
+    "1.2.840.10008.5.1.4.1.1.11.4",  # Blending
+    "1.2.840.10008.5.1.4.1.1.66.4",  # Segmentation
+    "1.2.840.10008.5.1.4.1.1.104.1",  # Encapsulated PDF
+    "1.2.840.10008.5.1.4.1.1.104.2",  # Encapsulated CDA
+)
+"""SOP classes that lie beside the films of a study and can hold none. They are answered with
+success and dropped unopened: an archive that forwards a whole study may give up the rest of it,
+films too, at the first class that is not accepted. All others are refused at negotiation. Classes
+of images are among those even if no film is read of them: "success" would hide from the sender
+that its film is of the wrong kind."""
 
 WHY_NOT = {
     "1.2.840.10008.5.1.4.1.1.1.1.1": "raw detector values, not made to be looked at; "
@@ -67,24 +90,31 @@ def readable_syntaxes() -> list[str]:
     return [uid for uid in SYNTAXES if can(uid)]
 
 
+def name_of(kind: str) -> str:
+    """What the standard calls a SOP class; "an unknown kind of object" for one it does not name.
+
+    A UID that has no name may be anything, so it is told nowhere.
+    """
+    from pydicom.uid import UID
+
+    name = UID(kind).name
+    return "an unknown kind of object" if name == kind else name
+
+
 FEW = 8
 """Kinds of objects refused at a time that are named; a sender that offers more offers all."""
 
 
 def refused_kinds(refused: Iterable[str], accepted: Iterable[str]) -> list[str]:
     """Lines for the log on SOP classes that were offered and not taken, by any syntax."""
-    from pydicom.uid import UID
-
     kinds = sorted(set(refused) - set(accepted))
     lines = []
     for kind in kinds:
-        name = UID(kind).name
         if kind in TAKEN:
             why = "in no transfer syntax that can be decoded here"
         else:
             why = WHY_NOT.get(kind, "no kind of film that is read here")
-        # A UID that has no name may be anything.
-        lines.append(f"refused {'an unknown kind of object' if name == kind else name}: {why}")
+        lines.append(f"refused {name_of(kind)}: {why}")
     if len(lines) > FEW:
         return [f"refused {len(lines)} kinds of objects that are no films"]
     return lines
@@ -129,10 +159,7 @@ def look_at(event: Event) -> Arrival | Refusal:
             ds = pydicom.dcmread(CountedBytes(data), defer_size=1024)
             found = str(ds.get("SOPInstanceUID", "")), str(ds.get("SOPClassUID", ""))
             whole = all(name in ds for name in ("Rows", "Columns", "PixelData"))
-            ours = (
-                str(ds.get("Manufacturer", "")) == "firstread"
-                and str(ds.get("SeriesDescription", "")) == SERIES_DESCRIPTION
-            )
+            ours = is_own(ds)
     except Exception as e:  # pydicom raises nearly anything on broken bytes
         return Refusal(BROKEN, f"a broken data set ({type(e).__name__})")
     if not found[0] or not found[1] or not whole:

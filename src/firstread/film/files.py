@@ -1,19 +1,21 @@
 """Files on disk: finding films under the paths a user names, and writing results whole.
 
 A result is written to a temporary file beside its place and renamed over it, so that a full
-disk, a kill or a Ctrl-C leaves either the old file or the new one, never half of one.
+disk, a kill or a Ctrl-C leaves either the old file or the new one, never half of one. What a kill
+leaves of the temporary one, the next process that writes beside it takes away
+(`firstread.film.leftovers`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from firstread.errors import FolderNotFound, OutputError
 from firstread.film.decode import FILM_SUFFIXES
+from firstread.film.leftovers import clear, part_of
 
 DICOMDIR = "DICOMDIR"
 """The table of contents of a DICOM medium (PS3.10): DICOM, and no film."""
@@ -45,8 +47,10 @@ def write_atomic_parts(path: Path, parts: Iterable[bytes]) -> None:
                 out.writelines(parts)
             return
         target = path.resolve()  # a link stays a link, and its file is replaced
-        temporary = target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}.part")
+        temporary = part_of(target)
         with temporary.open("xb") as out:
+            # Before the bytes: what was left may be what they need room for.
+            clear(target.parent, os.fstat(out.fileno()).st_mtime)
             out.writelines(parts)
             out.flush()
             os.fsync(out.fileno())

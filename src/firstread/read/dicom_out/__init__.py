@@ -18,12 +18,13 @@ from firstread.errors import FilmError, FirstreadError, MissingExtra, Unreadable
 from firstread.film.decode import decode
 from firstread.film.files import write_atomic
 from firstread.film.quiet import quiet
+from firstread.read.dicom_out.own import is_own
 from firstread.read.opinion import REJECTED, Opinion
 
 if TYPE_CHECKING:
     import pydicom
 
-__all__ = ["require", "write_results"]
+__all__ = ["is_own", "require", "write_results"]
 
 
 def require() -> None:

@@ -1,0 +1,32 @@
+"""Telling a picture of ours from a film, so that what an archive sends back is not read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from firstread.read.dicom_out.uids import derive
+
+if TYPE_CHECKING:
+    import pydicom
+
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+
+
+def is_own(header: pydicom.Dataset) -> bool:
+    """Whether the dataset is a secondary capture that some firstread made.
+
+    By either of two marks, since an archive may change one. The manufacturer: there is no X-ray
+    machine of that name, and anonymising leaves it, while series are renamed and descriptions
+    taken away. Or a series UID that is the one derived from the study and the bundle, which
+    nobody else arrives at. Never by words that a film's header might hold as well.
+    """
+
+    def text(name: str) -> str:
+        return str(header.get(name) or "").strip()
+
+    if text("SOPClassUID") != SECONDARY_CAPTURE:
+        return False
+    if text("Manufacturer").casefold() == "firstread":
+        return True
+    made_by = text("ManufacturerModelName"), text("DeviceSerialNumber")
+    return text("SeriesInstanceUID") == derive("sc series", text("StudyInstanceUID"), *made_by)
