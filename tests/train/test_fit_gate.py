@@ -11,7 +11,8 @@ from firstread.model.build import build_net
 from firstread.model.weights import SCRATCH, Weights
 from firstread.read.gate import KINDS, gate_from_card, oddness, strangeness
 from firstread.train.export import to_onnx
-from firstread.train.gate import WEIGHT, joined, residual, spoilt, subspace, with_gate, worse
+from firstread.train.gate import WEIGHT, residual, spoilt, subspace, with_gate, worse
+from firstread.train.gate_graph import features_of, joined, ungated
 
 SIZE = 32
 
@@ -94,6 +95,16 @@ def test_the_graph_computes_what_the_fit_did() -> None:
     assert np.allclose(found[:, :5], wanted, rtol=1e-4, atol=1e-3)
     # The first nine lie within what they span, but for rounding.
     assert np.allclose(found[9:, 5], 2.0 * residual(features[9:], space) - 0.5, rtol=1e-3)
+
+
+def test_a_gate_can_be_taken_out_again(films: np.ndarray) -> None:
+    torch.manual_seed(1)
+    graph = to_onnx(build_net("resnet10", SIZE, 0.0, Weights(SCRATCH, {})), SIZE)
+    val = small(films[60:70])
+    gated = with_gate(graph, films[:20], val, 0)
+    bare = ungated(gated[0])
+    assert np.array_equal(features_of(bare)(val), features_of(graph)(val))
+    assert with_gate(bare, films[:20], val, 0)[1] == gated[1]
 
 
 def test_the_same_seed_gives_the_same_gate(films: np.ndarray) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from firstread.model.net import FilmNet
-from firstread.train.gate import FEATURES
+from firstread.train.gate_graph import FEATURES
 from firstread.train.slim import slim
 
 OPSET = 18

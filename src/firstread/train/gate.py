@@ -16,7 +16,6 @@ how far is measured (docs/results.md). Limits are shares of the validation films
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,23 +25,18 @@ from PIL import Image
 from torch.nn import functional as F
 
 from firstread.evaluate.corruptions import FAMILIES, corrupt
-from firstread.read.gate import KINDS, OUTPUT, oddness, strangeness
+from firstread.read.gate import KINDS, oddness, strangeness
+from firstread.train.gate_graph import LEAST, Subspace, features_of, joined
 from firstread.train.point import shrunk
 
 Films = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
-
-FEATURES = "features"
-"""The graph's output that the probe works on: (n, channels), pooled over the map."""
 
 TRAIN_FILMS = 1200
 """Training films looked at, evenly drawn; more moved no measure."""
 
 STRENGTH = 3
 """Of the corruptions among the good films, of 5."""
-
-LEAST = 1e-6
-"""Least squared length that a logarithm is taken of."""
 
 PENALTY = 0.5
 """Weight of the squared probe weights, on standardised features."""
@@ -114,11 +108,11 @@ def with_gate(
     rng = np.random.default_rng([seed, 7])
     drawn = np.sort(rng.permutation(len(train))[:TRAIN_FILMS])
     some = np.stack([shrunk(train[i], val.shape[-1]) for i in drawn])
-    read = _reader_of(graph)
+    read = features_of(graph)
     say(f"fitting the gate on {len(some)} films, whole and spoilt")
     learnt = quick or read
     good = np.concatenate([learnt(some), learnt(worse(some, rng))])
-    probe = _probe([good, *(learnt(spoilt(some, kind, rng)) for kind in KINDS)])
+    probe = linear_probe([good, *(learnt(spoilt(some, kind, rng)) for kind in KINDS)])
     space = subspace(good)
     as_is, spoiled = read(val), read(worse(val, rng))
     outputs = [f @ probe[0].T + probe[1] for f in (as_is, spoiled)]
@@ -149,15 +143,6 @@ def limits(as_is: Floats, made_worse: Floats) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class Subspace:
-    """What good films vary in: features (c,) less `mean` over `spread`, along `axes` (c, k)."""
-
-    mean: Floats
-    spread: Floats
-    axes: Floats
-
-
 def subspace(good: Floats) -> Subspace:
     """The principal directions of good films' features (n, c): one in `RANK` of them."""
     mean, spread = good.mean(axis=0), good.std(axis=0) + 1e-6
@@ -174,22 +159,7 @@ def residual(features: Floats, space: Subspace) -> Floats:
     return np.asarray(np.log(np.maximum(outside, LEAST)), np.float32)
 
 
-def _reader_of(graph: bytes) -> Callable[[Films], Floats]:
-    import onnxruntime as ort
-
-    session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
-
-    def read(films: Films) -> Floats:
-        parts = [
-            session.run([FEATURES], {"film": np.ascontiguousarray(films[i : i + 32])})[0]
-            for i in range(0, len(films), 32)
-        ]
-        return np.concatenate(parts)
-
-    return read
-
-
-def _probe(classes: list[Floats]) -> tuple[Floats, Floats]:
+def linear_probe(classes: list[Floats]) -> tuple[Floats, Floats]:
     """Weights (k, c) and biases (k,) of a softmax over classes given as features (n_i, c).
 
     Every class weighs the same; L-BFGS on standardised features, whose scale is folded back.
@@ -216,68 +186,3 @@ def _probe(classes: list[Floats]) -> tuple[Floats, Floats]:
     optimizer.step(loss)  # type: ignore[no-untyped-call]
     w = weight.detach().numpy() / spread
     return w.astype(np.float32), (bias.detach().numpy() - w @ mean).astype(np.float32)
-
-
-def joined(
-    graph: bytes, probe: tuple[Floats, Floats], space: Subspace, line: tuple[float, float]
-) -> bytes:
-    """The graph with `gate` for `features`: the probe's outputs and, last, the strangeness.
-
-    `probe`: weights (1 + kinds, c) and biases; `line`: slope and offset that make the strangeness
-    of the residual.
-    Products and elementwise functions alone, which no version of ONNX writes otherwise.
-    """
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    model = onnx.load_from_string(graph)
-    constants = {
-        "weight": np.ascontiguousarray(probe[0].T),
-        "bias": probe[1],
-        "mean": space.mean,
-        "spread": space.spread,
-        "axes": space.axes,
-        "length": np.ones((len(space.mean), 1)),
-        "length within": np.ones((space.axes.shape[1], 1)),
-        "least": np.array(LEAST),
-        "slope": np.array(line[0]),
-        "offset": np.array(line[1]),
-    }
-    model.graph.initializer.extend(
-        numpy_helper.from_array(np.asarray(value, np.float32), f"gate/{name}")
-        for name, value in constants.items()
-    )
-
-    def add(kind: str, inputs: str, name: str) -> None:
-        """A node; names are of the gate but for the graph's own."""
-        own = {FEATURES, OUTPUT}
-        names = [i if i in own else f"gate/{i}" for i in inputs.split(", ")]
-        out = name if name in own else f"gate/{name}"
-        node = helper.make_node(kind, names, [out])
-        if kind == "Concat":
-            node.attribute.append(helper.make_attribute("axis", 1))
-        model.graph.node.append(node)
-
-    add("Gemm", f"{FEATURES}, weight, bias", "kinds")
-    add("Sub", f"{FEATURES}, mean", "centred")
-    add("Div", "centred, spread", "z")
-    add("MatMul", "z, axes", "within")
-    add("Mul", "z, z", "squares")
-    add("Mul", "within, within", "squares within")
-    add("MatMul", "squares, length", "all")
-    add("MatMul", "squares within, length within", "all within")
-    add("Sub", "all, all within", "outside")
-    add("Max", "outside, least", "some")
-    add("Log", "some", "residual")
-    add("Mul", "residual, slope", "scaled")
-    add("Add", "scaled, offset", "strangeness")
-    add("Concat", "kinds, strangeness", OUTPUT)
-    shape: list[str | int | None] = ["n", len(probe[1]) + 1]
-    kept = [out for out in model.graph.output if out.name != FEATURES]
-    del model.graph.output[:]
-    model.graph.output.extend(
-        [*kept, helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape)]
-    )
-    onnx.checker.check_model(model)
-    data: bytes = model.SerializeToString()
-    return data

@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""Can the network's features tell bacterial from viral pneumonia? Asked before a hint is given.
+
+    python scripts/hint_study.py --table $FIRSTREAD_DATA/chest_xray.csv --split blocks.csv \\
+        [--bundle B] --json docs/results/hint.json
+
+A linear probe on the bundle's pooled features (`firstread.train.gate.linear_probe`) learns from
+the pneumonia films of the training part and is asked about those of the held-out blocks, `blocks`;
+beside it, about a fifth of the training part's patients that another probe did not learn from,
+`alike`, in turns. AUC of viral against bacterial, with a bootstrap interval over patients. `prior`:
+share of viral films in each; `size`: the AUC of the original film's area alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from firstread import __version__
+from firstread.cohort.cache import cached_films
+from firstread.cohort.split import load_split
+from firstread.cohort.table import Cohort, load_cohort
+from firstread.errors import FirstreadError
+from firstread.evaluate.intervals import Sampler
+from firstread.evaluate.places import command_line
+from firstread.film.files import write_atomic
+from firstread.read.bundle import Bundle
+from firstread.train.gate import linear_probe
+from firstread.train.gate_graph import Floats, features_of, ungated
+
+FOLDS = 5
+CAUSES = ("bacterial", "viral")
+
+
+def pneumonias(films: Cohort) -> Cohort:
+    """The films of a pneumonia whose cause the table tells."""
+    told = [r.extra.get("etiology") in CAUSES for r in films.rows]
+    return films.subset(np.flatnonzero(told).tolist())
+
+
+def viral(films: Cohort) -> np.ndarray:
+    """(n,) bool."""
+    return np.array([r.extra["etiology"] == CAUSES[1] for r in films.rows])
+
+
+def scored(learnt: Floats, truth: np.ndarray, asked: Floats) -> np.ndarray:
+    """Log odds (n,) of viral for features `asked`, by a probe on the features `learnt`."""
+    weight, bias = linear_probe([learnt[~truth], learnt[truth]])
+    found = asked @ weight.T + bias
+    return np.asarray(found[:, 1] - found[:, 0], np.float64)
+
+
+def judged(scores: np.ndarray, films: Cohort) -> dict[str, Any]:
+    """The AUC of viral against bacterial with its interval, and what was asked."""
+    truth = viral(films)
+    return {
+        "auc": Sampler(films.patients).auc(scores, truth).to_json(),
+        "films": len(truth),
+        "prior": float(truth.mean()),
+    }
+
+
+def area(films: Cohort) -> np.ndarray:
+    """(n,) pixels of the originals, 0 where the table does not tell."""
+    sizes = [
+        (r.extra.get("original_width") or 0, r.extra.get("original_height") or 0)
+        for r in films.rows
+    ]
+    return np.array([float(w) * float(h) for w, h in sizes])
+
+
+def study(args: argparse.Namespace) -> dict[str, Any]:
+    """The blocks, the films alike, and the size alone."""
+    bundle = Bundle.load(args.bundle)
+    split = load_split(args.split, load_cohort(args.table))
+    read = features_of(ungated(bundle.onnx_path.read_bytes()))
+    how = bundle.card.preprocess
+    parts = {}
+    for part in ("train", "val"):
+        cached = cached_films(pneumonias(split.part(part)), how)
+        parts[part] = cached.films, read(np.asarray(cached.pixels))
+    (known, learnt), (unseen, asked) = parts["train"], parts["val"]
+    truth = viral(known)
+    names = sorted(set(known.patients))
+    turn = dict(zip(names, np.random.default_rng(0).permutation(len(names)) % FOLDS, strict=True))
+    fold = np.array([turn[name] for name in known.patients])
+    alike = np.zeros(len(truth))
+    for i in range(FOLDS):
+        alike[fold == i] = scored(learnt[fold != i], truth[fold != i], learnt[fold == i])
+    return {
+        "format": 1,
+        "bundle": {"name": bundle.name, "sha256": bundle.sha256},
+        "blocks": judged(scored(learnt, truth, asked), unseen),
+        "alike": judged(alike, known),
+        "size": judged(-area(unseen), unseen),
+        "firstread": __version__,
+        "command": command_line(
+            ["python", "scripts/hint_study.py"]
+            + [w if w.startswith("--") else Path(w) for w in sys.argv[1:]]
+        ),
+    }
+
+
+def main() -> int:
+    """0: written; 2: something is missing."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--split", type=Path, required=True)
+    parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--json", type=Path, required=True, metavar="FILE")
+    args = parser.parse_args()
+    try:
+        result = study(args)
+    except FirstreadError as e:
+        print(f"hint_study: {e}", file=sys.stderr)
+        return 2
+    write_atomic(args.json, json.dumps(result, indent=1, allow_nan=False) + "\n")
+    print(json.dumps(result, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""The gate in a bundle's graph: put in where the features were an output, and taken out again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from firstread.read.gate import OUTPUT
+
+Films = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+
+FEATURES = "features"
+"""The graph's output that the probe works on: (n, channels), pooled over the map."""
+
+LEAST = 1e-6
+"""Least squared length that a logarithm is taken of."""
+
+
+@dataclass(frozen=True)
+class Subspace:
+    """What good films vary in: features (c,) less `mean` over `spread`, along `axes` (c, k)."""
+
+    mean: Floats
+    spread: Floats
+    axes: Floats
+
+
+def features_of(graph: bytes) -> Callable[[Films], Floats]:
+    """What reads the features (n, c) of films (n, s, s), by a graph that has them as an output."""
+    import onnxruntime as ort
+
+    session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
+
+    def read(films: Films) -> Floats:
+        parts = [
+            session.run([FEATURES], {"film": np.ascontiguousarray(films[i : i + 32])})[0]
+            for i in range(0, len(films), 32)
+        ]
+        return np.concatenate(parts)
+
+    return read
+
+
+def joined(
+    graph: bytes, probe: tuple[Floats, Floats], space: Subspace, line: tuple[float, float]
+) -> bytes:
+    """The graph with `gate` for `features`: the probe's outputs and, last, the strangeness.
+
+    `probe`: weights (1 + kinds, c) and biases; `line`: slope and offset that make the strangeness
+    of the residual.
+    Products and elementwise functions alone, which no version of ONNX writes otherwise.
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = onnx.load_from_string(graph)
+    constants = {
+        "weight": np.ascontiguousarray(probe[0].T),
+        "bias": probe[1],
+        "mean": space.mean,
+        "spread": space.spread,
+        "axes": space.axes,
+        "length": np.ones((len(space.mean), 1)),
+        "length within": np.ones((space.axes.shape[1], 1)),
+        "least": np.array(LEAST),
+        "slope": np.array(line[0]),
+        "offset": np.array(line[1]),
+    }
+    model.graph.initializer.extend(
+        numpy_helper.from_array(np.asarray(value, np.float32), f"gate/{name}")
+        for name, value in constants.items()
+    )
+
+    def add(kind: str, inputs: str, name: str) -> None:
+        """A node; names are of the gate but for the graph's own."""
+        own = {FEATURES, OUTPUT}
+        names = [i if i in own else f"gate/{i}" for i in inputs.split(", ")]
+        out = name if name in own else f"gate/{name}"
+        node = helper.make_node(kind, names, [out])
+        if kind == "Concat":
+            node.attribute.append(helper.make_attribute("axis", 1))
+        model.graph.node.append(node)
+
+    add("Gemm", f"{FEATURES}, weight, bias", "kinds")
+    add("Sub", f"{FEATURES}, mean", "centred")
+    add("Div", "centred, spread", "z")
+    add("MatMul", "z, axes", "within")
+    add("Mul", "z, z", "squares")
+    add("Mul", "within, within", "squares within")
+    add("MatMul", "squares, length", "all")
+    add("MatMul", "squares within, length within", "all within")
+    add("Sub", "all, all within", "outside")
+    add("Max", "outside, least", "some")
+    add("Log", "some", "residual")
+    add("Mul", "residual, slope", "scaled")
+    add("Add", "scaled, offset", "strangeness")
+    add("Concat", "kinds, strangeness", OUTPUT)
+    shape: list[str | int | None] = ["n", len(probe[1]) + 1]
+    kept = [out for out in model.graph.output if out.name != FEATURES]
+    del model.graph.output[:]
+    model.graph.output.extend(
+        [*kept, helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape)]
+    )
+    onnx.checker.check_model(model)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+def ungated(graph: bytes) -> bytes:
+    """A bundle's graph as it was before its gate: with the output `features` again."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    model = onnx.load_from_string(graph)
+
+    def ours(name: str) -> bool:
+        return name == OUTPUT or name.startswith("gate/")
+
+    def keep(items: Any, names: Callable[[Any], list[str]]) -> None:
+        kept = [item for item in items if not any(map(ours, names(item)))]
+        del items[:]
+        items.extend(kept)
+
+    keep(model.graph.node, lambda node: list(node.output))
+    keep(model.graph.initializer, lambda constant: [constant.name])
+    keep(model.graph.output, lambda output: [output.name])
+    shape: list[str | int | None] = ["n", None]
+    model.graph.output.append(helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, shape))
+    data: bytes = model.SerializeToString()
+    return data
