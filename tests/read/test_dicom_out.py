@@ -126,6 +126,14 @@ def test_the_capture_is_a_picture_of_the_films_shape_below_a_banner(reader: Read
     assert "BurnedInAnnotation" not in unknown
 
 
+def test_a_result_of_ours_is_not_read_as_a_film(reader: Reader) -> None:
+    film = dicom_film()
+    for result in results(opined(reader, film), film):
+        again = reader.read(dicom_out._to_bytes(result))
+        assert again.decision == "rejected"
+    assert again.reasons == ("a result of firstread, and no film; read the film that it is of",)
+
+
 def test_read_again_the_bytes_are_the_same(reader: Reader, tmp_path: Path) -> None:
     film = dicom_film()
     first = write_results(opined(reader, film), film, tmp_path / "a")

@@ -47,6 +47,9 @@ Floats = npt.NDArray[np.float32]
 TAGS = ("Modality", "BodyPartExamined", "ViewPosition", "PatientAge", "PatientSex")
 """Tags a reader needs; names, ids and dates are never taken out of the file."""
 
+MAKER = "firstread"
+"""The manufacturer that our own results name; an exported study holds them beside its films."""
+
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 """Transfer syntax whose size is unknown until it is unpacked; see `_inflated`."""
 
@@ -85,6 +88,8 @@ def _decode(data: bytes, reduce_to: int | None, before: Before) -> Film:
         raise UnreadableFilm(
             f"a DICOM file without a picture (modality {_modality(ds)}); export the film itself"
         )
+    if str(ds.get("Manufacturer") or "").strip().casefold() == MAKER:
+        raise UnreadableFilm("a result of firstread, and no film; read the film that it is of")
     rows, columns = int(ds.Rows), int(ds.Columns)
     check_size(columns, rows)
     if int(ds.get("NumberOfFrames") or 1) > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from firstread.film.dicom import MAKER
 from firstread.read.dicom_out.uids import derive
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def is_own(header: pydicom.Dataset) -> bool:
 
     if text("SOPClassUID") != SECONDARY_CAPTURE:
         return False
-    if text("Manufacturer").casefold() == "firstread":
+    if text("Manufacturer").casefold() == MAKER:
         return True
     made_by = text("ManufacturerModelName"), text("DeviceSerialNumber")
     return text("SeriesInstanceUID") == derive("sc series", text("StudyInstanceUID"), *made_by)

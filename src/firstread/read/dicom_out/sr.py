@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import firstread
+from firstread.film.dicom import MAKER
 from firstread.read.dicom_out.uids import derive, without_clock
 from firstread.read.opinion import NO_PNEUMONIA, PNEUMONIA, REFER, REJECTED, Opinion
 from firstread.read.overlay import where
@@ -79,7 +80,7 @@ def report(
         series_number=SERIES_NUMBER,
         sop_instance_uid=instance_uid,
         instance_number=int(source.InstanceNumber),
-        manufacturer="firstread",
+        manufacturer=MAKER,
         manufacturer_model_name=opinion.bundle[:64],
         software_versions=firstread.__version__,
         device_serial_number=opinion.bundle_sha256,
@@ -110,7 +111,7 @@ def _observer(opinion: Opinion) -> ObservationContext:
             observer_identifying_attributes=DeviceObserverIdentifyingAttributes(
                 uid=derive("device", opinion.bundle, opinion.bundle_sha256),
                 name="firstread",
-                manufacturer_name="firstread",
+                manufacturer_name=MAKER,
                 model_name=opinion.bundle or "none",
                 serial_number=opinion.bundle_sha256 or "none",
             ),
@@ -156,7 +157,7 @@ def _group(
             name="firstread",
             version=firstread.__version__,
             parameters=[f"bundle {opinion.bundle}", f"bundle sha256 {opinion.bundle_sha256}"],
-            manufacturer="firstread",
+            manufacturer=MAKER,
         ),
         measurements=measurements,
         qualitative_evaluations=[
