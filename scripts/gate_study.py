@@ -13,7 +13,7 @@ against the held-out films, by the gate's strangeness, a picture that another me
 counting as strangest (patient bootstrap of the good films and the others alike); `fpr_at_95`: share
 of held-out films that a limit would turn away which turns away 95 % of the kind. Made ones are
 held-out films spoilt as in `firstread.train.gate`, and re-photographed: askew, unevenly lit,
-tinted, noisy.
+noisy, and tinted or in grey; `marked` is the share of them that bears the remark that it is one.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from firstread.film import decode, preprocess
 from firstread.film.decode import Film
 from firstread.film.files import write_atomic
 from firstread.film.lungs import doubt, lung_mask
+from firstread.film.photo import looks_photographed
 from firstread.film.quality import plainly_no_film
 from firstread.read.bundle import Bundle
 from firstread.read.engine import open_session
@@ -123,8 +124,10 @@ def as_film(pixels: npt.NDArray[np.uint8]) -> Film:
     return Film(pixels, pixels.shape[1], pixels.shape[0], "L", "PNG", 0)
 
 
-def rephotographed(pixels: npt.NDArray[np.uint8], rng: np.random.Generator) -> Film:
-    """A film as a phone would take it off a light box."""
+def rephotographed(
+    pixels: npt.NDArray[np.uint8], rng: np.random.Generator, mode: str = "RGB"
+) -> Film:
+    """A film as a phone would take it off a light box; `mode`: "L" for one in black and white."""
     size = len(pixels)
     image = Image.fromarray(pixels).convert("RGB")
     tilt = rng.uniform(-0.08, 0.08, 8) * size
@@ -135,7 +138,8 @@ def rephotographed(pixels: npt.NDArray[np.uint8], rng: np.random.Generator) -> F
     tint = np.array([1.0, rng.uniform(0.92, 1.0), rng.uniform(0.8, 1.0)])
     photo = np.asarray(image, float) * light[..., None] * tint + rng.normal(0, 4, (size, size, 3))
     out = io.BytesIO()
-    Image.fromarray(np.clip(photo, 0, 255).astype(np.uint8)).save(out, "JPEG", quality=80)
+    shot = Image.fromarray(np.clip(photo, 0, 255).astype(np.uint8)).convert(mode)
+    shot.save(out, "JPEG", quality=80)
     return decode(out.getvalue())
 
 
@@ -189,6 +193,11 @@ def share(why: list[str | None]) -> dict[str, Any]:
     }
 
 
+def marked(films: list[Film]) -> dict[str, float]:
+    """How many films bear the remark that they are photos of films."""
+    return _share(sum(looks_photographed(film) is not None for film in films), len(films))
+
+
 def _share(k: int, n: int) -> dict[str, float]:
     low, high = wilson(k, n)
     return {"value": k / n, "low": low, "high": high, "k": k, "n": n}
@@ -206,7 +215,8 @@ def study(args: argparse.Namespace) -> dict[str, Any]:
     held = np.array([odd for odd, _ in good])
     every = np.stack([gate.pixels(film) for film in films])
     others_chose = by_others(gate, every, unseen.patients)
-    adults = [gate(decode(path)) for path in load_cohort(args.adults).paths]
+    grown = [decode(path) for path in load_cohort(args.adults).paths]
+    adults = [gate(film) for film in grown]
     kinds: dict[str, Any] = {}
     others = {name: list(folder_films(paths)) for name, paths in negatives(args.negatives).items()}
     others["CT and MR of pydicom"] = list(folder_films(_pydicom_slices()))
@@ -225,15 +235,18 @@ def study(args: argparse.Namespace) -> dict[str, Any]:
         found = [gate(as_film(square)) for square in spoilt(squares, kind, rng)]
         kinds[f"made: {kind}"] = summary([o for o, _ in found], [w for _, w in found], held)
         print(kind, kinds[f"made: {kind}"], flush=True)
-    found = [gate(rephotographed(square, rng)) for square in squares]
-    kinds["made: re-photographed"] = summary([o for o, _ in found], [w for _, w in found], held)
+    for mode, name in (("RGB", "re-photographed"), ("L", "re-photographed in grey")):
+        photos = [rephotographed(square, rng, mode) for square in squares]
+        found = [gate(photo) for photo in photos]
+        kinds[f"made: {name}"] = summary([o for o, _ in found], [w for _, w in found], held)
+        kinds[f"made: {name}"]["marked"] = marked(photos)
     return {
         "format": 1,
         "bundle": {"name": bundle.name, "sha256": bundle.sha256},
         "good": {
-            "held out": share([w for _, w in good]),
+            "held out": share([w for _, w in good]) | {"marked": marked(films)},
             "held out, limits by others": share(others_chose),
-            "adults": share([w for _, w in adults]),
+            "adults": share([w for _, w in adults]) | {"marked": marked(grown)},
         },
         "kinds": kinds,
         "firstread": __version__,

@@ -74,6 +74,19 @@ def test_a_tinted_scan_is_remarked_too_and_dicom_never() -> None:
     assert looks_photographed(marked) is None
 
 
+def test_a_camera_that_tells_its_exposure() -> None:
+    pixels = draw_film(np.random.default_rng(1), True, 224)
+    exif = Image.Exif()
+    exif[0x010F] = "A maker"
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "JPEG", exif=exif)
+    assert looks_photographed(decode(out.getvalue())) is None  # scanners name their maker too
+    exif.get_ifd(0x8769)[0x829A] = 0.01
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "JPEG", exif=exif)
+    assert "camera" in (looks_photographed(decode(out.getvalue())) or "")
+
+
 @pytest.mark.films
 def test_real_films(films_dir: Path) -> None:
     paths = [

@@ -30,6 +30,15 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
     return Reader(tiny_bundle(tmp_path_factory.mktemp("reader") / "tiny"), threads=3)
 
 
+def test_a_photo_of_a_film_is_marked(reader: Reader, tmp_path: Path) -> None:
+    grey = np.random.default_rng(0).integers(60, 200, (64, 64)).astype(np.float32)
+    tinted = np.stack([grey, grey * 0.95, grey * np.linspace(0.7, 0.9, 64)], axis=2)
+    Image.fromarray(tinted.astype(np.uint8)).save(tmp_path / "photo.png")
+    opinion = reader.read(tmp_path / "photo.png")
+    assert opinion.probability is not None
+    assert [note for note in opinion.notes if "a photo of a film" in note]
+
+
 @pytest.mark.parametrize(
     ("mean", "decision"), [(40, "no pneumonia"), (130, "refer"), (220, "pneumonia")]
 )

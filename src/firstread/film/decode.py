@@ -70,6 +70,7 @@ class Film:
     `format`: "JPEG", "PNG", "TIFF", "BMP" or "DICOM". `n_bytes`: size of the file.
     `colour`: how much colour is more than one tint, 0 to 255 (`grey.colourfulness`).
     `tags`: the DICOM tags a reader needs, never a name or an id.
+    `camera`: the file tells of an exposure, as a camera's does (EXIF 2.32, 4.6.5).
     """
 
     pixels: npt.NDArray[np.uint8] | npt.NDArray[np.float32]
@@ -80,6 +81,7 @@ class Film:
     n_bytes: int
     colour: float = 0.0
     tags: dict[str, str] = field(default_factory=dict)
+    camera: bool = False
 
     @cached_property
     def grey_shares(self) -> npt.NDArray[np.float64]:
@@ -180,6 +182,7 @@ def _decode_picture(data: bytes, reduce_to: int | None, before: Before) -> Film:
             if kind != "JPEG":  # not drafted; and only now is a TIFF turned upright
                 width, height = image.size
             white_is_zero = kind == "TIFF" and _white_is_zero(image)
+            camera = _by_camera(image)
             image, turned = _upright(image, kind)
             if turned:
                 width, height = height, width
@@ -194,7 +197,7 @@ def _decode_picture(data: bytes, reduce_to: int | None, before: Before) -> Film:
         raise FilmTooLarge("the picture does not fit into memory") from None
     except Exception as e:  # Pillow's decoders raise nearly anything on broken bytes
         raise UnreadableFilm(_why(e, data)) from None
-    return Film(pixels, width, height, mode, kind, len(data), colour)
+    return Film(pixels, width, height, mode, kind, len(data), colour, camera=camera)
 
 
 def _has_more(image: Image.Image, kind: str) -> bool:
@@ -230,6 +233,15 @@ def _upright(image: Image.Image, kind: str) -> tuple[Image.Image, bool]:
     if orientation not in _TURN:
         return image, False
     return image.transpose(_TURN[orientation]), orientation >= 5
+
+
+def _by_camera(image: Image.Image) -> bool:
+    """Whether the EXIF block tells an exposure time, an aperture or a focal length."""
+    try:
+        exif = image.getexif()
+        return bool(exif) and any(tag in exif.get_ifd(0x8769) for tag in (0x829A, 0x829D, 0x920A))
+    except Exception:  # a broken block tells nothing, and is no reason to lose a film
+        return False
 
 
 def _white_is_zero(image: Image.Image) -> bool:

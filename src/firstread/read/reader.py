@@ -22,6 +22,7 @@ from firstread.errors import FirstreadError
 from firstread.film import Film, decode, preprocess
 from firstread.film.decode import Before
 from firstread.film.lungs import doubt, lung_mask, shipped
+from firstread.film.photo import looks_photographed
 from firstread.film.quality import plainly_no_film, quality_notes
 from firstread.read.bundle import Bundle
 from firstread.read.engine import AUTO, INPUT, OUTPUTS, Opened, default_threads, open_bundle
@@ -142,6 +143,7 @@ class Reader:
             verdict = judge(card.gate, found[GATE][0], lambda: doubt(lung_mask(pixels)))
         age = age if age is not None else age_of(film.tags)
         decision, reasons = decide(probability, verdict, self.bundle, age)
+        photo = filter(None, [looks_photographed(film)])
         return Opinion(
             file=file,
             probability=probability,
@@ -152,7 +154,7 @@ class Reader:
             bundle=self.bundle.name,
             bundle_sha256=self.bundle.sha256[:12],
             notices=card.notices,
-            notes=(*quality_notes(film), *(() if card.gate else (NO_GATE,))),
+            notes=(*quality_notes(film), *photo, *(() if card.gate else (NO_GATE,))),
             heat=found["map"][0] if heat else None,
             pixels=pixels,
             aspect=film.pixels.shape[1] / film.pixels.shape[0],
