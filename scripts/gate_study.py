@@ -38,7 +38,7 @@ from firstread.cohort.table import load_cohort
 from firstread.errors import FirstreadError
 from firstread.evaluate.intervals import wilson
 from firstread.evaluate.metrics import auc
-from firstread.evaluate.places import command_line
+from firstread.evaluate.places import script_line
 from firstread.film import decode, preprocess
 from firstread.film.decode import Film
 from firstread.film.files import write_atomic
@@ -250,12 +250,8 @@ def study(args: argparse.Namespace) -> dict[str, Any]:
         },
         "kinds": kinds,
         "firstread": __version__,
-        "command": command_line(["python", "scripts/gate_study.py", *_portable(sys.argv[1:])]),
+        "command": script_line(),
     }
-
-
-def _portable(words: list[str]) -> list[str | Path]:
-    return [word if word.startswith("--") else Path(word) for word in words]
 
 
 def _pydicom_slices() -> list[Path]:

@@ -27,7 +27,7 @@ from firstread.cohort.split import load_split
 from firstread.cohort.table import Cohort, load_cohort
 from firstread.errors import FirstreadError
 from firstread.evaluate.intervals import Sampler
-from firstread.evaluate.places import command_line
+from firstread.evaluate.places import script_line
 from firstread.film.files import write_atomic
 from firstread.read.bundle import Bundle
 from firstread.train.gate import linear_probe
@@ -99,10 +99,7 @@ def study(args: argparse.Namespace) -> dict[str, Any]:
         "alike": judged(alike, known),
         "size": judged(-area(unseen), unseen),
         "firstread": __version__,
-        "command": command_line(
-            ["python", "scripts/hint_study.py"]
-            + [w if w.startswith("--") else Path(w) for w in sys.argv[1:]]
-        ),
+        "command": script_line(),
     }
 
 

@@ -22,6 +22,7 @@ from firstread.cohort.synthetic import draw_film
 from firstread.errors import FilmTooLarge, UnreadableFilm
 from firstread.film import Preprocess, decode, preprocess
 from firstread.film import dicom as room
+from fuzzing.seeds import by_gdcm
 
 SIZE = 96
 
@@ -85,30 +86,11 @@ LOSSLESS = {
 }
 
 
-def compressed(data: bytes, syntax: int, folder: Path) -> bytes:
-    """A file in a compressed transfer syntax, by GDCM."""
-    plain, packed = folder / "plain.dcm", folder / "packed.dcm"
-    plain.write_bytes(data)
-    reader = gdcm.ImageReader()
-    reader.SetFileName(str(plain))
-    assert reader.Read()
-    change = gdcm.ImageChangeTransferSyntax()
-    change.SetTransferSyntax(gdcm.TransferSyntax(syntax))
-    change.SetInput(reader.GetImage())
-    assert change.Change()
-    writer = gdcm.ImageWriter()
-    writer.SetFileName(str(packed))
-    writer.SetFile(reader.GetFile())
-    writer.SetImage(change.GetOutput())
-    assert writer.Write()
-    return packed.read_bytes()
-
-
 @pytest.mark.parametrize("name", LOSSLESS)
 @pytest.mark.parametrize("photometric", ["MONOCHROME2", "MONOCHROME1"])
 def test_compressed(name: str, photometric: str, tmp_path: Path) -> None:
     stored = 4095 - FILM if photometric == "MONOCHROME1" else FILM
-    data = compressed(dicom(stored, 12, photometric), LOSSLESS[name], tmp_path)
+    data = by_gdcm(dicom(stored, 12, photometric), LOSSLESS[name])
     assert pydicom.dcmread(io.BytesIO(data)).file_meta.TransferSyntaxUID.is_compressed
     assert same(data)
 
@@ -117,7 +99,7 @@ def test_compressed(name: str, photometric: str, tmp_path: Path) -> None:
 def test_compressed_signed(name: str, tmp_path: Path) -> None:
     window = {"WindowCenter": 0, "WindowWidth": 4096}
     data = dicom(FILM.astype(np.int16) - 2048, 12, **window)
-    assert same(compressed(data, LOSSLESS[name], tmp_path))
+    assert same(by_gdcm(data, LOSSLESS[name]))
 
 
 LOSSY = {
@@ -146,14 +128,14 @@ def test_lossy(syntax: pydicom.uid.UID, photometric: str) -> None:
 
 
 def test_near_lossless(tmp_path: Path) -> None:
-    data = compressed(form("eight bits"), gdcm.TransferSyntax.JPEGLSNearLossless, tmp_path)
+    data = by_gdcm(form("eight bits"), gdcm.TransferSyntax.JPEGLSNearLossless)
     assert same(data)
 
 
 def test_lossy_jpeg_of_twelve_bits_is_refused_by_name(tmp_path: Path) -> None:
     syntax = gdcm.TransferSyntax.JPEGExtendedProcess2_4
     with pytest.raises(UnreadableFilm, match=r"JPEG Extended .* cannot be decoded here"):
-        decode(compressed(dicom(FILM, 12), syntax, tmp_path))
+        decode(by_gdcm(dicom(FILM, 12), syntax))
 
 
 def form(name: str) -> bytes:

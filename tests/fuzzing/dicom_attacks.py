@@ -62,7 +62,7 @@ SMEARED = ("Modality", "BodyPartExamined", "ViewPosition", "PhotometricInterpret
            "LossyImageCompressionMethod")  # fmt: skip
 """Where a name has no business, and where an error might quote it."""
 
-PATHS = ("../../../tmp/out", "/tmp/out", "1.2/../../3", "1.2.3\\..\\..", "a\x00b", "1" * 300)
+PATHS = ("../../../etc/out", "/etc/out", "1.2/../../3", "1.2.3\\..\\..", "a\x00b", "1" * 300)
 
 
 def _change(data: bytes, change: Any) -> bytes:

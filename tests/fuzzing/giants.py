@@ -14,7 +14,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from firstread.film.guard import MOST_RLE
-from fuzzing.seeds import _by_gdcm, _saved, chest, dataset, written
+from fuzzing.seeds import _saved, by_gdcm, chest, dataset, written
 
 SIDE = 8000
 """SIDE x SIDE pixels are the limit."""
@@ -148,8 +148,8 @@ GIANTS: dict[str, Callable[[], bytes]] = {
     "dicom deflated": _deflated,
     "dicom rle": _rle,
     "dicom jpeg 2000": _j2k,
-    "dicom jpeg-ls": lambda: _by_gdcm(_dicom(_sixteen(), 12), gdcm.TransferSyntax.JPEGLSLossless),
-    "dicom jpeg lossless": lambda: _by_gdcm(
+    "dicom jpeg-ls": lambda: by_gdcm(_dicom(_sixteen(), 12), gdcm.TransferSyntax.JPEGLSLossless),
+    "dicom jpeg lossless": lambda: by_gdcm(
         _dicom(_sixteen(), 12), gdcm.TransferSyntax.JPEGLosslessProcess14_1
     ),
 }

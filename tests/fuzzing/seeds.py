@@ -167,7 +167,8 @@ def _by_pillow(syntax: str, kind: str, **how: object) -> bytes:
     return written(ds, syntax)
 
 
-def _by_gdcm(data: bytes, syntax: int) -> bytes:
+def by_gdcm(data: bytes, syntax: int) -> bytes:
+    """A file in a compressed transfer syntax, by GDCM."""
     with tempfile.TemporaryDirectory() as folder:
         plain, packed = Path(folder, "plain.dcm"), Path(folder, "packed.dcm")
         plain.write_bytes(data)
@@ -237,13 +238,13 @@ def dicoms() -> dict[str, bytes]:
         "dicom windowed": _windowed(),
         "dicom palette": _palette(),
         "dicom rgb": written(dataset(np.repeat(chest()[..., None], 3, 2), 8, "RGB")),
-        "dicom rle": _by_gdcm(plain, kinds.RLELossless),
+        "dicom rle": by_gdcm(plain, kinds.RLELossless),
         "dicom jpeg": _by_pillow(JPEGBaseline8Bit, "JPEG", quality=90),
-        "dicom jpeg lossless": _by_gdcm(plain, kinds.JPEGLosslessProcess14_1),
-        "dicom jpeg lossless 14": _by_gdcm(plain, kinds.JPEGLosslessProcess14),
-        "dicom jpeg-ls": _by_gdcm(plain, kinds.JPEGLSLossless),
-        "dicom jpeg-ls near": _by_gdcm(written(dataset(chest(), 8)), kinds.JPEGLSNearLossless),
-        "dicom jpeg 2000": _by_gdcm(plain, kinds.JPEG2000Lossless),
+        "dicom jpeg lossless": by_gdcm(plain, kinds.JPEGLosslessProcess14_1),
+        "dicom jpeg lossless 14": by_gdcm(plain, kinds.JPEGLosslessProcess14),
+        "dicom jpeg-ls": by_gdcm(plain, kinds.JPEGLSLossless),
+        "dicom jpeg-ls near": by_gdcm(written(dataset(chest(), 8)), kinds.JPEGLSNearLossless),
+        "dicom jpeg 2000": by_gdcm(plain, kinds.JPEG2000Lossless),
         "dicom jpeg 2000 lossy": _by_pillow(JPEG2000, "JPEG2000", **two_thousand),
     }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -43,6 +44,15 @@ def portable(path: str | Path) -> str:
 def command_line(words: Iterable[str | Path]) -> str:
     """Words as a line for the shell; a `Path` among them is made `portable`."""
     return " ".join(_quoted(word) for word in words)
+
+
+def script_line() -> str:
+    """The running script's own command line: options as given, all else as places."""
+    own, *words = sys.argv
+    own = "/".join(Path(own).parts[-2:])
+    return command_line(
+        ["python", own, *(word if word.startswith("--") else Path(word) for word in words)]
+    )
 
 
 def _quoted(word: str | Path) -> str:

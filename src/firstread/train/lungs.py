@@ -12,7 +12,6 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from firstread.cohort.cache import cached_films
 from firstread.cohort.hashes import file_sha256
 from firstread.cohort.split import SplitPlan, load_split, make_split, save_split
 from firstread.cohort.table import Cohort
-from firstread.errors import NoFilms, RunError
+from firstread.errors import NoFilms
 from firstread.evaluate.lungs import judge_lungs
 from firstread.evaluate.masks import find_masks, load_mask
 from firstread.film.files import write_atomic
@@ -37,6 +36,7 @@ from firstread.model.unet import WIDTHS, WORK, LungNet
 from firstread.train.checkpoint import SafeCheckpointIO
 from firstread.train.lungs_augment import lung_augment
 from firstread.train.lungs_export import lungs_to_onnx
+from firstread.train.record import now, taken_up
 
 Mask = npt.NDArray[np.bool_]
 Say = Callable[[str], None]
@@ -115,7 +115,7 @@ def train_lungs(job: LungJob, say: Say = lambda text: None) -> dict[str, Any]:
     record = {
         "format": FORMAT,
         "name": f"lungs-{WORK}-seed{job.plan.seed}",
-        "created": _now(),
+        "created": now(),
         "version": metadata.version("firstread"),
         "licence": job.net_licence,
         "arch": {"name": "unet", "side": WORK, "widths": list(WIDTHS)},
@@ -135,7 +135,7 @@ def train_lungs(job: LungJob, say: Say = lambda text: None) -> dict[str, Any]:
     write_atomic(folder / RECORD_FILE, seal(record))
     say(f"judging it on {len(val.films)} held-out films")
     judged = judge_lungs(val.films, val.pixels, val.masks, LungFinder(folder))
-    state |= {"val": judged, "finished": True, "ended": _now()}
+    state |= {"val": judged, "finished": True, "ended": now()}
     write_atomic(job.out / "run.json", json.dumps(state, indent=2) + "\n")
     return state
 
@@ -231,34 +231,19 @@ def _open_run(job: LungJob, split: Cohort, masks_sha256: str) -> dict[str, Any]:
     shares = "\n".join(f"{r.part} {h}" for r, h in zip(split.rows, split.hashes, strict=True))
     plan = json.dumps({**asdict(job.plan), "widths": WIDTHS}, sort_keys=True)
     identity = hashlib.sha256(f"{plan}\n{masks_sha256}\n{shares}".encode()).hexdigest()
-    path = job.out / "run.json"
-    if path.is_file():
-        try:
-            state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            raise RunError(f"{path}: damaged; delete the run folder and train again") from None
-        if state.get("identity") != identity:
-            raise RunError(
-                f"{job.out}: holds another run (plan, films or masks differ); "
-                "give another --out or delete it"
-            )
+    state = taken_up(job.out, identity, "plan, films or masks")
+    if state is not None:
         return state
-    if job.out.is_dir() and any(not p.name.startswith(".") for p in job.out.iterdir()):
-        raise RunError(f"{job.out}: not empty and no run of ours; give another --out")
     state = {
         "identity": identity,
         "finished": False,
         "plan": asdict(job.plan),
-        "started": _now(),
+        "started": now(),
         "data_sha256": split.data_hash(),
         "masks_sha256": masks_sha256,
         "films": {p: len(split.part(p)) for p in ("train", "val")},
         "patients": {p: len(set(split.part(p).patients)) for p in ("train", "val")},
         "versions": {n: metadata.version(n) for n in ("firstread", "torch", "numpy", "onnx")},
     }
-    write_atomic(path, json.dumps(state, indent=2) + "\n")
+    write_atomic(job.out / "run.json", json.dumps(state, indent=2) + "\n")
     return state
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

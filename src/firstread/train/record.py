@@ -56,23 +56,12 @@ def open_run(
     if lungs:
         told += f"\nlungs {lungs}"
     identity = hashlib.sha256(told.encode()).hexdigest()
-    path = out / "run.json"
     recipe_json = json.dumps(recipe.to_dict(), indent=2) + "\n"
-    if path.is_file():
-        try:
-            state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            raise RunError(f"{path}: damaged; delete the run folder and train again") from None
-        if state.get("identity") != identity:
-            raise RunError(
-                f"{out}: holds another run (recipe, weights, start or films differ); "
-                "give another --out or delete it"
-            )
+    state = taken_up(out, identity, "recipe, weights, start or films")
+    if state is not None:
         if not (out / "recipe.json").is_file():  # killed between the two
             write_atomic(out / "recipe.json", recipe_json)
         return state
-    if out.is_dir() and any(not p.name.startswith(".") for p in out.iterdir()):
-        raise RunError(f"{out}: not empty and no run of ours; give another --out")
     state = {
         "identity": identity,
         "finished": False,
@@ -96,9 +85,31 @@ def open_run(
         "python": platform.python_version(),
         "git": _git_state(),
     }
-    write_atomic(path, json.dumps(state, indent=2) + "\n")
+    write_atomic(out / "run.json", json.dumps(state, indent=2) + "\n")
     write_atomic(out / "recipe.json", recipe_json)
     return state
+
+
+def taken_up(out: Path, identity: str, parts: str) -> dict[str, Any] | None:
+    """run.json of the run in `out` if it has this identity; None where there is no run yet.
+
+    `parts`: what an identity is made of, for the message. Raises `RunError` where the folder is
+    another run's, damaged, or no run's at all.
+    """
+    path = out / "run.json"
+    if path.is_file():
+        try:
+            state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            raise RunError(f"{path}: damaged; delete the run folder and train again") from None
+        if state.get("identity") != identity:
+            raise RunError(
+                f"{out}: holds another run ({parts} differ); give another --out or delete it"
+            )
+        return state
+    if out.is_dir() and any(not p.name.startswith(".") for p in out.iterdir()):
+        raise RunError(f"{out}: not empty and no run of ours; give another --out")
+    return None
 
 
 def now() -> str:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import firstread
 from firstread.film.dicom import MAKER
 from firstread.read.dicom_out.uids import derive
 
 if TYPE_CHECKING:
     import pydicom
 
+    from firstread.read.opinion import Opinion
+
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+
+
+def device(opinion: Opinion) -> dict[str, Any]:
+    """Who made a result, as highdicom's constructors ask for it: what `is_own` goes by."""
+    return {
+        "manufacturer": MAKER,
+        "manufacturer_model_name": opinion.bundle[:64],
+        "software_versions": firstread.__version__,
+        "device_serial_number": opinion.bundle_sha256,
+    }
 
 
 def is_own(header: pydicom.Dataset) -> bool:

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import firstread
 from firstread.film import Film, Preprocess, preprocess
-from firstread.film.dicom import MAKER
+from firstread.read.dicom_out.own import device
 from firstread.read.dicom_out.sr import SERIES_DESCRIPTION
 from firstread.read.dicom_out.uids import without_clock
 from firstread.read.opinion import Opinion
@@ -63,10 +63,7 @@ def capture(
         series_number=SERIES_NUMBER,
         sop_instance_uid=instance_uid,
         instance_number=int(source.InstanceNumber),
-        manufacturer=MAKER,
-        manufacturer_model_name=opinion.bundle[:64],
-        software_versions=firstread.__version__,
-        device_serial_number=opinion.bundle_sha256,
+        **device(opinion),
         series_description=SERIES_DESCRIPTION,
         transfer_syntax_uid=ExplicitVRLittleEndian,
         specific_character_set="ISO_IR 192",

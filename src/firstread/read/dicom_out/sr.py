@@ -22,6 +22,7 @@ import numpy as np
 
 import firstread
 from firstread.film.dicom import MAKER
+from firstread.read.dicom_out.own import device
 from firstread.read.dicom_out.uids import derive, without_clock
 from firstread.read.opinion import NO_PNEUMONIA, PNEUMONIA, REFER, REJECTED, Opinion
 from firstread.read.overlay import where
@@ -80,10 +81,7 @@ def report(
         series_number=SERIES_NUMBER,
         sop_instance_uid=instance_uid,
         instance_number=int(source.InstanceNumber),
-        manufacturer=MAKER,
-        manufacturer_model_name=opinion.bundle[:64],
-        software_versions=firstread.__version__,
-        device_serial_number=opinion.bundle_sha256,
+        **device(opinion),
         series_description=SERIES_DESCRIPTION,
         is_complete=opinion.decision != REJECTED,
         is_final=False,
