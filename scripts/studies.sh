@@ -107,6 +107,10 @@ step "$RESULTS/gate.json" \
     --adults "$hospital" --negatives "$FIRSTREAD_DATA/negatives.csv" \
     ${PICTURES:+--photos "$PICTURES"} --json "$RESULTS/gate.json"  # skimage/data of its wheel
 
+step "$RESULTS/hint.json" \
+    $bin/python scripts/hint_study.py --table "$table" --split "$RUNS/blocks.csv" \
+    --json "$RESULTS/hint.json"
+
 # 6. The same film as another file: original and copy, stretched, cropped, stored again.
 step "$RESULTS/consistency.json" \
     $bin/python benchmarks/consistency.py --run "$RUNS/settle-focus-swap" --json "$RESULTS/consistency.json"

@@ -53,7 +53,7 @@ WEIGHT = 0.5
 """Of the strangeness beside the oddness, both by their spread over good films. Less tells CT slices
 worse, more lateral views."""
 
-LIMIT, STRANGE, UNSURE, SUSPECT = 0.996, 0.998, 0.99, 0.75
+LIMIT, STRANGE, UNSURE, SUSPECT = 0.994, 0.999, 0.99, 0.75
 """Shares of good films below each limit: so few are turned away or referred, so many need no lung
 net. One in a hundred is the most that a gate may turn away."""
 
