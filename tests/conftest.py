@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+os.environ["FIRSTREAD_ENGINE"] = "onnxruntime"
+"""What is read has the same bits each time; tests of engines name theirs."""
+
 
 def _folder_from(variable: str, what: str) -> Path:
     value = os.environ.get(variable)

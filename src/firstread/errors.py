@@ -20,6 +20,7 @@ that says what to do about it::
     ├── RunError                 a training run that is missing, unfinished or another's
     ├── BundleError              a bundle that is missing, incomplete or changed
     ├── OutputError              a place we cannot write to
+    ├── EngineError              an engine that nobody knows
     └── MissingExtra             a verb that needs an extra which is not installed
 """
 
@@ -90,6 +91,10 @@ class BundleError(FirstreadError):
 
 class OutputError(FirstreadError):
     """An output file or folder cannot be written."""
+
+
+class EngineError(FirstreadError):
+    """No engine has the name that was given."""
 
 
 class MissingExtra(FirstreadError):

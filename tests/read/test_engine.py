@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firstread.errors import BundleError, MissingExtra
+from firstread.cli.main import main
+from firstread.errors import BundleError, EngineError, MissingExtra
 from firstread.read import choice, engine
 from firstread.read.bundle import Bundle, write_bundle
 from firstread.read.choice import chosen, measured
@@ -93,6 +94,7 @@ def test_where_nothing_can_be_kept_it_reads_all_the_same(bundle: Bundle, tmp_pat
 def test_without_openvino_nothing_is_measured(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("FIRSTREAD_ENGINE", raising=False)
     monkeypatch.setattr(engine, "installed", lambda: False)
     monkeypatch.setattr(choice, "chosen", lambda *_: pytest.fail("measured"))
     assert open_bundle(bundle).engine == JUDGED_BY
@@ -111,8 +113,32 @@ def test_an_openvino_that_does_not_load_is_left_out(bundle: Bundle, tmp_path: Pa
 
 
 def test_a_senseless_engine() -> None:
-    with pytest.raises(ValueError, match="engine must be auto or one of onnxruntime, openvino"):
+    with pytest.raises(EngineError, match="cuda: no engine has this name; name one of auto, onnx"):
         Reader(engine="cuda")
+
+
+def test_the_environment_says_what_auto_is(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openvino")
+    monkeypatch.setenv("FIRSTREAD_ENGINE", "openvino")
+    assert Reader(bundle).engine == "openvino"
+    assert Reader(bundle, engine="onnxruntime").engine == "onnxruntime"
+    monkeypatch.setenv("FIRSTREAD_ENGINE", "fast")
+    with pytest.raises(EngineError, match="fast"):
+        Reader(bundle)
+
+
+def test_the_verb_takes_one(
+    bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("openvino")
+    out = tmp_path / "o.json"
+    assert main(["read", str(SAMPLES[0]), "--engine", "openvino-bf16", "--json", str(out)]) == 0
+    (told,) = json.loads(out.read_text())
+    logit = Reader(bundle).read(SAMPLES[0]).logit
+    assert logit is not None
+    assert 1e-3 < abs(told["logit"] - logit) < 1
+    assert main(["read", str(SAMPLES[0]), "--engine", "cuda"]) == 2
+    assert "invalid choice: 'cuda'" in capsys.readouterr().err
 
 
 def test_no_graph_of_ours(bundle: Bundle, tmp_path: Path) -> None:
