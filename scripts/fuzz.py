@@ -151,9 +151,10 @@ def begun(path: Path | None, seed: int, films: int) -> dict[str, Any]:
 
 def weigh(name: str) -> dict[str, Any]:
     """Read a giant in this process, which should be fresh: what it cost, what came of it."""
+    from firstread.read.engine import JUDGED_BY
     from firstread.read.reader import Reader
 
-    reader = Reader(threads=1, lungs=True)
+    reader = Reader(threads=1, lungs=True, engine=JUDGED_BY)
     reader.read(next(iter((ROOT / "src/firstread/samples").rglob("*.dcm"))))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "giant")

@@ -32,6 +32,7 @@ import numpy as np
 from firstread.errors import FirstreadError
 from firstread.film.walk import iter_sources
 from firstread.read.opinion import DECISIONS, REJECTED, Opinion
+from firstread.read.engine import JUDGED_BY
 from firstread.read.reader import Reader
 from fuzzing.cases import case
 from fuzzing.seeds import SECRETS, all_seeds
@@ -203,7 +204,7 @@ def _parts(word: str) -> tuple[str, ...]:
 def main(seed: int, start: int, stop: int, bundle: str) -> None:
     """Read the films from `start` to before `stop`."""
     all_seeds()
-    readers = Reader(bundle, threads=1), Reader(threads=1, lungs=True)
+    readers = Reader(bundle, 1, engine=JUDGED_BY), Reader(threads=1, lungs=True, engine=JUDGED_BY)
     for reader in readers:  # what is loaded once is no film's cost
         reader.read(all_seeds()["dicom explicit"])
     faulthandler.enable()
