@@ -31,8 +31,8 @@ import numpy as np
 
 from firstread.errors import FirstreadError
 from firstread.film.walk import iter_sources
-from firstread.read.opinion import DECISIONS, REJECTED, Opinion
 from firstread.read.engine import JUDGED_BY
+from firstread.read.opinion import DECISIONS, REJECTED, Opinion
 from firstread.read.reader import Reader
 from fuzzing.cases import case
 from fuzzing.seeds import SECRETS, all_seeds
