@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A bundle's calibration, thresholds and refer band chosen anew, for a bundle whose run is gone.
+"""A bundle's gate, calibration, thresholds and refer band made anew, where its run is gone.
 
-What `firstread export RUN --data --twin` does for a run. The network and the gate stay.
+What `firstread export RUN --data --twin` does for a run. The network stays.
 
     python scripts/choose_point.py BUNDLE --data chest_xray.csv --split blocks.csv \\
         [--twin RUN] --name NAME --out NEW
@@ -23,6 +23,8 @@ from firstread.cohort.split import load_split
 from firstread.cohort.table import load_cohort
 from firstread.errors import DataError, FirstreadError
 from firstread.read.bundle import Bundle, write_bundle
+from firstread.train.gate import with_gate
+from firstread.train.gate_graph import ungated
 from firstread.train.point import FULL, choose_point, reader_of
 from firstread.train.recipe import make_recipe
 from firstread.train.record import now
@@ -35,12 +37,18 @@ def chosen_anew(args: argparse.Namespace) -> str:
     card, how = dict(bundle.card.raw), bundle.card.preprocess
     recipe = make_recipe(card["training"]["recipe"], str(args.bundle))
     shifted = load_twin(args.twin, recipe) if args.twin else None
-    unseen = load_split(args.split, load_cohort(args.data)).part("val")
+    split = load_split(args.split, load_cohort(args.data))
+    unseen = split.part("val")
     if unseen.data_hash() != card["data"]["validation_sha256"]:
         raise DataError(f"{args.split}: validates on other films than the bundle's card tells of")
     val = cached_films(unseen, how)
     large = cached_films(val.films, replace(how, size=max(how.size, FULL)))
-    read = reader_of(bundle.onnx_path.read_bytes())
+    train = cached_films(split.part("train"), recipe.kept)
+    bare = ungated(bundle.onnx_path.read_bytes())
+    graph, card["gate"] = with_gate(
+        bare, np.asarray(train.pixels), np.asarray(val.pixels), recipe.seed, print
+    )
+    read = reader_of(graph)
     logits = read(np.asarray(val.pixels))
     point = choose_point(
         read, np.asarray(large.pixels), how.size, logits, val.films.labels, shifted
@@ -48,7 +56,7 @@ def chosen_anew(args: argparse.Namespace) -> str:
     card |= {"name": args.name, "created": now(), **point.to_card()}
     if shifted:
         card["training"] = {**card["training"], "twin": shifted.told}
-    write_bundle(args.out, bundle.onnx_path.read_bytes(), card)
+    write_bundle(args.out, graph, card)
     return f"{args.name}: threshold {point.threshold:.4f}, {point.thresholds['decision'].how}"
 
 
