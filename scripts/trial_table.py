@@ -54,6 +54,7 @@ def purpose(name: str) -> str:
         "default": "The recipe of that name.",
         "twin": "`default` and `settle` at full size, on this split: the twin of what ships, by "
         "which thresholds are chosen.",
+        "twin-standardise": "`full-standardise`, and then `settle` with each film standardised.",
     }[name]
 
 

@@ -173,7 +173,8 @@ def _decode_picture(data: bytes, reduce_to: int | None, before: Before) -> Film:
             mode = image.mode
             if _has_more(image, kind):
                 raise UnreadableFilm(f"a {kind} file of several pictures; send single films")
-            if kind == "JPEG":
+            # A baseline picture of one component is read to the end of its first scan, no further.
+            if kind == "JPEG" and (image.mode != "L" or "progressive" in image.info):
                 check_scans(data)
             if reduce_to is not None and kind == "JPEG":
                 image.draft(None, (2 * reduce_to, 2 * reduce_to))
