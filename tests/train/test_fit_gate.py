@@ -78,6 +78,16 @@ def test_what_varies_otherwise_than_good_films_is_strange() -> None:
     assert residual(across, space)[0] > known.max() + 1
 
 
+def test_a_silent_feature_that_speaks_once_is_not_all_that_counts() -> None:
+    rng = np.random.default_rng(0)
+    good = rng.normal(size=(200, 40)).astype(np.float32)
+    good[:, 7] = 0.0
+    space = subspace(good)
+    once, strange = good[:1].copy(), good[:1] + 4 * np.sign(rng.normal(size=(1, 40)))
+    once[0, 7] = 0.5
+    assert residual(once, space)[0] < residual(strange.astype(np.float32), space)[0]
+
+
 def test_the_graph_computes_what_the_fit_did() -> None:
     torch.manual_seed(2)
     graph = to_onnx(build_net("resnet10", SIZE, 0.0, Weights(SCRATCH, {})), SIZE)

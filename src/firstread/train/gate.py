@@ -49,6 +49,10 @@ RANK = 5
 """One in so many of the features' directions is what good films vary in; more or fewer did not
 matter, from a tenth to two fifths."""
 
+LEAST_SPREAD = 0.25
+"""Least spread of a feature, over the mean spread. Without it a feature that is silent on the films
+at hand makes one film in a thousand the strangest of all, for speaking once."""
+
 WEIGHT = 0.5
 """Of the strangeness beside the oddness, both by their spread over good films. Less tells CT slices
 worse, more lateral views."""
@@ -145,7 +149,8 @@ def limits(as_is: Floats, made_worse: Floats) -> dict[str, Any]:
 
 def subspace(good: Floats) -> Subspace:
     """The principal directions of good films' features (n, c): one in `RANK` of them."""
-    mean, spread = good.mean(axis=0), good.std(axis=0) + 1e-6
+    mean, spread = good.mean(axis=0), good.std(axis=0)
+    spread = np.maximum(spread, LEAST_SPREAD * spread.mean()) + 1e-6
     z = ((good - mean) / spread).astype(np.float64)
     _, axes = np.linalg.eigh(z.T @ z)  # from the least variance to the most
     kept = axes[:, -max(1, z.shape[1] // RANK) :]
