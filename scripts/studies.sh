@@ -100,6 +100,14 @@ step "$RESULTS/seeds.json" \
     $bin/python scripts/seeds.py "$RUNS/default" "$RUNS/default-seed1" "$RUNS/default-seed2" \
     --json "$RESULTS/seeds.json"
 
+#    And what can be had without anybody's weights, at 28 px.
+step "$RUNS/resnet10/bundle/card.json" \
+    $bin/firstread train resnet10 --seed 0 --data "$table" --split "$RUNS/blocks.csv" \
+    --out "$RUNS/resnet10"
+step "$RESULTS/resnet10.json" \
+    $bin/firstread evaluate "$RUNS/resnet10" --data "$table" --split "$RUNS/blocks.csv" \
+    --json "$RESULTS/resnet10.json"
+
 # 5. The shipped bundle. On the blocks, whose table also knows the originals' sizes: what they
 #    alone give away stands beside the model. On the reporting half of the other hospital.
 step "$RESULTS/blocks.json" \

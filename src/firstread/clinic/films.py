@@ -100,7 +100,7 @@ def look_at(
     from firstread.read.reader import Reader
 
     watch = Watch(bundle.card)
-    for done, opinion in enumerate(Reader(bundle).read_many(cohort.paths, heat=False), 1):
+    for done, opinion in enumerate(Reader(bundle).read_many(cohort.rows, heat=False), 1):
         watch(opinion)
         if progress is not None:
             progress(done, len(cohort))

@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from firstread.cohort.hashes import combined_sha256, file_sha256
 from firstread.errors import ClassFolderError, FolderNotFound, NoFilms, TableError
-from firstread.film.decode import FILM_SUFFIXES, Film
+from firstread.film.decode import FILM_SUFFIXES, Film, read_bytes
 
 CLASS_FOLDERS = {"NORMAL": 0, "PNEUMONIA": 1}
 PARTS = ("train", "val", "test")
@@ -56,6 +56,15 @@ class FilmRow:
     etiology: str = ""
     part: str = ""
     extra: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What a reader calls the film: its path."""
+        return str(self.path)
+
+    def read_bytes(self) -> bytes:
+        """The bytes of the file. Raises `FilmError` or `FolderNotFound`."""
+        return read_bytes(self.path)
 
     @property
     def true_size(self) -> tuple[int, int] | None:

@@ -232,7 +232,7 @@ def _calls(reader: Reader, cohort: Cohort, seed: int, noise: str) -> Iterator[Bo
         return card.probability(float(logit)) >= card.threshold
 
     def one(i: int) -> Bools | None:
-        film = reader.read(cohort.paths[i], heat=False)
+        film = reader.read(cohort.rows[i], heat=False)
         if film.decision == "rejected" or film.probability is None or film.pixels is None:
             return None
         calls = [film.probability >= card.threshold]

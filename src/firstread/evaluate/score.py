@@ -129,7 +129,7 @@ def score_cohort(
     bundle = Bundle.load(bundle_path)
     card = bundle.card
     opinions: list[Opinion] = []
-    for opinion in Reader(bundle, engine=JUDGED_BY).read_many(cohort.paths, heat=False):
+    for opinion in Reader(bundle, engine=JUDGED_BY).read_many(cohort.rows, heat=False):
         if watch is not None:
             watch(opinion)
         opinions.append(replace(opinion, pixels=None))  # 50 kB a film that nobody needs here
@@ -214,7 +214,7 @@ def worst_films(
     reader = Reader(bundle_path, engine=JUDGED_BY)
     films = []
     for i in worst_order(scored)[:most]:
-        opinion = reader.read(cohort.paths[i], heat=True)
+        opinion = reader.read(cohort.rows[i], heat=True)
         films.append(
             ReportFilm(
                 scored.files[i],

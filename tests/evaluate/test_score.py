@@ -1,0 +1,41 @@
+"""What is judged is what was trained on: a squashed copy at its true size, too."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bundles import tiny_bundle
+from firstread.cohort.cache import cached_films
+from firstread.cohort.table import load_cohort
+from firstread.evaluate.score import score_cohort
+from firstread.film.preprocess import Preprocess
+from firstread.read.reader import Reader
+
+
+def table(folder: Path) -> Path:
+    """Two films of 64 x 64, stored squashed: their originals were twice as wide as high."""
+    lines = ["file,label,original_width,original_height"]
+    for i, label in enumerate(("NORMAL", "PNEUMONIA")):
+        # Bright at the sides, which a square from the middle of the original leaves out.
+        pixels = np.full((64, 64), 60 + 20 * i, np.uint8)
+        pixels[:, :16] = pixels[:, 48:] = 220
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+        lines.append(f"{i}.png,{label},128,64")
+    (folder / "films.csv").write_text("\n".join(lines) + "\n")
+    return folder / "films.csv"
+
+
+def test_a_squashed_copy_is_judged_as_the_training_saw_it(tmp_path: Path) -> None:
+    cohort = load_cohort(table(tmp_path))
+    how = Preprocess(32, "centre")
+    bundle = tiny_bundle(tmp_path / "b", preprocess=how.to_dict())
+    seen = np.asarray(cached_films(cohort, how, tmp_path / "cache").pixels)
+    assert seen.max() < 100  # the sides are left out
+    reader = Reader(bundle)
+    for row, pixels in zip(cohort.rows, seen, strict=True):
+        found = reader.read(row)
+        assert found.pixels is not None
+        assert np.array_equal(found.pixels, pixels)
+    mean = seen.mean(axis=(1, 2)) / 255
+    assert np.allclose(score_cohort(bundle, cohort).probabilities, 1 / (1 + np.exp(-10 * (mean - 0.5))))
