@@ -1,8 +1,9 @@
-"""Drawn chest films as a detector would send them: 2,048 px, 12 bits, plain or JPEG 2000."""
+"""Chest films as a detector would send them: 2,048 px, 12 bits, plain or JPEG 2000."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,32 +12,31 @@ from PIL import Image
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from firstread.cohort.synthetic import draw_film
+from firstread.film import decode
 
 SIDE = 2048
 GRAIN = 6.0
-"""Standard deviation of the noise, of 4,095: a codec must pay for the lowest bits, as on real
-films, which a drawn one without noise would give away for nothing."""
+"""Standard deviation of the noise, of 4,095: a codec must pay for the lowest bits, as on a
+detector's own films, which an enlarged one without noise would give away for nothing."""
 
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
 
 
-def write_films(folder: Path, n: int, jpeg2000: bool) -> None:
-    """`n` films into `folder`; every other one shows pneumonia."""
+def write_films(folder: Path, films: Sequence[Path], jpeg2000: bool) -> None:
+    """The `films` into `folder`, enlarged where they are smaller."""
     folder.mkdir(parents=True)
-    for i in range(n):
+    for i, film in enumerate(films):
         path = folder / f"{i:04}.dcm"
-        path.write_bytes(_file(_values(i), i))
+        path.write_bytes(_file(_values(film, i), i))
         if jpeg2000:
             _compress(path)
 
 
-def _values(seed: int) -> np.ndarray:
+def _values(film: Path, seed: int) -> np.ndarray:
     """A film (SIDE, SIDE) uint16 of 12 bits."""
-    rng = np.random.default_rng(seed)
-    small = Image.fromarray(draw_film(rng, bool(seed % 2), 512))
+    small = Image.fromarray(decode(film).pixels.astype(np.uint8))
     large = np.asarray(small.resize((SIDE, SIDE), Image.Resampling.BICUBIC), np.float32) * 16
-    grain = rng.standard_normal((SIDE, SIDE), np.float32) * GRAIN
+    grain = np.random.default_rng(seed).standard_normal((SIDE, SIDE), np.float32) * GRAIN
     return np.clip(large + grain, 0, 4095).astype(np.uint16)
 
 
