@@ -38,4 +38,6 @@ def test_a_squashed_copy_is_judged_as_the_training_saw_it(tmp_path: Path) -> Non
         assert found.pixels is not None
         assert np.array_equal(found.pixels, pixels)
     mean = seen.mean(axis=(1, 2)) / 255
-    assert np.allclose(score_cohort(bundle, cohort).probabilities, 1 / (1 + np.exp(-10 * (mean - 0.5))))
+    assert np.allclose(
+        score_cohort(bundle, cohort).probabilities, 1 / (1 + np.exp(-10 * (mean - 0.5)))
+    )

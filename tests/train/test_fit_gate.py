@@ -44,15 +44,15 @@ def test_the_graph_gains_one_output_and_keeps_the_others(
     assert session.run(["gate"], {"film": val[:3]})[0].shape == (3, 1 + len(KINDS) + 1)
 
 
-def test_hardly_a_validation_film_is_turned_away_and_spoilt_ones_are_odder(
+def test_no_validation_film_is_turned_away_and_spoilt_ones_are_odder(
     gated: tuple[ort.InferenceSession, dict, np.ndarray],
 ) -> None:
     session, card, val = gated
     gate = gate_from_card(card)
     outputs = session.run(["gate"], {"film": val})[0]
     good, both = oddness(outputs), strangeness(outputs)
-    assert (good > gate.limit).sum() <= 1
-    assert (both > gate.strange).sum() <= 1
+    assert good.max() <= gate.limit + 1e-4
+    assert both.max() <= gate.strange + 1e-4
     assert gate.suspect <= gate.unsure <= min(gate.limit, gate.strange)
     # The strangeness has no side of its own: it is measured from that of good films.
     assert (both - good).mean() == pytest.approx(0.0, abs=1e-3)
