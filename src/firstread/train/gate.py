@@ -58,6 +58,9 @@ WEIGHT = 0.5
 """Of the strangeness beside the oddness, both by their spread over good films. Less tells CT slices
 worse, more lateral views."""
 
+MARGIN = 0.02
+"""Added to a limit, in log odds: a film read alone is summed up otherwise than among others."""
+
 UNSURE, SUSPECT = 0.99, 0.9
 """Shares of good films below these limits: so few are referred, so many need no lung net."""
 
@@ -136,8 +139,8 @@ def limits(as_is: Floats, made_worse: Floats) -> dict[str, Any]:
     strange = max(both.max(), np.quantile(strangeness(made_worse), 0.99))
     return {
         "kinds": list(KINDS),
-        "limit": float(limit),
-        "strange": float(strange),
+        "limit": float(limit) + MARGIN,
+        "strange": float(strange) + MARGIN,
         "unsure": float(min(limit, strange, np.quantile(both, UNSURE))),
         "suspect": float(np.quantile(both, SUSPECT)),
         "how": f"limit: the oddest of {len(as_is)} validation films; strange: the strangest of "
