@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import signal
 import subprocess
@@ -29,6 +30,26 @@ def film(folder: Path, seed: int, **changes: Any) -> Path:
     with quiet:  # of what is broken on purpose
         path.write_bytes(dicom_film(seed, **changes))
     return path
+
+
+def as_report(sender: Any, path: Path) -> int:
+    """The answer to a film that is sent on its own context under the name of a report."""
+    from pynetdicom.dimse_primitives import C_STORE
+    from pynetdicom.dsutils import encode
+
+    ds = pydicom.dcmread(path)
+    request = C_STORE()
+    request.MessageID, request.Priority = 9, 2
+    request.AffectedSOPClassUID = "1.2.840.10008.5.1.4.1.1.88.11"  # Basic Text SR
+    request.AffectedSOPInstanceUID = ds.SOPInstanceUID
+    request.DataSet = io.BytesIO(encode(ds, False, True) or b"")
+    sender._reactor_checkpoint.clear()  # as pynetdicom's own send_c_store does
+    while not sender._is_paused:
+        time.sleep(0.01)
+    sender.dimse.send_msg(request, sender.accepted_contexts[0].context_id)
+    _, answer = sender.dimse.get_msg(block=True)
+    sender._reactor_checkpoint.set()
+    return int(answer.Status)
 
 
 def sources(folder: Path) -> list[str]:
@@ -116,6 +137,7 @@ def test_what_is_no_film_is_refused(
     strange.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4"
     strange.save_as(path)  # writes the header as it stands, unlike enforce_file_format
     assert status(path.read_bytes()) == 0xA900
+    assert as_report(sender, film(tmp_path, 7)) == 0xA900
     good = dicom_film(2)
     head = 144 + int.from_bytes(good[140:144], "little")
     assert status(good[:head] + b"\xff" * 300) == 0xC000

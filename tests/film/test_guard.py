@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGLosslessSV1, JPEGLSLossless
 
@@ -64,6 +65,46 @@ def test_a_header_of_too_many_parts_is_refused(bomb: bytes) -> None:
 def test_a_header_as_archives_keep_them_passes() -> None:
     some = SEQUENCE + (ITEM + b"\x08\x00\x60\x00CS\x02\x00DX" + ITEM_END) * 2_000 + END
     assert decode(before_the_pixels(some)).pixels.shape == (100, 84)
+
+
+@pytest.mark.parametrize("kind", [b"LO", b"UN", b"UC"])
+def test_a_text_of_a_million_parts_is_refused_unread(kind: bytes) -> None:
+    many = b"\\" * 8_000_000
+    for tag in (b"\x08\x00\x70\x00", b"\x28\x00\x50\x10"):  # Manufacturer, WindowCenter
+        text = tag + kind + bytes(2) + len(many).to_bytes(4, "little") + many
+        if kind == b"LO":  # 16 bits tell its length: one of implicit representations
+            text = tag + len(many).to_bytes(4, "little") + many
+            data = all_seeds()["dicom implicit"]
+            at = data.index(b"\x28\x00\x02\x00")
+            bomb = data[:at] + text + data[at:]
+        else:
+            bomb = before_the_pixels(text)
+        with pytest.raises(UnreadableFilm, match="parts"):
+            decode(bomb)
+
+
+def test_fragments_are_counted_in_pixels_of_a_told_length() -> None:
+    data = all_seeds()["dicom rle"]
+    at = data.rindex(b"\xe0\x7f\x10\x00")
+    many = (b"\xfe\xff\x00\xe0" + bytes(4)) * 1_000_000
+    bomb = data[:at] + b"\xe0\x7f\x10\x00OB\x00\x00" + len(many).to_bytes(4, "little") + many
+    with pytest.raises(UnreadableFilm, match="parts"):
+        decode(bomb)
+
+
+def test_plain_pixels_may_hold_what_looks_like_items() -> None:
+    ds = dataset(deep(), 12)
+    ds.PixelData = (b"\xfe\xff\x00\xe0" * len(ds.PixelData))[: len(ds.PixelData)]
+    assert decode(written(ds)).pixels.shape == (100, 84)
+
+
+def test_an_exif_block_of_megabytes_is_left_alone() -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA000] = tuple(range(200_000))
+    out = io.BytesIO()
+    Image.fromarray(chest()).save(out, "PNG", exif=exif)
+    film = decode(out.getvalue())
+    assert not film.camera
 
 
 def test_tables_of_megabytes_are_refused_unread() -> None:

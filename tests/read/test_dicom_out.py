@@ -131,7 +131,7 @@ def test_a_result_of_ours_is_not_read_as_a_film(reader: Reader) -> None:
     for result in results(opined(reader, film), film):
         again = reader.read(dicom_out._to_bytes(result))
         assert again.decision == "rejected"
-    assert again.reasons == ("a result of firstread, and no film; read the film that it is of",)
+        assert again.reasons == ("a result of firstread, and no film; read the film that it is of",)
 
 
 def test_read_again_the_bytes_are_the_same(reader: Reader, tmp_path: Path) -> None:

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from firstread.cli.engine import NAMES
 from firstread.cli.main import main
 from firstread.errors import BundleError, EngineError, MissingExtra
+from firstread.film import decode, preprocess
 from firstread.read import choice, engine
 from firstread.read.bundle import Bundle, write_bundle
 from firstread.read.choice import chosen, measured
 from firstread.read.engine import ENGINES, JUDGED_BY, open_bundle, open_session
+from firstread.read.gate import strangeness
 from firstread.read.reader import Reader
 
 SAMPLES = sorted(choice.SAMPLES.rglob("*.jpeg"))
@@ -110,6 +113,35 @@ def test_an_engine_that_is_not_installed_is_named(bundle: Bundle) -> None:
 def test_an_openvino_that_does_not_load_is_left_out(bundle: Bundle, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     assert set(measured(bundle)["milliseconds"]) == {"onnxruntime"}
+
+
+@pytest.mark.usefixtures("no_openvino")
+@pytest.mark.parametrize("kept", ["openvino", None])
+def test_an_engine_that_nobody_asked_for_stops_no_reading(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, kept: str | None
+) -> None:
+    def of_yesterday(*_: object) -> str:
+        if kept is None:
+            raise RuntimeError("an engine of its own mind")
+        return kept
+
+    monkeypatch.delenv("FIRSTREAD_ENGINE")
+    monkeypatch.setattr(engine, "installed", lambda: True)
+    monkeypatch.setattr(choice, "chosen", of_yesterday)
+    assert Reader(bundle).engine == "onnxruntime"
+
+
+def test_the_verbs_name_the_same_engines() -> None:
+    assert (engine.AUTO, *ENGINES) == NAMES
+
+
+def test_bfloat16_keeps_the_gate(bundle: Bundle) -> None:
+    pytest.importorskip("openvino")
+    sessions = [open_session(bundle, name) for name in ("onnxruntime", "openvino-bf16")]
+    for path in SAMPLES:
+        film = preprocess(decode(path), bundle.card.preprocess)[None]
+        whole, rough = (s.run(["gate"], {"film": film})[0] for s in sessions)
+        assert abs(strangeness(whole) - strangeness(rough)) < 1.0
 
 
 def test_a_senseless_engine() -> None:

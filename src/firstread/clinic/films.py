@@ -97,10 +97,13 @@ def look_at(
 
     `progress` is called with (done, all). No film is too bad: see `Reader.read`.
     """
+    from firstread.read.engine import JUDGED_BY
     from firstread.read.reader import Reader
 
     watch = Watch(bundle.card)
-    for done, opinion in enumerate(Reader(bundle).read_many(cohort.rows, heat=False), 1):
+    for done, opinion in enumerate(
+        Reader(bundle, engine=JUDGED_BY).read_many(cohort.rows, heat=False), 1
+    ):
         watch(opinion)
         if progress is not None:
             progress(done, len(cohort))

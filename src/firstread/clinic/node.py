@@ -195,7 +195,9 @@ class Node:
         """Take a film: on disk before "success". What is none has nothing to be kept."""
         try:
             request = cast("C_STORE", event.request)
-            if (kind := str(request.AffectedSOPClassUID)) in NO_FILMS:
+            kind = str(request.AffectedSOPClassUID)
+            # By the context as well: a film under another name is for `look_at` to refuse.
+            if kind in NO_FILMS and event.context.abstract_syntax in NO_FILMS:
                 self._note(f"passed over 1 object, {name_of(kind)}: no film")
                 return SUCCESS
             name = short(str(request.AffectedSOPInstanceUID))

@@ -183,7 +183,7 @@ def _decode_picture(data: bytes, reduce_to: int | None, before: Before) -> Film:
             if kind != "JPEG":  # not drafted; and only now is a TIFF turned upright
                 width, height = image.size
             white_is_zero = kind == "TIFF" and _white_is_zero(image)
-            camera = _by_camera(image)
+            camera = kind != "TIFF" and _by_camera(image)
             image, turned = _upright(image, kind)
             if turned:
                 width, height = height, width
@@ -237,7 +237,13 @@ def _upright(image: Image.Image, kind: str) -> tuple[Image.Image, bool]:
 
 
 def _by_camera(image: Image.Image) -> bool:
-    """Whether the EXIF block tells an exposure time, an aperture or a focal length."""
+    """Whether the EXIF block tells an exposure time, an aperture or a focal length.
+
+    A JPEG's fits into a segment of 64 KiB. Pillow takes every value apart to look at one, and a
+    TIFF's are not bounded.
+    """
+    if len(image.info.get("exif", b"")) > 2**16:
+        return False
     try:
         exif = image.getexif()
         return bool(exif) and any(tag in exif.get_ifd(0x8769) for tag in (0x829A, 0x829D, 0x920A))

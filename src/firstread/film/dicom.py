@@ -37,7 +37,13 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 from firstread.errors import FilmError, FilmTooLarge, UnreadableFilm
 from firstread.film.decode import MAX_PIXELS, Before, Film, check_size
 from firstread.film.grey import LUMA, colourfulness, deep_to_grey, to_scale, used_range
-from firstread.film.guard import MOST_READS, CountedBytes, check_tables
+from firstread.film.guard import (
+    MOST_READS,
+    CountedBytes,
+    check_fragments,
+    check_tables,
+    check_texts,
+)
 from firstread.film.quiet import quiet
 from firstread.film.shutter import outside_shutter
 from firstread.film.stored import stored_values
@@ -49,6 +55,12 @@ TAGS = ("Modality", "BodyPartExamined", "ViewPosition", "PatientAge", "PatientSe
 
 MAKER = "firstread"
 """The manufacturer that our own results name; an exported study holds them beside its films."""
+
+OWN_RESULT = "a result of firstread, and no film; read the film that it is of"
+"""The reason why one is rejected."""
+
+NO_PICTURE = "a DICOM file without a picture"
+"""What the reason begins with where a report or another document is rejected."""
 
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 """Transfer syntax whose size is unknown until it is unpacked; see `_inflated`."""
@@ -84,12 +96,10 @@ def decode_dicom(
 
 def _decode(data: bytes, reduce_to: int | None, before: Before) -> Film:
     ds = read_dataset(data)
-    if not all(name in ds for name in ("Rows", "Columns", "PhotometricInterpretation")):
-        raise UnreadableFilm(
-            f"a DICOM file without a picture (modality {_modality(ds)}); export the film itself"
-        )
     if str(ds.get("Manufacturer") or "").strip().casefold() == MAKER:
-        raise UnreadableFilm("a result of firstread, and no film; read the film that it is of")
+        raise UnreadableFilm(OWN_RESULT)
+    if not all(name in ds for name in ("Rows", "Columns", "PhotometricInterpretation")):
+        raise UnreadableFilm(f"{NO_PICTURE} (modality {_modality(ds)}); export the film itself")
     rows, columns = int(ds.Rows), int(ds.Columns)
     check_size(columns, rows)
     if int(ds.get("NumberOfFrames") or 1) > 1:
@@ -97,6 +107,7 @@ def _decode(data: bytes, reduce_to: int | None, before: Before) -> Film:
     check_tables(ds)
     before(rows * columns)
     _complete_meta(ds)
+    check_fragments(ds)
     photometric = str(ds.PhotometricInterpretation)
     stored = _reduced_values(ds, reduce_to)
     if stored is None:
@@ -145,9 +156,9 @@ def read_dataset(
         syntax = b"\x02\x00\x10\x00UI" + len(plain).to_bytes(2, "little") + plain
         data = b"".join((bytes(128), b"DICM", syntax, body))
         del body
-    return pydicom.dcmread(
-        CountedBytes(data, most_reads), force=True, stop_before_pixels=header_only
-    )
+    ds = pydicom.dcmread(CountedBytes(data, most_reads), force=True, stop_before_pixels=header_only)
+    check_texts(ds)
+    return ds
 
 
 def _complete_meta(ds: pydicom.Dataset) -> None:

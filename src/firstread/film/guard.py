@@ -48,6 +48,18 @@ PIXELS: tuple[tuple[bytes, Literal["little", "big"]], ...] = (
 """The tag of the pixels, and how a length stands behind it."""
 
 
+MOST_FRAGMENTS = MOST_READS // READS_AN_ITEM
+"""Of compressed pixels; an encoder writes one, or some hundreds."""
+
+MOST_TEXT = 2**16
+"""Bytes of a value that is one of many or none, as of a name or a window. pydicom makes an object
+of each part when it is asked for one."""
+
+WHOLE = ("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UN", "LT", "ST", "UR", "UT")
+"""Value representations of which pydicom makes one object, however long, or none before it is asked
+for its items."""
+
+
 class CountedBytes(io.BytesIO):
     """A file in memory that a parser may read from `most` times.
 
@@ -66,7 +78,7 @@ class CountedBytes(io.BytesIO):
         self._left -= 1
         part = super().read(size)
         if not self._are_pixels(len(part)):
-            self._items -= sum(part.count(item) for item in ITEMS)
+            self._items -= _items_in(part)
         if self._left < 0 or self._items < 0:
             raise UnreadableFilm(_TOO_MANY)
         self._last = self._last[1], part if len(part) <= 8 else b""
@@ -80,6 +92,39 @@ class CountedBytes(io.BytesIO):
             if explicit or self._last[1] == tag + length:
                 return True
         return False
+
+
+def _items_in(part: bytes) -> int:
+    return sum(part.count(item) for item in ITEMS)
+
+
+def check_fragments(ds: Dataset) -> None:
+    """Raise `UnreadableFilm` where compressed pixels are of more fragments than a film's.
+
+    With a length of their own they are read as plain ones are, and parsed only when decoded.
+    """
+    pixels = getattr(ds.get_item("PixelData"), "value", None)
+    if not isinstance(pixels, bytes) or not ds.file_meta.TransferSyntaxUID.is_compressed:
+        return
+    if _items_in(pixels) > MOST_FRAGMENTS:
+        raise UnreadableFilm(_TOO_MANY)
+
+
+def check_texts(ds: Dataset) -> None:
+    """Raise `UnreadableFilm` for a public attribute that would become a million objects."""
+    from pydicom.datadict import dictionary_VR
+    from pydicom.dataelem import RawDataElement
+
+    for raw in ds.values():
+        if not isinstance(raw, RawDataElement) or raw.length <= MOST_TEXT or raw.tag.is_private:
+            continue
+        try:
+            # What is called unknown is taken for what the dictionary says (PS3.5 6.2.2).
+            kind = raw.VR if raw.VR not in {None, "UN"} else dictionary_VR(raw.tag)
+        except KeyError:  # one that nobody can ask for by name
+            continue
+        if not set(kind.split(" or ")) & set(WHOLE):
+            raise UnreadableFilm(_TOO_MANY)
 
 
 _TOO_MANY = "a DICOM file of more parts than a film has; export the film by itself"

@@ -23,7 +23,10 @@ def looks_photographed(film: Film) -> str | None:
     Never for DICOM, where colour is a mark that a workstation drew. No reason to reject.
     """
     if film.camera:
-        return "taken by a camera: a photo of a film; use the film's own file where there is one"
+        return (
+            "it tells of a camera's exposure: perhaps a photo of a film; "
+            "use the film's own file where there is one"
+        )
     if film.format == "DICOM" or film.colour <= LEAST_COLOUR:
         return None
     return (

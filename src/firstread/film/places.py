@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 
@@ -10,5 +11,9 @@ def cache_folder() -> Path:
     """Where caches live: FIRSTREAD_CACHE, else the user's cache folder."""
     if given := os.environ.get("FIRSTREAD_CACHE"):
         return Path(given)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    if not (base := os.environ.get("XDG_CACHE_HOME")):
+        try:
+            base = str(Path.home() / ".cache")
+        except RuntimeError:  # a user whom the system does not know, as in many containers
+            base = f"{tempfile.gettempdir()}/cache-of-{os.getuid()}"
     return Path(base) / "firstread"

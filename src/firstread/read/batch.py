@@ -77,7 +77,9 @@ class Batch:
 
     def run(self) -> Done:
         """Read the films and write the outputs. Raises `OutputError`; a journal then stays."""
-        journal = Journal(self.wanted.journal, self.wanted.header(self.reader.bundle))
+        journal = Journal(
+            self.wanted.journal, self.wanted.header(self.reader.bundle, self.reader.engine)
+        )
         done = False
         try:
             outcome = self._run(journal)

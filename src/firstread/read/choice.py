@@ -26,12 +26,12 @@ from firstread.film import decode, preprocess
 from firstread.film.files import find_films, write_atomic
 from firstread.film.places import cache_folder
 from firstread.read.bundle import Bundle
-from firstread.read.engine import ENGINES, INPUT, OUTPUTS, Session, open_session
+from firstread.read.engine import ENGINES, INPUT, Floats, Session, open_session, outputs_of
 
 TOLERANCE = 0.01
-"""Most by which an engine's logit, before calibration, may differ from onnxruntime's on a sample
-film. Engines in fp32 differ by some 1e-5; bfloat16 by 0.1 and more, so that it is for a user to
-ask for."""
+"""Most by which an engine's logit before calibration, its map, or what its gate goes by may differ
+from onnxruntime's on a sample film. In fp32 logits differ by some 1e-5; in bfloat16 by 0.1 and
+more, so that it is for a user to ask for."""
 
 PAYS = 1.2
 """Times as fast as onnxruntime, the network alone, that an engine must be. It also starts later."""
@@ -104,7 +104,7 @@ def measured(bundle: Bundle, threads: int = 1) -> dict[str, Any]:
     """How each engine reads the sample films, and which is taken.
 
     Fields: `engine`; `milliseconds` a film by engine, the median, on one thread;
-    `largest_difference` of its logits from onnxruntime's; `tolerance`; `pays`.
+    `largest_difference` of its outputs from onnxruntime's; `tolerance`; `pays`.
     """
     how = bundle.card.preprocess
     films = [preprocess(decode(path), how)[None] for path in find_films([SAMPLES])]
@@ -116,16 +116,15 @@ def measured(bundle: Bundle, threads: int = 1) -> dict[str, Any]:
             if name == ENGINES[0]:
                 raise
     took: dict[str, list[float]] = {name: [] for name in sessions}
-    logits: dict[str, list[float]] = {}
+    wanted = outputs_of(bundle)
+    outputs: dict[str, list[list[Floats]]] = {}
     for turn in range(ROUNDS + 1):
         for name, session in sessions.items():
             begun = time.perf_counter()
-            found = [float(session.run([OUTPUTS[0]], {INPUT: f})[0].ravel()[0]) for f in films]
+            outputs[name] = [session.run(wanted, {INPUT: film}) for film in films]
             if turn:
                 took[name].append((time.perf_counter() - begun) / len(films))
-            logits[name] = found
-    base = np.array(logits[ENGINES[0]])
-    off = {name: float(np.abs(np.array(found) - base).max()) for name, found in logits.items()}
+    off = {name: _difference(found, outputs[ENGINES[0]]) for name, found in outputs.items()}
     speed = {name: statistics.median(seconds) for name, seconds in took.items()}
     fit = [n for n in sessions if off[n] <= TOLERANCE and speed[ENGINES[0]] / speed[n] >= PAYS]
     return {
@@ -135,3 +134,9 @@ def measured(bundle: Bundle, threads: int = 1) -> dict[str, Any]:
         "tolerance": TOLERANCE,
         "pays": PAYS,
     }
+
+
+def _difference(some: list[list[Floats]], others: list[list[Floats]]) -> float:
+    """The largest difference of any output on any film."""
+    pairs = zip(itertools.chain(*some), itertools.chain(*others), strict=True)
+    return max(float(np.abs(a - b).max()) for a, b in pairs)

@@ -7,6 +7,7 @@ at hand is measured once, see `firstread.read.choice`.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import sys
@@ -123,12 +124,14 @@ def _loaded(bundle: Bundle | Path | str | None) -> Bundle:
 
 
 def _opened(bundle: Bundle, engine: str, threads: int) -> Opened:
-    if engine == AUTO:
-        engine = ENGINES[0]
-        if installed():
+    if engine == AUTO and installed():
+        # Whatever is wrong with an engine that nobody asked for, there is one that reads.
+        with contextlib.suppress(Exception):
             from firstread.read.choice import chosen
 
-            engine = chosen(bundle, threads)
+            fastest = chosen(bundle, threads)
+            return Opened(bundle, fastest, open_session(bundle, fastest, threads))
+    engine = ENGINES[0] if engine == AUTO else engine
     return Opened(bundle, engine, open_session(bundle, engine, threads))
 
 
@@ -174,8 +177,13 @@ def _by_onnxruntime(bundle: Bundle) -> Session:
     return ready
 
 
+def outputs_of(bundle: Bundle) -> tuple[str, ...]:
+    """The names of all outputs of a bundle's graph."""
+    return (*OUTPUTS, GATE) if bundle.card.gate else OUTPUTS
+
+
 def _check_outputs(bundle: Bundle, names: set[str]) -> None:
-    wanted = (*OUTPUTS, GATE) if bundle.card.gate else OUTPUTS
+    wanted = outputs_of(bundle)
     if not set(wanted) <= names:
         raise BundleError(
             f"{bundle.onnx_path}: lacks one of the outputs {', '.join(wanted)}; "
@@ -214,7 +222,7 @@ class _OpenVino:
                 f"{bundle.onnx_path}: openvino cannot load it ({type(e).__name__}); "
                 "choose the engine onnxruntime"
             ) from e
-        _check_outputs(bundle, {o.get_any_name() for o in self._compiled.outputs})
+        _check_outputs(bundle, set().union(*(o.get_names() for o in self._compiled.outputs)))
         self._mine = threading.local()
 
     def run(self, names: Sequence[str], feed: Mapping[str, npt.NDArray[np.uint8]]) -> list[Floats]:

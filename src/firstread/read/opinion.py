@@ -37,7 +37,8 @@ class Opinion:
     `pixels`: (size, size) uint8 as the model saw them, or None. `aspect`: width over height of
     the film before it was squashed, or None. `lungs`: (size, size) bool and `regions`: where in
     them the evidence lies, strongest first; None where not asked for or not found, and then
-    `regions_doubt` says why they were not.
+    `regions_doubt` says why they were not. `engine`: what ran the network, of
+    `firstread.read.engine.ENGINES`.
     """
 
     file: str
@@ -56,6 +57,7 @@ class Opinion:
     lungs: npt.NDArray[np.bool_] | None = field(default=None, repr=False, compare=False)
     regions: tuple[Region, ...] | None = None
     regions_doubt: str | None = None
+    engine: str = ""
 
     @property
     def remarks(self) -> list[str]:
@@ -74,6 +76,7 @@ class Opinion:
             "logit": self.logit,
             "bundle": self.bundle,
             "bundle_sha256": self.bundle_sha256,
+            "engine": self.engine,
             "regions": None if self.regions is None else [r.to_json() for r in self.regions],
             "regions_doubt": self.regions_doubt,
             "notes": list(self.notes),

@@ -23,6 +23,7 @@ CSV_COLUMNS = (
     "logit",
     "bundle",
     "bundle_sha256",
+    "engine",
     "regions",
     "regions_doubt",
     "notes",

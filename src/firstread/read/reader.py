@@ -97,10 +97,10 @@ class Reader:
                 film = _decoded(source, self.bundle.card.preprocess.size, turn)
                 return self._judge(file, film, heat, age)
         except FirstreadError as e:
-            return rejected(file, str(e), self.bundle)
+            return self._rejected(file, str(e))
         except Exception as e:  # whatever is wrong with one film, the next must get its turn
             reason = f"the film could not be read ({type(e).__name__}); export it again"
-            return rejected(file, reason, self.bundle)
+            return self._rejected(file, reason)
 
     def read_many(
         self, sources: Iterable[Readable], heat: bool = False, age: float | None = None
@@ -133,7 +133,7 @@ class Reader:
         logit = float(found["logit"][0])
         probability = card.probability(logit)
         if probability != probability:
-            return rejected(file, "the model gave no number for this film", self.bundle)
+            return self._rejected(file, "the model gave no number for this film")
         lungs = self._lungs.mask(pixels) if heat and self._lungs is not None else None
         doubted = None if lungs is None else doubt(lungs)
         if doubted is not None:
@@ -161,7 +161,11 @@ class Reader:
             lungs=lungs,
             regions=None if lungs is None else regions(found["map"][0], lungs),
             regions_doubt=doubted,
+            engine=self.engine,
         )
+
+    def _rejected(self, file: str, reason: str) -> Opinion:
+        return replace(rejected(file, reason, self.bundle), engine=self.engine)
 
 
 def _name(source: Readable) -> str:

@@ -83,10 +83,11 @@ class Wanted:
 
             require()
 
-    def header(self, bundle: Bundle) -> Mapping[str, Any]:
+    def header(self, bundle: Bundle, engine: str) -> Mapping[str, Any]:
         """What the entries of a batch depend on; another one starts anew."""
         return {
             "bundle": bundle.sha256,
+            "engine": engine,
             "version of firstread": firstread.__version__,
             "choice of options": {
                 "regions": self.regions,

@@ -162,8 +162,8 @@ def subspace(good: Floats) -> Subspace:
 def residual(features: Floats, space: Subspace) -> Floats:
     """Logarithm (n,) of the squared length of features (n, c) outside of the subspace."""
     z = (features - space.mean) / space.spread
-    outside = (z * z).sum(axis=1) - ((z @ space.axes) ** 2).sum(axis=1)
-    return np.asarray(np.log(np.maximum(outside, LEAST)), np.float32)
+    outside = z - (z @ space.axes) @ space.axes.T
+    return np.asarray(np.log(np.maximum((outside * outside).sum(axis=1), LEAST)), np.float32)
 
 
 def linear_probe(classes: list[Floats]) -> tuple[Floats, Floats]:

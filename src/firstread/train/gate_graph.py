@@ -65,8 +65,7 @@ def joined(
         "mean": space.mean,
         "spread": space.spread,
         "axes": space.axes,
-        "length": np.ones((len(space.mean), 1)),
-        "length within": np.ones((space.axes.shape[1], 1)),
+        "ones": np.ones((len(space.mean), 1)),
         "least": np.array(LEAST),
         "slope": np.array(line[0]),
         "offset": np.array(line[1]),
@@ -89,13 +88,14 @@ def joined(
     add("Gemm", f"{FEATURES}, weight, bias", "kinds")
     add("Sub", f"{FEATURES}, mean", "centred")
     add("Div", "centred, spread", "z")
-    add("MatMul", "z, axes", "within")
-    add("Mul", "z, z", "squares")
-    add("Mul", "within, within", "squares within")
-    add("MatMul", "squares, length", "all")
-    add("MatMul", "squares within, length within", "all within")
-    add("Sub", "all, all within", "outside")
-    add("Max", "outside, least", "some")
+    # Taken away as a vector, not as a length: the difference of two large sums is lost in bfloat16.
+    add("MatMul", "z, axes", "along")
+    add("Transpose", "axes", "axes again")
+    add("MatMul", "along, axes again", "within")
+    add("Sub", "z, within", "outside")
+    add("Mul", "outside, outside", "squares")
+    add("MatMul", "squares, ones", "length")
+    add("Max", "length, least", "some")
     add("Log", "some", "residual")
     add("Mul", "residual, slope", "scaled")
     add("Add", "scaled, offset", "strangeness")

@@ -52,6 +52,8 @@ def result_key(opinion: Opinion, film: str, anonymous: bool) -> tuple[str, ...]:
         opinion.bundle,
         opinion.bundle_sha256,
         repr(opinion.threshold),
+        # As it is shown: processors and engines differ in digits that nobody sees.
+        "" if opinion.probability is None else f"{opinion.probability:.4f}",
         opinion.decision,
         *opinion.remarks,
         "anonymous" if anonymous else "named",
