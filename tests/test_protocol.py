@@ -115,6 +115,19 @@ def real_split(films_dir: Path) -> Cohort:
     return make_split(load_cohort(films_dir / "chest_xray"), SplitPlan())
 
 
+OF_SHIPPED = ("blocks", "nih", "gate", "hint", "consistency")
+"""Results whose pages speak of the model that ships."""
+
+
+@pytest.mark.parametrize("name", OF_SHIPPED)
+def test_what_is_told_of_the_shipped_model_is_of_that_model(name: str) -> None:
+    bundle = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["bundle"]
+    assert bundle["name"] == CARD["name"]
+    assert CARD["sha256"] in {bundle.get("sha256"), bundle.get("card_sha256")} or (
+        bundle.get("onnx_sha256") == CARD["onnx"]["sha256"]
+    )
+
+
 # Nobody is on both sides
 
 

@@ -70,7 +70,8 @@ def test_a_header_as_archives_keep_them_passes() -> None:
 @pytest.mark.parametrize("kind", [b"LO", b"UN", b"UC"])
 def test_a_text_of_a_million_parts_is_refused_unread(kind: bytes) -> None:
     many = b"\\" * 8_000_000
-    for tag in (b"\x08\x00\x70\x00", b"\x28\x00\x50\x10"):  # Manufacturer, WindowCenter
+    # Manufacturer, WindowCenter, SpecificCharacterSet
+    for tag in (b"\x08\x00\x70\x00", b"\x28\x00\x50\x10", b"\x08\x00\x05\x00"):
         text = tag + kind + bytes(2) + len(many).to_bytes(4, "little") + many
         if kind == b"LO":  # 16 bits tell its length: one of implicit representations
             text = tag + len(many).to_bytes(4, "little") + many

@@ -221,6 +221,37 @@ def many(rng: Rng, data: bytes) -> bytes:
     return data[:at] + made.tobytes() + data[at:]
 
 
+def long_text(rng: Rng, data: bytes) -> bytes:
+    """A value of very many parts, where a name, a number or nothing much is expected."""
+    at = data.find(b"\x28\x00\x02\x00")
+    if at < 0:
+        return data
+    implicit = data[at + 4 : at + 6] != b"US"
+    tag = one(rng, (b"\x08\x00\x70\x00", b"\x28\x00\x50\x10", b"\x28\x00\x53\x10",
+                    b"\x10\x00\x10\x10", b"\x08\x00\x05\x00", b"\x18\x00\x00\x16"))  # fmt: skip
+    n = int(one(rng, (1000, 60_000, 70_000, 2**20, 2**23)))
+    value = bytes(one(rng, (b"\\", b"1\\")))[:2] * (n // 2)
+    if implicit:
+        return data[:at] + tag + len(value).to_bytes(4, "little") + value + data[at:]
+    kind = one(rng, (b"UN", b"UC", b"LO"))
+    if kind == b"LO":
+        value = value[:0xFFFE]
+        return data[:at] + tag + kind + len(value).to_bytes(2, "little") + value + data[at:]
+    return data[:at] + tag + kind + bytes(2) + len(value).to_bytes(4, "little") + value + data[at:]
+
+
+def fragments(rng: Rng, data: bytes) -> bytes:
+    """Pixels of very many fragments, their length told or not."""
+    at = data.rfind(b"\xe0\x7f\x10\x00")
+    if at < 0:
+        return data
+    some = (b"\xfe\xff\x00\xe0" + bytes(4)) * int(one(rng, (1, 1000, 9_999, 10_001, 2**20)))
+    told = rng.random() < 0.5
+    length = len(some).to_bytes(4, "little") if told else b"\xff" * 4
+    end = b"" if told else b"\xfe\xff\xdd\xe0" + bytes(4)
+    return data[:at] + b"\xe0\x7f\x10\x00OB\x00\x00" + length + some + end
+
+
 def head(rng: Rng, data: bytes) -> bytes:
     """A length field of one of the known elements changed in place."""
     marks = [found.start() for found in _GROUPS.finditer(data[:3000])]
@@ -256,5 +287,5 @@ def deflated(rng: Rng, data: bytes) -> bytes:
 
 ATTACKS: tuple[Attack, ...] = (
     attributes, attributes, attributes, window, tables, pixels, smear, nested, many, head, head,
-    stream, stream, deflated,
+    stream, stream, deflated, long_text, fragments,
 )  # fmt: skip

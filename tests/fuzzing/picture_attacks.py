@@ -61,6 +61,16 @@ def png_bomb(rng: Rng, data: bytes) -> bytes:
     return png([*found[:1], *[(name, body + packed)] * int(one(rng, (1, 1, 3))), *found[1:]])
 
 
+def png_exif(rng: Rng, data: bytes) -> bytes:
+    """An EXIF block of very many values, as a camera's it would have a few."""
+    n = int(one(rng, (100, 5000, 9000, 2**17, 2**21)))
+    first = struct.pack(">HHHIII", 1, 0x8769, 4, 1, 26, 0)
+    second = struct.pack(">HHHIII", 1, int(one(rng, (0xA000, 0x829A))), 5, n, 44, 0)
+    block = b"MM\x00*" + struct.pack(">I", 8) + first + second + b"\x00\x00\x00\x01" * 2 * n
+    found = chunks(data)
+    return png([*found[:1], (b"eXIf", block), *found[1:]])
+
+
 def png_chunks(rng: Rng, data: bytes) -> bytes:
     """Chunks lost, doubled, out of order, of odd content; all with right checksums."""
     found = chunks(data)
@@ -178,7 +188,7 @@ def bmp_header(rng: Rng, data: bytes) -> bytes:
 
 
 ATTACKS: dict[str, tuple[Attack, ...]] = {
-    "png": (png_header, png_bomb, png_chunks, png_chunks),
+    "png": (png_header, png_bomb, png_exif, png_chunks, png_chunks),
     "jpeg": (jpeg_frame, jpeg_frame, jpeg_tables, jpeg_scans),
     "tiff": (tiff_entry,),
     "bmp": (bmp_header,),

@@ -60,6 +60,11 @@ WHOLE = ("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UN", "LT", "ST", "UR", "UT")
 for its items."""
 
 
+CHARSETS = b"\x08\x00\x05\x00", b"\x00\x08\x00\x05"
+"""The tag of the character sets, in either endian: the one value that pydicom takes apart while it
+reads the file."""
+
+
 class CountedBytes(io.BytesIO):
     """A file in memory that a parser may read from `most` times.
 
@@ -79,6 +84,8 @@ class CountedBytes(io.BytesIO):
         part = super().read(size)
         if not self._are_pixels(len(part)):
             self._items -= _items_in(part)
+        if len(part) > MOST_TEXT and any(last.startswith(CHARSETS) for last in self._last):
+            raise UnreadableFilm(_TOO_MANY)
         if self._left < 0 or self._items < 0:
             raise UnreadableFilm(_TOO_MANY)
         self._last = self._last[1], part if len(part) <= 8 else b""
