@@ -44,6 +44,10 @@ sys.exit(os.waitstatus_to_exitcode(status) != 0)
 own, until it becomes another program."""
 
 
+ENGINE = {"FIRSTREAD_ENGINE": "onnxruntime"}
+"""What firstread reads by where nothing more than it is installed; so that this is measured."""
+
+
 def run(command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> tuple[Cost, str]:
     """Run a command to its end; its cost and its standard output. Exits if it fails."""
     words = [str(c) for c in command]
@@ -55,7 +59,7 @@ def run(command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> 
                 stdin=subprocess.DEVNULL,
                 stdout=to_out,
                 stderr=to_err,
-                env={**os.environ, **(env or {})},
+                env={**os.environ, **ENGINE, **(env or {})},
                 check=False,
             ).returncode
         if code != 0:
