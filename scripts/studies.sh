@@ -90,12 +90,22 @@ step "$RUNS/shipped/card.json" \
     --name firstread-default-5 --out "$RUNS/shipped"
 $bin/python scripts/trial_table.py
 
-# 4. How much a seed matters: three of the default, without the step that settles it.
+# 4. How much a seed matters: three of the default, without the step that settles it; two with it.
 for seed in 1 2; do
     step "$RUNS/default-seed$seed/bundle/card.json" \
         $bin/firstread train default --seed "$seed" --data "$films" \
         --out "$RUNS/default-seed$seed"
 done
+for seed in 1 3; do
+    step "$RUNS/default-seed$seed/bundle/card.json" \
+        $bin/firstread train default --seed "$seed" --data "$films" --out "$RUNS/default-seed$seed"
+    step "$RUNS/settle-seed$seed/bundle/card.json" \
+        $bin/firstread train settle --seed "$seed" --start "$RUNS/default-seed$seed" \
+        --data "$films" --out "$RUNS/settle-seed$seed"
+done
+step "$RESULTS/seeds_settled.json" \
+    $bin/python scripts/seeds.py "$RUNS/settle-seed1" "$RUNS/settle-seed3" \
+    --json "$RESULTS/seeds_settled.json"
 step "$RESULTS/seeds.json" \
     $bin/python scripts/seeds.py "$RUNS/default" "$RUNS/default-seed1" "$RUNS/default-seed2" \
     --json "$RESULTS/seeds.json"
