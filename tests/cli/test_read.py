@@ -204,6 +204,14 @@ def test_ctrl_c_in_the_middle_of_a_real_process(place: Path) -> None:
     assert 1 <= len(json.loads((place / "o.json").read_text())) < 150
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a shell")
+def test_a_terminal_that_was_closed_before(place: Path) -> None:
+    line = f"{sys.executable} -m firstread.cli.main read films --bundle bundle --json o.json >&-"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(json.loads((place / "o.json").read_text())) == 3
+
+
 def test_a_closed_pipe_does_not_lose_the_files(place: Path) -> None:
     command = f'"{sys.executable}" -m firstread.cli.main read films --bundle bundle --json o.json'
     done = subprocess.run(["bash", "-c", f"{command} | true"], capture_output=True, text=True)

@@ -37,6 +37,11 @@ def test_a_photo_of_a_film_is_marked(reader: Reader, tmp_path: Path) -> None:
     opinion = reader.read(tmp_path / "photo.png")
     assert opinion.probability is not None
     assert [note for note in opinion.notes if "a photo of a film" in note]
+    cat = np.random.default_rng(1).integers(0, 255, (64, 64, 3), np.uint8)
+    Image.fromarray(cat).save(tmp_path / "cat.png")
+    opinion = reader.read(tmp_path / "cat.png")
+    assert opinion.decision == "rejected"
+    assert not [note for note in opinion.notes if "a photo of a film" in note]
 
 
 @pytest.mark.parametrize(

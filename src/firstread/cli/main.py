@@ -68,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             gc.set_threshold(50_000, 20, 20)
     code = _guarded(arguments, debug)
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:  # nobody has closed it before
+            sys.stdout.flush()
     except BrokenPipeError:
         _stop_printing()
     except OSError as e:  # stdout sent to a disk that is full

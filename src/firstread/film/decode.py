@@ -27,6 +27,7 @@ from PIL import Image, UnidentifiedImageError
 from firstread.errors import FilmError, FilmTooLarge, FolderNotFound, UnreadableFilm
 from firstread.film.grey import colourfulness, deep_to_grey
 from firstread.film.guard import check_scans
+from firstread.film.heads import check_head
 from firstread.film.quiet import quiet
 
 FILM_SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"})
@@ -166,6 +167,7 @@ def check_size(width: int, height: int) -> None:
 def _decode_picture(data: bytes, reduce_to: int | None, before: Before) -> Film:
     try:
         with quiet:
+            check_head(data)
             image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
             width, height = image.size
             check_size(width, height)

@@ -26,7 +26,7 @@ MOST_READS_OF_LIST = 2_000_000
 READS_AN_ITEM = 20
 """One in so many reads may be of an item, whose object takes that much more memory."""
 
-MOST_TABLES = 2**21
+MOST_TABLES = 2**19
 """Bytes of a sequence of lookup tables: the largest table takes 128 KiB."""
 
 MOST_SCANS = 100

@@ -84,7 +84,7 @@ class Opinion:
         }
 
 
-def rejected(file: str, reason: str, bundle: Bundle) -> Opinion:
+def rejected(file: str, reason: str, bundle: Bundle, engine: str = "") -> Opinion:
     """The opinion on a film that could not be read."""
     return Opinion(
         file=file,
@@ -96,6 +96,7 @@ def rejected(file: str, reason: str, bundle: Bundle) -> Opinion:
         bundle=bundle.name,
         bundle_sha256=bundle.sha256[:12],
         notices=bundle.card.notices,
+        engine=engine,
     )
 
 

@@ -138,12 +138,14 @@ class Reader:
         doubted = None if lungs is None else doubt(lungs)
         if doubted is not None:
             lungs = None
-        verdict = Verdict(reject=plainly_no_film(film) or told_otherwise(film.tags))
+        plain = plainly_no_film(film)
+        verdict = Verdict(reject=plain or told_otherwise(film.tags))
         if verdict.reject is None and card.gate is not None:
             verdict = judge(card.gate, found[GATE][0], lambda: doubt(lung_mask(pixels)))
         age = age if age is not None else age_of(film.tags)
         decision, reasons = decide(probability, verdict, self.bundle, age)
-        photo = filter(None, [looks_photographed(film)])
+        # Of what is plainly none it needs no saying.
+        photo = [] if plain is not None else [looks_photographed(film)]
         return Opinion(
             file=file,
             probability=probability,
@@ -154,7 +156,11 @@ class Reader:
             bundle=self.bundle.name,
             bundle_sha256=self.bundle.sha256[:12],
             notices=card.notices,
-            notes=(*quality_notes(film), *photo, *(() if card.gate else (NO_GATE,))),
+            notes=(
+                *quality_notes(film),
+                *filter(None, photo),
+                *(() if card.gate else (NO_GATE,)),
+            ),
             heat=found["map"][0] if heat else None,
             pixels=pixels,
             aspect=film.pixels.shape[1] / film.pixels.shape[0],
@@ -165,7 +171,7 @@ class Reader:
         )
 
     def _rejected(self, file: str, reason: str) -> Opinion:
-        return replace(rejected(file, reason, self.bundle), engine=self.engine)
+        return rejected(file, reason, self.bundle, self.engine)
 
 
 def _name(source: Readable) -> str:
