@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -31,6 +30,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from verb import written
 
 from firstread import __version__
 from firstread.cohort.split import load_split
@@ -41,7 +41,6 @@ from firstread.evaluate.metrics import auc
 from firstread.evaluate.places import script_line
 from firstread.film import decode, preprocess
 from firstread.film.decode import Film
-from firstread.film.files import write_atomic
 from firstread.film.lungs import doubt, lung_mask
 from firstread.film.photo import looks_photographed
 from firstread.film.quality import plainly_no_film
@@ -280,15 +279,7 @@ def main() -> int:
     )
     parser.add_argument("--bundle", type=Path)
     parser.add_argument("--json", type=Path, required=True, metavar="FILE")
-    args = parser.parse_args()
-    try:
-        result = study(args)
-    except FirstreadError as e:
-        print(f"gate_study: {e}", file=sys.stderr)
-        return 2
-    write_atomic(args.json, json.dumps(result, indent=1, allow_nan=False) + "\n")
-    print(json.dumps(result["good"], indent=1))
-    return 0
+    return written(study, parser.parse_args(), lambda result: result["good"])
 
 
 if __name__ == "__main__":

@@ -14,21 +14,19 @@ share of viral films in each; `size`: the AUC of the original film's area alone.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from verb import written
 
 from firstread import __version__
 from firstread.cohort.cache import cached_films
 from firstread.cohort.split import load_split
 from firstread.cohort.table import Cohort, load_cohort
-from firstread.errors import FirstreadError
 from firstread.evaluate.intervals import Sampler
 from firstread.evaluate.places import script_line
-from firstread.film.files import write_atomic
 from firstread.read.bundle import Bundle
 from firstread.train.gate import linear_probe
 from firstread.train.gate_graph import Floats, features_of, ungated
@@ -110,15 +108,7 @@ def main() -> int:
     parser.add_argument("--split", type=Path, required=True)
     parser.add_argument("--bundle", type=Path)
     parser.add_argument("--json", type=Path, required=True, metavar="FILE")
-    args = parser.parse_args()
-    try:
-        result = study(args)
-    except FirstreadError as e:
-        print(f"hint_study: {e}", file=sys.stderr)
-        return 2
-    write_atomic(args.json, json.dumps(result, indent=1, allow_nan=False) + "\n")
-    print(json.dumps(result, indent=1))
-    return 0
+    return written(study, parser.parse_args(), lambda result: result)
 
 
 if __name__ == "__main__":

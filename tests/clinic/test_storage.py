@@ -132,9 +132,12 @@ def test_what_is_no_film_is_answered_with_success_and_dropped(start: Start, tmp_
 # Whole studies, with a real archive
 
 
-def connected(orthanc: Orthanc, node: NodeProcess) -> None:
+def between(start: Start, orthanc: Orthanc) -> NodeProcess:
+    """A node that sends its results to the archive, which knows it and may send it films."""
+    node = start("--send", f"ORTHANC@127.0.0.1:{orthanc.dicom}")
     entry = {"AET": "FIRSTREAD", "Host": "127.0.0.1", "Port": node.port}
     orthanc.put("/modalities/firstread", json.dumps(entry).encode())
+    return node
 
 
 def upload(orthanc: Orthanc, data: bytes) -> str:
@@ -163,8 +166,7 @@ def test_a_whole_study_is_sent_and_its_film_read_once(
     start: Start, orthanc: Orthanc, tmp_path: Path
 ) -> None:
     """The film, its results, and whatever else an archive keeps of a study, again and again."""
-    node = start("--send", f"ORTHANC@127.0.0.1:{orthanc.dicom}")
-    connected(orthanc, node)
+    node = between(start, orthanc)
     study_uid = "1.2.826.0.1.3680043.8.498.701"
     film = dicom_film(701, StudyInstanceUID=study_uid, PatientID="WHOLE-1")
     for i, kind in enumerate(NO_FILMS):
@@ -190,8 +192,7 @@ def test_a_whole_study_is_sent_and_its_film_read_once(
 def test_an_archive_that_forwards_all_it_gets_goes_round_no_circle(
     start: Start, orthanc: Orthanc, tmp_path: Path
 ) -> None:
-    node = start("--send", f"ORTHANC@127.0.0.1:{orthanc.dicom}")
-    connected(orthanc, node)
+    node = between(start, orthanc)
     forward = b"function OnStoredInstance(id) SendToModality(id, 'firstread') end"
     orthanc.post("/tools/execute-script", forward)
     try:
@@ -216,8 +217,7 @@ def test_an_anonymised_study_comes_back_without_its_pictures_being_read(
     start: Start, orthanc: Orthanc, tmp_path: Path
 ) -> None:
     """The archive's own anonymising takes UIDs and descriptions away; the film is a new one."""
-    node = start("--send", f"ORTHANC@127.0.0.1:{orthanc.dicom}")
-    connected(orthanc, node)
+    node = between(start, orthanc)
     uid = "1.2.826.0.1.3680043.8.498.901"
     study = upload(orthanc, dicom_film(901, StudyInstanceUID=uid, PatientID="ANON-1"))
     send(orthanc, study)

@@ -200,6 +200,7 @@ def _one(study: optuna.Study, search: Search, say: Callable[[str], None], quiet:
         name=f"{search.job.name}-{name}",
         out=search.job.out / name,
         split=search.job.out / "split.csv",
+        gate=False,  # nobody reads films with a trial, and it costs as much as some trainings
     )
     try:
         state = train(job, say, callbacks=(_Report(trial),), quiet=quiet)
