@@ -47,8 +47,8 @@ LOST = (0.35, 0.55)
 the strangeness tells as many, and with a kind of their own the probe told lateral views worse."""
 
 RANK = 5
-"""One in so many of the features' directions is what good films vary in; more or fewer did not
-matter, from a tenth to two fifths."""
+"""One in so many of the features' directions is what good films vary in; somewhat more or fewer
+did not matter."""
 
 LEAST_SPREAD = 0.25
 """Least spread of a feature, over the mean spread. Without it a feature that is silent on the films
