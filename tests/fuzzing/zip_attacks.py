@@ -36,7 +36,7 @@ def _info(name: str, method: int = zipfile.ZIP_STORED) -> zipfile.ZipInfo:
 def _films(data: bytes) -> list[bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return [archive.read(i) for i in archive.infolist()]
+            return [archive.read(i) for i in archive.infolist()] or [data]  # emptied before
     except Exception:  # spoilt before
         return [data]
 
