@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from firstread.model.build import build_net
+from firstread.model.names import Opening
 from firstread.model.net import FilmNet, Head
 from firstread.model.weights import RECORDS, SCRATCH, WeightRecord, Weights
 from firstread.train.export import to_onnx
@@ -43,6 +44,12 @@ def assert_same(net: FilmNet, size: int) -> onnx.ModelProto:
         np.testing.assert_allclose(got_logit, logit[:n].numpy(), atol=1e-4)
         np.testing.assert_allclose(got_heat, heat[:n].numpy(), atol=1e-4)
     return onnx.load_model_from_string(graph)
+
+
+def test_what_comes_before_the_trunk_is_exported_too() -> None:
+    net = stirred(build_net("mobilenet_v2", 64, 0.5, Weights(SCRATCH, {})))
+    net.opening = Opening(standardise=True, smooth=0.5, grain=0.05)
+    assert_same(net.eval(), 64)
 
 
 @pytest.mark.parametrize(("arch", "size"), CASES, ids=lambda x: str(x))

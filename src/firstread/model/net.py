@@ -8,13 +8,14 @@ so the map is part of the exported graph and reading needs no torch.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from firstread.model.names import Opening
+from firstread.model.opening import opened
 
 
 class Head(nn.Module):
@@ -60,19 +61,13 @@ class Head(nn.Module):
         return g.reshape(n, c, h, w)
 
 
-TYPICAL_MEAN, TYPICAL_SPREAD = 0.5, 0.22
-"""Of the grey values of a film on [0, 1], as the Guangzhou films have them, rounded."""
-
-
 class FilmNet(nn.Module):
     """A network for films: grey pixels in [0, 1], (n, 1, size, size), to a logit (n,).
 
     `trunk` gives features (n, c, h, w), `head` the logit. `mean` and `std` are the input
     normalisation of the weights the trunk starts from; with three of each the grey film is
     repeated as RGB. They are part of the network, so a weight cannot meet the wrong one.
-    `standardise` brings every film to the mean and spread of a typical one first, whatever
-    its own brightness and contrast. `smooth`, in pixels, is the width of a Gaussian that takes
-    the finest detail away first, and most of any noise with it.
+    `opening` is what is done to a film first.
     """
 
     mean: Tensor
@@ -82,8 +77,7 @@ class FilmNet(nn.Module):
         self, trunk: nn.Module, head: Head, mean: Sequence[float], std: Sequence[float]
     ) -> None:
         super().__init__()
-        self.standardise = False
-        self.smooth = 0.0
+        self.opening = Opening()
         self.trunk = trunk
         self.head = head
         self.register_buffer("mean", torch.tensor(mean).reshape(1, -1, 1, 1))
@@ -91,13 +85,7 @@ class FilmNet(nn.Module):
 
     def features(self, film: Tensor) -> Tensor:
         """(n, 1, size, size) in [0, 1] to (n, c, h, w)."""
-        if self.smooth:
-            film = smoothed(film, self.smooth)
-        if self.standardise:
-            centred = film - film.mean(dim=(2, 3), keepdim=True)
-            spread = (centred * centred).mean(dim=(2, 3), keepdim=True).sqrt()
-            film = centred / (spread + 1e-3) * TYPICAL_SPREAD + TYPICAL_MEAN
-        out: Tensor = self.trunk((film - self.mean) / self.std)
+        out: Tensor = self.trunk((opened(film, self.opening) - self.mean) / self.std)
         return out
 
     def forward(self, film: Tensor) -> Tensor:
@@ -112,16 +100,6 @@ class FilmNet(nn.Module):
     def judge(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (n,) and maps (n, h, w) of features (n, c, h, w)."""
         return self.head(features), (self.head.gradient(features) * features).sum(dim=1)
-
-
-def smoothed(film: Tensor, sigma: float) -> Tensor:
-    """(n, 1, h, w) convolved with a Gaussian of `sigma` pixels, borders repeated."""
-    reach = math.ceil(3 * sigma)
-    taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1.0) / sigma) ** 2).to(film)
-    taps = taps / taps.sum()
-    film = F.pad(film, (reach, reach, reach, reach), mode="replicate")
-    film = F.conv2d(film, taps.reshape(1, 1, 1, -1))
-    return F.conv2d(film, taps.reshape(1, 1, -1, 1))
 
 
 def channels_last(net: FilmNet) -> FilmNet:

@@ -12,7 +12,8 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from firstread.model.net import TYPICAL_MEAN, TYPICAL_SPREAD, FilmNet, Head
+from firstread.model.net import FilmNet, Head
+from firstread.model.opening import TYPICAL_MEAN, TYPICAL_SPREAD
 
 WIDTHS = (32, 32, 64, 64, 128)
 """Channels of the stem and of each block; a wider block halves the side."""

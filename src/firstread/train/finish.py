@@ -141,7 +141,7 @@ def made_again(
     start = load_start(folder, recipe)
     net = build_net(recipe.arch, recipe.size, recipe.dropout, start.weights)
     start.put_into(net)
-    net.standardise, net.smooth = recipe.standardise, recipe.smooth
+    net.opening = recipe.opening
     split = load_split(folder / "split.csv", films)
     parts = (
         cached_films(split.part("train"), recipe.kept),

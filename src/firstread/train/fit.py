@@ -70,7 +70,7 @@ def fit(
     """Fit `net` in place and return the module with its history.
 
     `films`: train and val, pixels (n, s, s) uint8 or features (n, c, h, w). `lungs`: masks
-    (n, g, g) of the train films, for a recipe with `focus`. `teachers`: networks in eval mode,
+    (n, g, g) of the train films, for a recipe that wants lungs. `teachers`: networks in eval mode,
     for a recipe that has some. A checkpoint found below `out`
     is resumed; the result is that of a run never stopped.
     """

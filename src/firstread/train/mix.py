@@ -1,9 +1,13 @@
-"""Two films made one: another film's surroundings, or a blend of two films and their labels."""
+"""Two films made one: another film's surroundings, or a blend of two films and their labels.
+
+And what is left of one film with its lungs hidden.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from firstread.train.recipe import Augment
 
@@ -16,6 +20,12 @@ JITTER = 0.06
 SEAM = 0.04
 """Width of the seam between the two films, as a share of the film's side."""
 
+MARGIN = 2
+"""Cells of the grid of lungs that a hidden silhouette reaches beyond the lungs, at least."""
+
+PAINT = 0.15
+"""Most that the paint over hidden lungs departs from the film's mean, of the grey scale."""
+
 
 def swap_surroundings(films: Tensor, how: Augment, rng: torch.Generator) -> Tensor:
     """(n, 1, s, s) to the same: around some films' lungs stands what another film has there.
@@ -24,9 +34,16 @@ def swap_surroundings(films: Tensor, how: Augment, rng: torch.Generator) -> Tens
     set. Where it comes from a film drawn at random it tells nothing, and the label is that of
     the lungs. A box and no mask, since the outline of a lung mask tells the label too.
     """
-    n, size = len(films), films.shape[-1]
+    n = len(films)
     struck = torch.rand(n, generator=rng) < how.swap
     other = torch.randperm(n, generator=rng)
+    own = _box(n, films.shape[-1], rng)
+    own = torch.where(struck.reshape(n, 1, 1, 1), own, torch.ones_like(own)).to(films)
+    return films * own + films[other.to(films.device)] * (1 - own)
+
+
+def _box(n: int, size: int, rng: torch.Generator) -> Tensor:
+    """A box that holds the lungs, moved a little for every film: (n, 1, size, size) in [0, 1]."""
     moved = (torch.rand(n, 4, generator=rng) * 2 - 1) * JITTER + torch.tensor(LUNGS)
     place = (torch.arange(size) + 0.5) / size
 
@@ -36,9 +53,40 @@ def swap_surroundings(films: Tensor, how: Augment, rng: torch.Generator) -> Tens
         return (edge / SEAM + 0.5).clamp(0.0, 1.0)
 
     rows, columns = inside(moved[:, 0], moved[:, 1]), inside(moved[:, 2], moved[:, 3])
-    own = (rows.unsqueeze(2) * columns.unsqueeze(1)).unsqueeze(1)
-    own = torch.where(struck.reshape(n, 1, 1, 1), own, torch.ones_like(own)).to(films)
-    return films * own + films[other.to(films.device)] * (1 - own)
+    return (rows.unsqueeze(2) * columns.unsqueeze(1)).unsqueeze(1)
+
+
+def hide_lungs(
+    films: Tensor, lungs: Tensor, how: Augment, rng: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Paint some films' lungs over; films (n, 1, s, s) and lungs (n, 1, g, g) to the same.
+
+    Half of them by a box, half by their own silhouette and what lies around it. The paint is a grey
+    near the film's mean, plain or coarsely mottled, drawn anew for every film. Nothing of
+    those lungs is left in `lungs`: whoever looks at such a film has nothing to go by.
+    """
+    n, size, grid = len(films), films.shape[-1], lungs.shape[-1]
+    struck = (torch.rand(n, generator=rng) < how.hide).reshape(n, 1, 1, 1)
+    boxed = (torch.rand(n, generator=rng) < 0.5).reshape(n, 1, 1, 1)
+    box = (_box(n, size, rng) > 0).to(films)
+    around = F.max_pool2d(lungs, 2 * MARGIN + 1, 1, MARGIN)
+    silhouette = (F.interpolate(around, size=(size, size), mode="bilinear") > 0.5).to(films)
+    cover = torch.where(boxed.to(films.device), box, silhouette) * struck.to(films)
+    grey = films.mean(dim=(2, 3), keepdim=True)
+    shift = ((torch.rand(n, 1, 1, 1, generator=rng) * 2 - 1) * PAINT).to(films)
+    mottle = torch.rand(n, 1, 1, 1, generator=rng) * torch.randn(n, 1, 14, 14, generator=rng)
+    grain = F.interpolate(mottle.to(films) * PAINT, size=(size, size), mode="bilinear")
+    painted = (grey + shift + grain).clamp(0.0, 1.0)
+    gone = F.adaptive_max_pool2d(cover, (grid, grid))
+    return films * (1 - cover) + painted * cover, lungs * (1 - gone)
+
+
+def certainty(lungs: Tensor, least: float) -> Tensor:
+    """How much a label says of crops that show `lungs` (n, 1, g, g): (n,) in [0, 1].
+
+    All of it where `least` of the crop is lung, nothing where none is.
+    """
+    return (lungs.mean(dim=(1, 2, 3)) / least).clamp(max=1.0)
 
 
 def mixup(

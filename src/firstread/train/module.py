@@ -17,8 +17,9 @@ from firstread.model.net import FilmNet, channels_last
 from firstread.train.augment import geometry, resampled, spoil
 from firstread.train.batches import Batches
 from firstread.train.focus import evidence_outside
-from firstread.train.mix import mixup, swap_surroundings
+from firstread.train.mix import certainty, hide_lungs, mixup, swap_surroundings
 from firstread.train.recipe import Recipe
+from firstread.train.style import StyleMixing
 from firstread.train.teachers import opinion_of
 
 
@@ -43,6 +44,7 @@ class FilmFit(pl.LightningModule):
         self.steps = steps
         self.make_batches = make_batches
         self.history: list[dict[str, float]] = []
+        self._styles: StyleMixing | None = None
         self._started = 0.0
         self._seen: list[tuple[float, float, int]] = []
         self._val: list[tuple[Tensor, Tensor]] = []
@@ -56,9 +58,16 @@ class FilmFit(pl.LightningModule):
         torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
 
     def on_fit_start(self) -> None:
-        """Teachers go where the network is."""
+        """Teachers go where the network is; styles are mixed from here on."""
         for teacher in self.teachers:
             teacher.to(self.device)
+        if self.recipe.augment.style:
+            self._styles = StyleMixing(self.net.trunk, self.recipe.augment.style)
+
+    def on_fit_end(self) -> None:
+        """What is exported mixes nothing."""
+        if self._styles is not None:
+            self._styles.remove()
 
     def on_train_epoch_start(self) -> None:
         """What is frozen must not update its batch statistics either."""
@@ -92,6 +101,8 @@ class FilmFit(pl.LightningModule):
         rng = torch.Generator().manual_seed(self.recipe.seed * 999_983 + self.global_step)
         if how.swap:
             films = swap_surroundings(films, how, rng)
+        if how.hide and lungs is not None:
+            films, lungs = hide_lungs(films, lungs, how, rng)
         theta = geometry(len(films), how, rng)
         clean = resampled(films, theta, size)
         films = spoil(clean, how, rng)
@@ -106,7 +117,7 @@ class FilmFit(pl.LightningModule):
         lungs = batch[2].unsqueeze(1).float() if len(batch) == 3 else None
         films, labels, lungs, clean = self._varied(self._shown(batch[0]), batch[1], lungs)
         stray: Tensor | float = 0.0
-        if lungs is None:
+        if lungs is None or not self.recipe.focus:
             logits = self._logits(films).float()
         else:
             logits, evidence = self.net.explain(films.contiguous(memory_format=torch.channels_last))
@@ -116,6 +127,8 @@ class FilmFit(pl.LightningModule):
         if self.teachers:
             share = self.recipe.distil
             wanted = (1 - share) * wanted + share * opinion_of(self.teachers, clean)
+        if lungs is not None and self.recipe.lung_share:
+            wanted = 0.5 + (wanted - 0.5) * certainty(lungs, self.recipe.lung_share)
         loss = F.binary_cross_entropy_with_logits(logits, wanted)
         loss = loss + self.recipe.focus * stray
         right = float(((logits > 0) == (labels > 0.5)).float().mean())

@@ -16,12 +16,12 @@ from typing import Any
 
 from firstread.errors import RecipeError
 from firstread.film.preprocess import FRAMES, Preprocess
-from firstread.model.names import ARCHITECTURES, MIN_SIZE
+from firstread.model.names import ARCHITECTURES, MIN_SIZE, Opening
 
 SHIPPED = Path(__file__).parent / "recipes"
 NOT_NEGATIVE = (
     *("rotate", "brightness", "contrast", "gamma", "tone", "shade"),
-    *("noise", "speckle", "blur", "sharpen", "mixup"),
+    *("noise", "speckle", "blur", "sharpen", "mixup", "style"),
 )
 
 
@@ -36,10 +36,13 @@ class Augment:
     curve's steepness. `shade`: most that a smooth field departs from 1, as a logarithm.
     `noise`, `speckle`: highest standard deviation of additive and multiplicative noise on
     [0, 1]; `impulse`: highest share of black and white pixels; `blur`: highest standard
-    deviation in pixels; `sharpen`: highest amount of unsharp masking; each for half of the
-    films. `pixelate`: least share of the side that is kept, `jpeg`: lowest quality (0: none),
-    each for a quarter. `swap`: chance that what surrounds the lungs comes from another film.
-    `mixup`: the Beta distribution's parameter, 0 for none.
+    deviation in pixels; `sharpen`: highest amount of unsharp masking; each for a share `spoilt`
+    of the films. `pixelate`: least share of the side that is kept, `jpeg`: lowest quality (0:
+    none), each for half of that share. `swap`: chance that what surrounds the lungs comes from
+    another film.
+    `hide`: chance that the lungs are painted over, and the label with them is one half.
+    `mixup`: the Beta distribution's parameter, 0 for none. `style`: the same of what two films'
+    features exchange in the first blocks, for half of the batches.
     """
 
     crop: tuple[float, float] = (1.0, 1.0)
@@ -58,8 +61,11 @@ class Augment:
     sharpen: float = 0.0
     pixelate: float = 1.0
     jpeg: int = 0
+    spoilt: float = 0.5
     swap: float = 0.0
+    hide: float = 0.0
     mixup: float = 0.0
+    style: float = 0.0
 
     @property
     def active(self) -> bool:
@@ -85,11 +91,11 @@ class Recipe:
     trained on, 0 for `size`; crops magnify, so training a little smaller than reading evens the
     apparent size of things
     (Touvron et al. 2019, arXiv:1906.06423) and is faster. `pretrained`: start from ImageNet.
-    `freeze`: what keeps from learning; see `FREEZABLE`. `standardise`: each film is brought
-    to one mean and spread inside the network, so that brightness and contrast do not reach
-    it. `smooth`: width in pixels of a Gaussian that the network begins with: noise, compression
-    and another detector's sharpness lie in the finest detail, pneumonia does not.
+    `freeze`: what keeps from learning; see `FREEZABLE`. `standardise`, `smooth`, `grain`: what the
+    network does to a film first (`firstread.model.names.Opening`).
     `focus`: weight of a penalty on the share of the evidence that lies outside of the lungs.
+    `lung_share`: share of a crop that must be lung for the film's label to count in full; with
+    less of it the label goes to one half, since nobody could tell from such a crop.
     `teachers`: recipes of networks to learn from, trained first (`firstread.train.teachers`);
     `distil`: weight of their opinion in the loss, the rest being the label's.
     `balance`: as many normal films as pneumonia films in every batch. `ema`: decay of the
@@ -115,7 +121,9 @@ class Recipe:
     dropout: float = 0.2
     standardise: bool = False
     smooth: float = 0.0
+    grain: float = 0.0
     focus: float = 0.0
+    lung_share: float = 0.0
     label_smoothing: float = 0.0
     teachers: tuple[str, ...] = ()
     distil: float = 0.0
@@ -152,11 +160,24 @@ class Recipe:
         smooth = self.label_smoothing
         _check(0 <= smooth < 1, "label_smoothing", smooth, "0 to below 1")
         _check(self.focus >= 0, "focus", self.focus, "0 or more")
+        _check(0 <= self.lung_share < 1, "lung_share", self.lung_share, "0 to below 1")
         _check(
-            not (self.focus and (self.augment.mixup or self.features_once)),
-            "focus",
-            self.focus,
+            not (self.wants_lungs and (self.augment.mixup or self.features_once)),
+            "focus or lung_share",
+            (self.focus, self.lung_share),
             "0 with augment.mixup, and with a frozen base whose features are computed once",
+        )
+        _check(
+            not self.augment.hide or self.lung_share > 0,
+            "augment.hide",
+            self.augment.hide,
+            "0, or a lung_share above 0",
+        )
+        _check(
+            not self.augment.style or self.arch == "mobilenet_v2",
+            "augment.style",
+            self.augment.style,
+            "0 for this architecture, or arch = mobilenet_v2",
         )
         _check(0 <= self.distil <= 1, "distil", self.distil, "0 to 1")
         _check(
@@ -172,6 +193,7 @@ class Recipe:
             "none with augment.mixup, and with a frozen base whose features are computed once",
         )
         _check(0 <= self.smooth <= 5, "smooth", self.smooth, "0 to 5 px")
+        _check(0 <= self.grain <= 1, "grain", self.grain, "0 to 1")
         _check(0 <= self.dropout < 1, "dropout", self.dropout, "0 to below 1")
         _check(0 <= self.ema < 1, "ema", self.ema, "0 to below 1")
         frozen = FREEZABLE[self.arch]
@@ -186,7 +208,9 @@ class Recipe:
             value = getattr(self.augment, key)
             _check(value >= 0, f"augment.{key}", value, "0 or more")
         _check(0 < self.augment.pixelate <= 1, "augment.pixelate", self.augment.pixelate, "0 to 1")
-        _check(0 <= self.augment.swap <= 1, "augment.swap", self.augment.swap, "0 to 1")
+        for key in ("swap", "hide", "spoilt"):
+            value = getattr(self.augment, key)
+            _check(0 <= value <= 1, f"augment.{key}", value, "0 to 1")
         _check(0 <= self.augment.impulse <= 1, "augment.impulse", self.augment.impulse, "0 to 1")
         _check(0 <= self.augment.jpeg <= 90, "augment.jpeg", self.augment.jpeg, "0 to 90")
 
@@ -201,9 +225,19 @@ class Recipe:
         return Preprocess(self.keep_size or self.size, self.frame)
 
     @property
+    def opening(self) -> Opening:
+        """What the network does to a film first."""
+        return Opening(self.standardise, self.smooth, self.grain)
+
+    @property
     def fit_size(self) -> int:
         """Side of the films while training, in pixels."""
         return self.train_size or self.size
+
+    @property
+    def wants_lungs(self) -> bool:
+        """Whether training must know where the lungs of each film are."""
+        return bool(self.focus or self.lung_share)
 
     @property
     def features_once(self) -> bool:

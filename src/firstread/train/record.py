@@ -1,8 +1,8 @@
 """run.json: what a run is, written when it begins, so that a killed run is known again.
 
 A run's identity is a hash over the resolved recipe, the weights, the films of each part and,
-where it goes on from another run, that run's checkpoint; with `focus`, the lung net too, and
-with teachers their resolved recipes.
+where it goes on from another run, that run's checkpoint; where training looks at lungs, the lung
+net too, and with teachers their resolved recipes.
 A folder of another identity is refused, never overwritten.
 """
 
@@ -51,8 +51,8 @@ def open_run(
         told += f"\nstart {start.sha256}"
     if teachers:
         told += "\nteachers " + json.dumps([t.to_dict() for t in teachers], sort_keys=True)
-    # With focus the loss depends on the lung net, so that another net makes another run.
-    lungs = shipped().sha256 if recipe.focus else None
+    # The loss then depends on the lung net, so that another net makes another run.
+    lungs = shipped().sha256 if recipe.wants_lungs else None
     if lungs:
         told += f"\nlungs {lungs}"
     identity = hashlib.sha256(told.encode()).hexdigest()

@@ -102,7 +102,7 @@ def train(
     inputs = [_features(net, p, bf16, say) for p in pixels] if recipe.features_once else pixels
     feature_seconds = time.perf_counter() - started
     labels = [p.films.labels for p in parts]
-    lungs = find_lungs(pixels[0], say) if recipe.focus else None
+    lungs = find_lungs(pixels[0], say) if recipe.wants_lungs else None
     if teachers:
         sha256 = keep_opinions(out, teachers, parts[0].films, pixels[0])
         state |= {"teachers": told, "teachers_sha256": sha256}
@@ -159,7 +159,7 @@ def _network(
     net = build_net(recipe.arch, recipe.size, recipe.dropout, weights)
     if start:
         start.put_into(net)
-    net.standardise, net.smooth = recipe.standardise, recipe.smooth
+    net.opening = recipe.opening
     if recipe.freeze == "all but the last block" and not start:
         say("the head has learnt nothing yet; --start RUN would go on from one that has")
     freeze(net, recipe.freeze)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from firstread.cohort.split import COLUMNS
 from firstread.cohort.table import Cohort
 from firstread.errors import RunError, SplitError
 from firstread.model.build import build_net
+from firstread.model.names import Opening
 from firstread.model.net import FilmNet
 from firstread.model.weights import WeightRecord, Weights
 from firstread.read.bundle import Bundle
@@ -34,6 +35,9 @@ from firstread.train.recipe import Recipe
 
 TRAINED_CSV = "start.csv"
 """In a run's folder: the films that the runs before it were trained on."""
+
+OPENING = tuple(field.name for field in fields(Opening))
+"""Keys of a recipe that a run has in common with the one it goes on from."""
 
 PADDINGS = ("torch", "same")
 TOLERANCE = 1e-3
@@ -78,7 +82,7 @@ def load_start(folder: Path, recipe: Recipe) -> Start:
     """The finished run in `folder`, fit to go on by `recipe`.
 
     Raises `RunError` where it is no run, not finished, of another architecture, of a size that
-    its head depends on, of another `standardise` or `smooth`, or where its checkpoint is
+    its head depends on, of another opening, or where its checkpoint is
     missing or does not read as its bundle does.
     """
     state = _finished(folder)
@@ -88,7 +92,7 @@ def load_start(folder: Path, recipe: Recipe) -> Start:
             f"{folder}: is a {was['arch']} and the recipe wants a {recipe.arch}; "
             "start from a run of the recipe's architecture"
         )
-    for key in ("standardise", "smooth"):
+    for key in OPENING:
         before, now = was.get(key, getattr(Recipe(), key)), getattr(recipe, key)
         if before != now:
             raise RunError(
@@ -232,7 +236,7 @@ def _weights_as_bundled(
         )
         net = build_net(was["arch"], was["size"], 0.0, Weights(record, {})).eval()
         net.load_state_dict(tensors)
-        net.standardise, net.smooth = was.get("standardise", False), was.get("smooth", 0.0)
+        net.opening = Opening(**{key: was[key] for key in OPENING if key in was})
         with torch.inference_mode():
             logits = net(torch.from_numpy(films).unsqueeze(1).float() / 255.0).numpy()
         off = float((np.abs(logits - told) / (1.0 + np.abs(told))).max())

@@ -71,7 +71,7 @@ def load_teachers(folders: Sequence[Path], recipes: Sequence[Recipe]) -> tuple[F
         start = load_start(folder, recipe)
         net = build_net(recipe.arch, recipe.size, recipe.dropout, start.weights)
         start.put_into(net)
-        net.standardise, net.smooth = recipe.standardise, recipe.smooth
+        net.opening = recipe.opening
         nets.append(channels_last(net).eval())
     return tuple(nets)
 
