@@ -130,8 +130,21 @@ def test_a_toml_in_another_encoding(tmp_path: Path) -> None:
         ("augment", {"stretch": 0.9}),
         ("augment", {"flip": 1.5}),
         ("augment", {"noise": -0.1}),
+        ("augment", {"spoilt": 1.1}),
+        ("augment", {"style": -1.0}),
+        ("augment", {"hide": 0.1}),  # without a lung_share nothing would come of it
+        ("grain", -0.01),
+        ("lung_share", 1.0),
     ],
 )
 def test_impossible_values(key: str, value: Any) -> None:
     with pytest.raises(RecipeError, match=rf"recipe: {key}\S* = .* is not possible; use "):
         make_recipe({key: value}, "mine")
+
+
+def test_what_does_not_go_together() -> None:
+    assert make_recipe({"lung_share": 0.1, "augment": {"hide": 0.1}}, "mine").wants_lungs
+    with pytest.raises(RecipeError, match="focus or lung_share"):
+        make_recipe({"lung_share": 0.1, "augment": {"mixup": 0.2}}, "mine")
+    with pytest.raises(RecipeError, match=r"augment\.style"):
+        make_recipe({"arch": "cnn", "pretrained": False, "augment": {"style": 0.1}}, "mine")
