@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from firstread.cohort.table import load_cohort
-from firstread.evaluate.shortcuts import shortcut_aucs, shortcut_numbers
+from firstread.evaluate.shortcuts import sharpness_of, shortcut_aucs, shortcut_numbers
 
 
 def write(path: Path, size, mode="L", seed=0):
@@ -23,14 +23,14 @@ def folder(tmp_path):
 
 
 def by_name(cohort):
-    numbers = shortcut_numbers(cohort)
+    numbers = shortcut_numbers(cohort, np.arange(len(cohort), dtype=np.float64))
     table = shortcut_aucs(numbers, cohort.labels == 1, tuple(cohort.patients))
     return numbers, {row["name"]: row for row in table}
 
 
 def test_size_and_colour_give_the_label_away_in_either_direction(folder):
     numbers, table = by_name(load_cohort(folder))
-    assert list(table) == ["aspect", "area", "bytes", "colour"]
+    assert list(table) == ["aspect", "area", "bytes", "colour", "sharpness"]
     assert numbers["aspect"][0][:2] == pytest.approx([1.5, 61 / 40])
     assert table["area"]["auc"]["value"] == 1.0
     assert "smaller means pneumonia" in table["area"]["note"]
@@ -62,7 +62,8 @@ def test_the_original_size_of_a_table_goes_first(folder):
     assert table["area"]["n"] == 7
     assert "films without, left out: 1" in table["area"]["note"]
     (folder / "films.csv").write_text(text.replace(",500", ","))
-    assert shortcut_numbers(load_cohort(folder / "films.csv"))["area"][0][0] == 60 * 40
+    numbers, _ = by_name(load_cohort(folder / "films.csv"))
+    assert numbers["area"][0][0] == 60 * 40
 
 
 def test_a_broken_film_is_left_out(folder):
@@ -70,3 +71,17 @@ def test_a_broken_film_is_left_out(folder):
     _, table = by_name(load_cohort(folder))
     assert table["area"]["n"] == 7
     assert table["bytes"]["n"] == 8
+
+
+def test_sharpness_is_the_noise_of_a_film_and_no_edge_or_slope():
+    grey = np.full((200, 200), 120.0)
+    grey[:, 100:] = 60  # an edge
+    grey += np.linspace(0, 40, 200)[:, None]  # and a slope
+    noise = np.random.default_rng(0).normal(0, 6, grey.shape)
+    assert sharpness_of(grey.astype(np.uint8)) < 1
+    assert sharpness_of((grey + noise).round().astype(np.uint8)) == pytest.approx(6, rel=0.05)
+
+
+def test_a_film_that_was_not_read_has_no_sharpness():
+    assert np.isnan(sharpness_of(None))
+    assert np.isnan(sharpness_of(np.zeros((2, 2), np.uint8)))

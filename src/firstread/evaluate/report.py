@@ -62,6 +62,7 @@ SHORTCUTS = {
     "area": "size of the picture",
     "bytes": "size of the file",
     "colour": "stored in colour",
+    "sharpness": "fine detail of the picture",
 }
 """What the shortcuts of the JSON are called on the page."""
 

@@ -21,7 +21,7 @@ from firstread.cohort.table import Cohort
 from firstread.errors import DataError
 from firstread.evaluate.calibration import Floats
 from firstread.evaluate.places import portable
-from firstread.evaluate.shortcuts import shortcut_numbers
+from firstread.evaluate.shortcuts import sharpness_of, shortcut_numbers
 
 if TYPE_CHECKING:
     from firstread.read.opinion import Opinion
@@ -129,9 +129,11 @@ def score_cohort(
     bundle = Bundle.load(bundle_path)
     card = bundle.card
     opinions: list[Opinion] = []
+    sharpness: list[float] = []
     for opinion in Reader(bundle, engine=JUDGED_BY).read_many(cohort.rows, heat=False):
         if watch is not None:
             watch(opinion)
+        sharpness.append(sharpness_of(opinion.pixels))
         opinions.append(replace(opinion, pixels=None))  # 50 kB a film that nobody needs here
         if progress is not None:
             progress(len(opinions), len(cohort))
@@ -150,7 +152,7 @@ def score_cohort(
         refer=(card.refer.low, card.refer.high),
         thresholds={k: {"value": t.value, "how": t.how} for k, t in card.thresholds.items()},
         groups=groups,
-        numbers=shortcut_numbers(cohort),
+        numbers=shortcut_numbers(cohort, np.array(sharpness, dtype=np.float64)),
         bundle={
             "name": card.name,
             "arch": card.arch,
