@@ -52,63 +52,67 @@ for recipe in studies/trials/*.toml; do
 done
 
 # 3. Candidates at full size. Validation: the last eighth of the patients of each series, the very
-#    split that the runs make themselves. Those named settle-* go on from the default,
-#    but for one, whose start is therefore made first.
-for recipe in default studies/full/standardise.toml studies/full/*.toml; do
-    name=$(basename "$recipe" .toml)
-    start=()
-    case $name in
-        settle-standardise) start=(--start "$RUNS/standardise") ;;
-        settle-*) start=(--start "$RUNS/default") ;;
-    esac
+#    split that the runs make themselves. `default` and `settle` are what ships; most others come
+#    from the recipes of version 5, `default-5` and `settle-5`.
+candidate() {  # NAME RECIPE [OPTION...]
+    local name=$1 recipe=$2
+    shift 2
     step "$RUNS/$name/bundle/card.json" \
-        $bin/firstread train "$recipe" --seed 0 "${start[@]}" --data "$films" --out "$RUNS/$name"
+        $bin/firstread train "$recipe" "$@" --data "$films" --out "$RUNS/$name"
     step "$RESULTS/candidates/$name.json" \
         $bin/python scripts/trials.py "$name" "$RUNS/$name" --table "$table" \
-        --split "$RUNS/blocks.csv" --hospital "$hospital" --choose "$RUNS/hospital.csv" --json "$RESULTS/candidates/$name.json"
+        --split "$RUNS/blocks.csv" --hospital "$hospital" --choose "$RUNS/hospital.csv" \
+        --json "$RESULTS/candidates/$name.json"
+}
+for name in swap swap-focus standardise taught grain-rare; do
+    candidate $name studies/full/$name.toml --seed 0
 done
+candidate default-5 studies/default-5.toml --seed 0
+candidate settle-5 studies/settle-5.toml --seed 0 --start "$RUNS/default-5"
+for name in settle-focus settle-long settle-long-swap; do
+    candidate $name studies/full/$name.toml --seed 0 --start "$RUNS/default-5"
+done
+candidate settle-standardise studies/full/settle-standardise.toml --seed 0 \
+    --start "$RUNS/standardise"
+candidate default-5-seed1 studies/default-5.toml --seed 1
+candidate settle-5-seed1 studies/settle-5.toml --seed 1 --start "$RUNS/default-5-seed1"
+candidate settle-hide studies/full/settle-hide.toml --seed 1 --start "$RUNS/default-5-seed1"
+candidate default-6 default --seed 0
+candidate settle-6 settle --seed 0 --start "$RUNS/default-6"
 
-#    The twin of what ships, which never saw one of the series: how far a film of another batch
-#    moves it. Thresholds and calibration of the shipped bundle are chosen by it too.
-step "$RUNS/twin-start/bundle/card.json" \
-    $bin/firstread train default --seed 0 --data "$table" --split "$RUNS/series.csv" --out "$RUNS/twin-start"
-step "$RUNS/twin/bundle/card.json" \
-    $bin/firstread train settle --seed 0 --start "$RUNS/twin-start" --data "$table" \
-    --split "$RUNS/series.csv" --out "$RUNS/twin"
-step "$RESULTS/trials/twin.json" \
-    $bin/python scripts/trials.py twin "$RUNS/twin" --table "$table" \
-    --hospital "$hospital" --choose "$RUNS/hospital.csv" --json "$RESULTS/trials/twin.json"
-step "$RUNS/twin-standardise/bundle/card.json" \
-    $bin/firstread train studies/full/settle-standardise.toml --seed 0 \
-    --start "$RUNS/trials/full-standardise" --data "$table" --split "$RUNS/series.csv" \
-    --out "$RUNS/twin-standardise"
-step "$RESULTS/trials/twin-standardise.json" \
-    $bin/python scripts/trials.py twin-standardise "$RUNS/twin-standardise" --table "$table" \
-    --hospital "$hospital" --choose "$RUNS/hospital.csv" --json "$RESULTS/trials/twin-standardise.json"
+#    The twins, which never saw one of the series: how far a film of another batch moves a network.
+#    Thresholds and calibration of the shipped bundle are chosen by its twin too.
+twin() {  # NAME RECIPE START
+    step "$RUNS/$1/bundle/card.json" \
+        $bin/firstread train "$2" --seed 0 --start "$3" --data "$table" \
+        --split "$RUNS/series.csv" --out "$RUNS/$1"
+    step "$RESULTS/trials/$1.json" \
+        $bin/python scripts/trials.py "$1" "$RUNS/$1" --table "$table" --hospital "$hospital" \
+        --choose "$RUNS/hospital.csv" --json "$RESULTS/trials/$1.json"
+}
+twin twin-5 studies/settle-5.toml "$RUNS/trials/full-default"
+twin twin-standardise studies/full/settle-standardise.toml "$RUNS/trials/full-standardise"
+twin twin-6 settle "$RUNS/trials/full-grain-low"  # whose recipe is that of `default`
 step "$RUNS/shipped/card.json" \
-    $bin/firstread export "$RUNS/settle-focus-swap" --twin "$RUNS/twin" --data "$films" \
-    --name firstread-default-5 --out "$RUNS/shipped"
+    $bin/firstread export "$RUNS/settle-6" --twin "$RUNS/twin-6" --data "$films" \
+    --name firstread-default-6 --out "$RUNS/shipped"
 $bin/python scripts/trial_table.py
 
-# 4. How much a seed matters: three of the default, without the step that settles it; two with it.
-for seed in 1 2; do
-    step "$RUNS/default-seed$seed/bundle/card.json" \
-        $bin/firstread train default --seed "$seed" --data "$films" \
-        --out "$RUNS/default-seed$seed"
+# 4. How much a seed matters. Of version 5: three of its first step, two of both.
+for seed in 2 3; do
+    step "$RUNS/default-5-seed$seed/bundle/card.json" \
+        $bin/firstread train studies/default-5.toml --seed "$seed" --data "$films" \
+        --out "$RUNS/default-5-seed$seed"
 done
-for seed in 1 3; do
-    step "$RUNS/default-seed$seed/bundle/card.json" \
-        $bin/firstread train default --seed "$seed" --data "$films" --out "$RUNS/default-seed$seed"
-    step "$RUNS/settle-seed$seed/bundle/card.json" \
-        $bin/firstread train settle --seed "$seed" --start "$RUNS/default-seed$seed" \
-        --data "$films" --out "$RUNS/settle-seed$seed"
-done
+step "$RUNS/settle-5-seed3/bundle/card.json" \
+    $bin/firstread train studies/settle-5.toml --seed 3 --start "$RUNS/default-5-seed3" \
+    --data "$films" --out "$RUNS/settle-5-seed3"
 step "$RESULTS/seeds_settled.json" \
-    $bin/python scripts/seeds.py "$RUNS/settle-seed1" "$RUNS/settle-seed3" \
+    $bin/python scripts/seeds.py "$RUNS/settle-5-seed1" "$RUNS/settle-5-seed3" \
     --json "$RESULTS/seeds_settled.json"
 step "$RESULTS/seeds.json" \
-    $bin/python scripts/seeds.py "$RUNS/default" "$RUNS/default-seed1" "$RUNS/default-seed2" \
-    --json "$RESULTS/seeds.json"
+    $bin/python scripts/seeds.py "$RUNS/default-5" "$RUNS/default-5-seed1" \
+    "$RUNS/default-5-seed2" --json "$RESULTS/seeds.json"
 
 #    And what can be had without anybody's weights, at 28 px.
 step "$RUNS/resnet10/bundle/card.json" \
@@ -142,7 +146,7 @@ step "$RESULTS/hint.json" \
 
 # 6. The same film as another file: original and copy, stretched, cropped, stored again.
 step "$RESULTS/consistency.json" \
-    $bin/python benchmarks/consistency.py --run "$RUNS/settle-focus-swap" --json "$RESULTS/consistency.json"
+    $bin/python benchmarks/consistency.py --run "$RUNS/settle-6" --json "$RESULTS/consistency.json"
 
 # 7. What is a larger input worth? The small CNN at four sizes, four epochs each, each decoding
 #    all its films (an empty cache of its own), so that its training time holds that too.

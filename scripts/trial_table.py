@@ -45,16 +45,20 @@ films like those of training, but for their day.
 
 def purpose(name: str) -> str:
     """The first comment of a trial's recipe; the default's own is no purpose."""
-    for folder in ("trials", "full"):
+    for folder in ("trials", "full", "."):
         path = ROOT / "studies" / folder / f"{name}.toml"
         if path.is_file():
             lines = path.read_text(encoding="utf-8").splitlines()
             return " ".join(x.removeprefix("#").strip() for x in lines if x.startswith("#"))
     return {
-        "default": "The recipe of that name.",
-        "twin": "`default` and `settle` at full size, on this split: the twin of what ships, by "
-        "which thresholds are chosen.",
-        "twin-standardise": "`full-standardise`, and then `settle` with each film standardised.",
+        "default-6": "The recipe `default`: `full-grain-low` on this split.",
+        "settle-6": "The recipe `settle`, from the end of `default-6`.",
+        "default-5-seed1": "`default-5`, seed 1.",
+        "settle-5-seed1": "`settle-5`, seed 1: what `settle-hide` is held against.",
+        "twin-5": "`default-5` and `settle-5` on this split: the twin of version 5.",
+        "twin-6": "`default` and `settle` on this split: the twin of what ships, by which "
+        "thresholds are chosen.",
+        "twin-standardise": "`full-standardise`, and then `settle-5` with each film standardised.",
     }[name]
 
 

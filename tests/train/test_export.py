@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from firstread.evaluate.randomise import weights_of
 from firstread.model.build import build_net
 from firstread.model.names import Opening
 from firstread.model.net import FilmNet, Head
@@ -46,10 +47,12 @@ def assert_same(net: FilmNet, size: int) -> onnx.ModelProto:
     return onnx.load_model_from_string(graph)
 
 
-def test_what_comes_before_the_trunk_is_exported_too() -> None:
+def test_what_comes_before_the_trunk_is_exported_too_and_is_no_weight() -> None:
     net = stirred(build_net("mobilenet_v2", 64, 0.5, Weights(SCRATCH, {})))
+    plain = len(weights_of(to_onnx(net, 64)))
     net.opening = Opening(standardise=True, smooth=0.5, grain=0.05)
-    assert_same(net.eval(), 64)
+    graph = assert_same(net.eval(), 64)
+    assert len(weights_of(graph.SerializeToString())) == plain
 
 
 @pytest.mark.parametrize(("arch", "size"), CASES, ids=lambda x: str(x))

@@ -9,6 +9,9 @@ Shuffling each tensor would be simpler, but the biases that batch normalisation 
 folded in are large, and once shuffled they drown the film: tried, every film had the same map
 (correlation 0.96 and more with their mean), which is a weak thing to compare with.
 
+What is done to a film before the first layer (`firstread.model.opening`) has learnt nothing and
+stays: a network with weights drawn anew is to see the same film.
+
 A tensor keeps its length, so the file's bytes are changed in place. That needs no ONNX package,
 only a walk over protobuf's tags (protobuf.dev/programming-guides/encoding) with the field
 numbers of onnx.proto.
@@ -106,7 +109,12 @@ def _weights(model: bytes) -> list[Weights]:
                 used.update(dict.fromkeys(inputs))
     names = dict.fromkeys(same.get(name, name) for name in used)
     found = (_tensor(model, *tensors[name]) for name in names if name in tensors)
-    return [w for w in found if w is not None]
+    return [w for w in found if w is not None and not _fixed(w)]
+
+
+def _fixed(w: Weights) -> bool:
+    """A kernel from one channel to one: no layer that learnt, but what is done to a film first."""
+    return len(w.shape) == 4 and w.shape[:2] == (1, 1)
 
 
 def _tensor(data: bytes, start: int, stop: int) -> Weights | None:

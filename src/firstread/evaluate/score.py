@@ -21,7 +21,7 @@ from firstread.cohort.table import Cohort
 from firstread.errors import DataError
 from firstread.evaluate.calibration import Floats
 from firstread.evaluate.places import portable
-from firstread.evaluate.shortcuts import sharpness_of, shortcut_numbers
+from firstread.evaluate.shortcuts import SHARPNESS, sharpness_of, shortcut_numbers
 
 if TYPE_CHECKING:
     from firstread.read.opinion import Opinion
@@ -152,7 +152,8 @@ def score_cohort(
         refer=(card.refer.low, card.refer.high),
         thresholds={k: {"value": t.value, "how": t.how} for k, t in card.thresholds.items()},
         groups=groups,
-        numbers=shortcut_numbers(cohort, np.array(sharpness, dtype=np.float64)),
+        numbers=shortcut_numbers(cohort)
+        | {"sharpness": (np.array(sharpness, dtype=np.float64), SHARPNESS)},
         bundle={
             "name": card.name,
             "arch": card.arch,

@@ -25,15 +25,15 @@ from firstread.film.decode import FORMATS
 
 FROM_TABLE = "size of the original, from the columns original_width and original_height"
 FROM_FILES = "size of the files as given"
+SHARPNESS = "fine detail of the film as it is read"
 
 
-def shortcut_numbers(cohort: Cohort, sharpness: Floats) -> dict[str, tuple[Floats, str]]:
-    """Numbers that need no look at the lungs, (n,) each, with a note on where they are from.
+def shortcut_numbers(cohort: Cohort) -> dict[str, tuple[Floats, str]]:
+    """Numbers that need no look at the pixels, (n,) each, with a note on where they are from.
 
     "aspect" (width / height), "area" (pixels), "bytes" (file size), "colour" (1 if not stored
-    grey), and "sharpness" as it is given (`sharpness_of`, NaN where nothing was read). The size
-    is the original's if the table says it for most films; copies of one size would hide it. NaN
-    where a film's size is not told.
+    grey). The size is the original's if the table says it for most films; copies of one size
+    would hide it. NaN where a film's size is not told.
     """
     headers = np.array([_header(path) for path in cohort.paths]).reshape(-1, 4)
     original = np.array([_original(row) for row in cohort.rows]).reshape(-1, 2)
@@ -50,7 +50,6 @@ def shortcut_numbers(cohort: Cohort, sharpness: Floats) -> dict[str, tuple[Float
         "area": (width * height, note),
         "bytes": (headers[:, 2], "size of the files as given, in bytes"),
         "colour": (headers[:, 3], "1 where the file is stored in colour, else 0"),
-        "sharpness": (sharpness, "fine detail of the film as it is read"),
     }
 
 

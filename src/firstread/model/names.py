@@ -15,7 +15,7 @@ class Opening:
     brightness and contrast. `smooth`, in pixels, is the width of a Gaussian that takes the
     finest detail away, and most of any noise with it. `grain` smooths a film only as far as it
     has more fine detail than that (`firstread.model.opening.grain_of`): noise goes where there is
-    some, a film without keeps what it has, and how sharp a film is tells less of where it was made.
+    some, a film without keeps what it has. In pixels, so that it belongs to a size.
     """
 
     standardise: bool = False

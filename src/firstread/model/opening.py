@@ -22,6 +22,7 @@ def opened(film: Tensor, how: Opening) -> Tensor:
     """(n, 1, h, w) in [0, 1] to the same, in single precision: fine detail is lost in another."""
     if how == Opening():
         return film
+    film = film.float()
     with torch.autocast(film.device.type, enabled=False):
         if how.smooth:
             film = smoothed(film, how.smooth)
@@ -73,7 +74,7 @@ def evened(film: Tensor, grain: float) -> Tensor:
     several times as fast as Gaussians of that width.
     """
     centred = film - film.mean(dim=(2, 3), keepdim=True)
-    spread = (centred * centred).mean(dim=(2, 3), keepdim=True).sqrt() + 1e-2
+    spread = (centred * centred).mean(dim=(2, 3), keepdim=True).clamp(min=1e-12).sqrt() + 1e-2
     films = [film]
     for step in STEPS:
         films.append(softer(films[-1], step))

@@ -62,10 +62,10 @@ def hide_lungs(
     """Paint some films' lungs over; films (n, 1, s, s) and lungs (n, 1, g, g) to the same.
 
     Half of them by a box, half by their own silhouette and what lies around it. The paint is a grey
-    near the film's mean, plain or coarsely mottled, drawn anew for every film. Nothing of
-    those lungs is left in `lungs`: whoever looks at such a film has nothing to go by.
+    near the film's mean, plain or coarsely mottled, drawn anew for every film. Of such a film
+    `lungs` has none left, though an edge may show: whoever looks at it has nothing to go by.
     """
-    n, size, grid = len(films), films.shape[-1], lungs.shape[-1]
+    n, size = len(films), films.shape[-1]
     struck = (torch.rand(n, generator=rng) < how.hide).reshape(n, 1, 1, 1)
     boxed = (torch.rand(n, generator=rng) < 0.5).reshape(n, 1, 1, 1)
     box = (_box(n, size, rng) > 0).to(films)
@@ -77,8 +77,7 @@ def hide_lungs(
     mottle = torch.rand(n, 1, 1, 1, generator=rng) * torch.randn(n, 1, 14, 14, generator=rng)
     grain = F.interpolate(mottle.to(films) * PAINT, size=(size, size), mode="bilinear")
     painted = (grey + shift + grain).clamp(0.0, 1.0)
-    gone = F.adaptive_max_pool2d(cover, (grid, grid))
-    return films * (1 - cover) + painted * cover, lungs * (1 - gone)
+    return films * (1 - cover) + painted * cover, lungs * (~struck).to(films)
 
 
 def certainty(lungs: Tensor, least: float) -> Tensor:

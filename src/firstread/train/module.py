@@ -113,7 +113,7 @@ class FilmFit(pl.LightningModule):
         return films, labels, lungs, clean
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
-        """Loss of one batch: films and labels, and the films' lungs where the recipe has focus."""
+        """Loss of one batch: films and labels, and the films' lungs where the recipe wants them."""
         lungs = batch[2].unsqueeze(1).float() if len(batch) == 3 else None
         films, labels, lungs, clean = self._varied(self._shown(batch[0]), batch[1], lungs)
         stray: Tensor | float = 0.0

@@ -42,7 +42,7 @@ class Augment:
     another film.
     `hide`: chance that the lungs are painted over, and the label with them is one half.
     `mixup`: the Beta distribution's parameter, 0 for none. `style`: the same of what two films'
-    features exchange in the first blocks, for half of the batches.
+    features exchange behind three of the first blocks, each for half of the batches.
     """
 
     crop: tuple[float, float] = (1.0, 1.0)
@@ -174,10 +174,10 @@ class Recipe:
             "0, or a lung_share above 0",
         )
         _check(
-            not self.augment.style or self.arch == "mobilenet_v2",
+            not self.augment.style or (self.arch == "mobilenet_v2" and self.freeze == "nothing"),
             "augment.style",
             self.augment.style,
-            "0 for this architecture, or arch = mobilenet_v2",
+            "0, or arch = mobilenet_v2 with nothing frozen",
         )
         _check(0 <= self.distil <= 1, "distil", self.distil, "0 to 1")
         _check(

@@ -2,7 +2,7 @@
 
 MixStyle (Zhou et al. 2021, arXiv:2104.02008): the mean and spread of every channel in the first
 blocks carry the style of a film, its detector and processing, more than what it shows. In training,
-for half of the batches, they are mixed with those of another film of the batch.
+at each of three places for half of the batches, they are mixed with those of another film.
 """
 
 from __future__ import annotations
