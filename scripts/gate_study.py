@@ -209,7 +209,7 @@ def study(args: argparse.Namespace) -> dict[str, Any]:
         raise SystemExit("gate_study: the bundle has no gate; export it again with --data")
     gate = Judge(bundle)
     unseen = load_split(args.split, load_cohort(args.table)).part("val")
-    films = [decode(path) for path in unseen.paths]
+    films = [decode(row.path).taken_at(row.true_size) for row in unseen.rows]
     good = [gate(film) for film in films]
     held = np.array([odd for odd, _ in good])
     every = np.stack([gate.pixels(film) for film in films])

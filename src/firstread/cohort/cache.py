@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from firstread.cohort.table import Cohort, FilmRow, as_taken
+from firstread.cohort.table import Cohort, FilmRow
 from firstread.errors import FilmError, NoFilms, OutputError
 from firstread.film.decode import decode
 from firstread.film.places import cache_folder
@@ -81,7 +81,8 @@ def _build(
 ) -> None:
     def one(row: FilmRow) -> npt.NDArray[np.uint8] | str:
         try:
-            return preprocess(as_taken(decode(row.path, reduce_to=how.size), row), how)
+            film = decode(row.path, reduce_to=how.size)
+            return preprocess(film.taken_at(row.true_size), how)
         except FilmError as e:
             return str(e)
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from firstread.cohort.hashes import combined_sha256, file_sha256
 from firstread.errors import ClassFolderError, FolderNotFound, NoFilms, TableError
-from firstread.film.decode import FILM_SUFFIXES, Film, read_bytes
+from firstread.film.decode import FILM_SUFFIXES, read_bytes
 
 CLASS_FOLDERS = {"NORMAL": 0, "PNEUMONIA": 1}
 PARTS = ("train", "val", "test")
@@ -116,13 +116,6 @@ class Cohort:
     def part(self, *names: str) -> Cohort:
         """The films of the named parts ("train", "val", "test", "")."""
         return Cohort(self.root, tuple(r for r in self.rows if r.part in names))
-
-
-def as_taken(film: Film, row: FilmRow) -> Film:
-    """A decoded film with its true width and height, where the table tells them."""
-    if row.true_size is None:
-        return film
-    return replace(film, width=row.true_size[0], height=row.true_size[1])
 
 
 def parse_name(file_name: str) -> tuple[str, str, int | None, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from firstread.cohort.table import Cohort, as_taken
+from firstread.cohort.table import Cohort
 from firstread.errors import BundleError, FirstreadError
 from firstread.film.decode import decode
 from firstread.film.preprocess import Preprocess, preprocess
@@ -70,7 +70,7 @@ def film_batches(
         for i in which[start : start + batch]:
             try:
                 film = decode(cohort.paths[i], reduce_to=how.size)
-                pixels.append(preprocess(as_taken(film, cohort.rows[i]), how))
+                pixels.append(preprocess(film.taken_at(cohort.rows[i].true_size), how))
             except FirstreadError:
                 continue
             kept.append(i)

@@ -16,7 +16,7 @@ import io
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -83,6 +83,10 @@ class Film:
     colour: float = 0.0
     tags: dict[str, str] = field(default_factory=dict)
     camera: bool = False
+
+    def taken_at(self, size: tuple[int, int] | None) -> Film:
+        """The film with the width and height it was taken at, where a table tells them."""
+        return self if size is None else replace(self, width=size[0], height=size[1])
 
     @cached_property
     def grey_shares(self) -> npt.NDArray[np.float64]:

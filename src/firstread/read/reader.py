@@ -14,7 +14,6 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -206,5 +205,4 @@ def _decoded(source: Readable, size: int, before: Before) -> Film:
     if isinstance(source, str | Path | bytes):  # a Path has a name as well
         return decode(source, reduce_to=size, before=before)
     film = decode(source.read_bytes(), reduce_to=size, before=before)
-    true_size = getattr(source, "true_size", None)
-    return film if true_size is None else replace(film, width=true_size[0], height=true_size[1])
+    return film.taken_at(getattr(source, "true_size", None))
