@@ -146,6 +146,21 @@ def jpeg_scans(rng: Rng, data: bytes) -> bytes:
     return jpeg_frame(rng, data) if rng.random() < 0.5 else data
 
 
+def jpeg_segments(rng: Rng, data: bytes) -> bytes:
+    """Segments by the thousand before the picture, empty ones or of some kilobytes, or rubbish."""
+    body = bytes(int(one(rng, (0, 6, 1000, 60_000))))
+    code = one(rng, (b"\xe0", b"\xe1", b"\xe2", b"\xed", b"\xee", b"\xfe"))
+    mark = one(rng, (b"", b"Exif\0\0", b"ICC_PROFILE\0\1\1", b"http://ns.adobe.com/xap/1.0/\0"))
+    segment = b"\xff" + code + struct.pack(">H", 2 + len(mark) + len(body)) + mark + body
+    between = one(rng, (b"", b"\0", b"\xff"))
+    most = max(1, 2**24 // len(segment))
+    return (
+        data[:2]
+        + (between + segment) * min(most, int(one(rng, (30, 999, 10_000, 2**20))))
+        + data[2:]
+    )
+
+
 def j2k_size(rng: Rng, data: bytes) -> bytes:
     """Other sizes, tiles or components in the SIZ segment of a JPEG 2000 stream."""
     at = data.find(b"\xff\x4f\xff\x51")
@@ -181,6 +196,21 @@ def tiff_entry(rng: Rng, data: bytes) -> bytes:
     return put(data, at + 8, struct.pack(f"{order}I", one(rng, ODD)))
 
 
+def tiff_values(rng: Rng, data: bytes) -> bytes:
+    """A directory of its own with an entry of very many values, before the picture's or after."""
+    if len(data) < 20 or data[:4] not in (b"II*\0", b"MM\0*"):
+        return data
+    order = "<" if data[:2] == b"II" else ">"
+    code, size = one(rng, ((3, 2), (4, 4), (5, 8), (10, 8), (12, 8), (16, 8), (7, 1)))
+    n = int(one(rng, (1000, 2**18 - 1, 2**18 + 1, 2**20)))
+    tag = int(one(rng, (273, 279, 320, 339, 700, 34665, 37121, 40000)))
+    (first,) = struct.unpack(f"{order}I", data[4:8])
+    here = len(data)
+    entry = struct.pack(f"{order}HHHII", 1, tag, code, n, here + 18)
+    added = entry + struct.pack(f"{order}I", first) + b"\1\0\0\0" * (n * size // 4 + 1)
+    return put(data + added, 4, struct.pack(f"{order}I", here))
+
+
 def bmp_header(rng: Rng, data: bytes) -> bytes:
     """Odd numbers in the header's fields."""
     at = int(one(rng, (2, 10, 14, 18, 22, 26, 28, 30, 34, 46)))
@@ -189,8 +219,8 @@ def bmp_header(rng: Rng, data: bytes) -> bytes:
 
 ATTACKS: dict[str, tuple[Attack, ...]] = {
     "png": (png_header, png_bomb, png_exif, png_chunks, png_chunks),
-    "jpeg": (jpeg_frame, jpeg_frame, jpeg_tables, jpeg_scans),
-    "tiff": (tiff_entry,),
+    "jpeg": (jpeg_frame, jpeg_frame, jpeg_tables, jpeg_scans, jpeg_segments),
+    "tiff": (tiff_entry, tiff_entry, tiff_values),
     "bmp": (bmp_header,),
 }
 """By the family of the seed."""
