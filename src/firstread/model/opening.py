@@ -62,8 +62,8 @@ def softer(film: Tensor, step: int) -> Tensor:
     along the rows and along the columns; borders repeated."""
     taps = film.new_tensor([0.25, 0.5, 0.25])
     film = F.pad(film, (step, step, step, step), mode="replicate")
-    film = F.conv2d(film, taps.reshape(1, 1, 1, 3), dilation=(1, step))
-    return F.conv2d(film, taps.reshape(1, 1, 3, 1), dilation=(step, 1))
+    # Both ways in one: onnxruntime makes sixteen channels of every convolution's one.
+    return F.conv2d(film, torch.outer(taps, taps).reshape(1, 1, 3, 3), dilation=step)
 
 
 def evened(film: Tensor, grain: float) -> Tensor:
