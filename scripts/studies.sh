@@ -92,6 +92,7 @@ twin() {  # NAME RECIPE START
 }
 twin twin-5 studies/settle-5.toml "$RUNS/trials/full-default"
 twin twin-standardise studies/full/settle-standardise.toml "$RUNS/trials/full-standardise"
+twin twin-no-swap studies/full/settle-no-swap.toml "$RUNS/trials/full-grain-low"
 twin twin-6 settle "$RUNS/trials/full-grain-low"  # whose recipe is that of `default`
 step "$RUNS/shipped/card.json" \
     $bin/firstread export "$RUNS/settle-6" --twin "$RUNS/twin-6" --data "$films" \

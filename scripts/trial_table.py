@@ -58,6 +58,7 @@ def purpose(name: str) -> str:
         "twin-5": "`default-5` and `settle-5` on this split: the twin of version 5.",
         "twin-6": "`default` and `settle` on this split: the twin of what ships, by which "
         "thresholds are chosen.",
+        "twin-no-swap": "`twin-6`, its second step without other films' surroundings.",
         "twin-standardise": "`full-standardise`, and then `settle-5` with each film standardised.",
     }[name]
 
