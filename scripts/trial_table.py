@@ -51,14 +51,12 @@ def purpose(name: str) -> str:
             lines = path.read_text(encoding="utf-8").splitlines()
             return " ".join(x.removeprefix("#").strip() for x in lines if x.startswith("#"))
     return {
-        "default-6": "The recipe `default`: `full-grain-low` on this split.",
-        "settle-6": "The recipe `settle`, from the end of `default-6`.",
         "default-5-seed1": "`default-5`, seed 1.",
         "settle-5-seed1": "`settle-5`, seed 1: what `settle-hide` is held against.",
-        "twin-5": "`default-5` and `settle-5` on this split: the twin of version 5.",
-        "twin-6": "`default` and `settle` on this split: the twin of what ships, by which "
+        "twin-5": "`default-5` and `settle-5` on this split: the twin of what ships, by which "
         "thresholds are chosen.",
-        "twin-no-swap": "`twin-6`, its second step without other films' surroundings.",
+        "twin-grain": "`full-grain-low`, and then `settle-grain`.",
+        "twin-grain-no-swap": "The same, its second step without other films' surroundings.",
         "twin-standardise": "`full-standardise`, and then `settle-5` with each film standardised.",
     }[name]
 
