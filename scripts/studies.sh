@@ -64,7 +64,7 @@ candidate() {  # NAME RECIPE [OPTION...]
         --split "$RUNS/blocks.csv" --hospital "$hospital" --choose "$RUNS/hospital.csv" \
         --json "$RESULTS/candidates/$name.json"
 }
-for name in swap swap-focus standardise taught grain grain-rare; do
+for name in swap swap-focus standardise taught grain grain-rare grain-no-noise; do
     candidate $name studies/full/$name.toml --seed 0
 done
 candidate default-5 studies/default-5.toml --seed 0
@@ -93,6 +93,7 @@ twin twin-5 studies/settle-5.toml "$RUNS/trials/full-default"
 twin twin-standardise studies/full/settle-standardise.toml "$RUNS/trials/full-standardise"
 twin twin-grain studies/full/settle-grain.toml "$RUNS/trials/full-grain-low"
 twin twin-grain-no-swap studies/full/settle-grain-no-swap.toml "$RUNS/trials/full-grain-low"
+twin twin-grain-no-noise studies/full/settle-grain-no-noise.toml "$RUNS/trials/full-no-noise"
 step "$RUNS/shipped/card.json" \
     $bin/firstread export "$RUNS/settle-5" --twin "$RUNS/twin-5" --data "$films" \
     --name firstread-default-5 --out "$RUNS/shipped"

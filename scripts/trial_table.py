@@ -57,6 +57,7 @@ def purpose(name: str) -> str:
         "thresholds are chosen.",
         "twin-grain": "`full-grain-low`, and then `settle-grain`.",
         "twin-grain-no-swap": "The same, its second step without other films' surroundings.",
+        "twin-grain-no-noise": "`full-no-noise`, and then `settle-grain` without noise.",
         "twin-standardise": "`full-standardise`, and then `settle-5` with each film standardised.",
     }[name]
 
