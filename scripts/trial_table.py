@@ -53,6 +53,8 @@ def purpose(name: str) -> str:
     return {
         "default-5-seed1": "`default-5`, seed 1.",
         "settle-5-seed1": "`settle-5`, seed 1: what `settle-hide` is held against.",
+        "full-places": "`full-no-noise`, films smoothed by place, as far as each part of them "
+        "needs it: the code of commit fce98c3, gone since.",
         "twin-5": "`default-5` and `settle-5` on this split: the twin of what ships, by which "
         "thresholds are chosen.",
         "twin-grain": "`full-grain-low`, and then `settle-grain`.",

@@ -194,12 +194,6 @@ class Recipe:
         )
         _check(0 <= self.smooth <= 5, "smooth", self.smooth, "0 to 5 px")
         _check(0 <= self.grain <= 1, "grain", self.grain, "0 to 1")
-        _check(
-            not self.grain or self.size % 16 == self.fit_size % 16 == 0,
-            "grain",
-            self.grain,
-            "0, or sizes that are multiples of 16",
-        )
         _check(0 <= self.dropout < 1, "dropout", self.dropout, "0 to below 1")
         _check(0 <= self.ema < 1, "ema", self.ema, "0 to below 1")
         frozen = FREEZABLE[self.arch]
