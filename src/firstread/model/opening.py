@@ -71,7 +71,7 @@ def evened(film: Tensor, grain: float) -> Tensor:
 
     Of the film as it is and two softer ones, the two neighbours are blended whose grain lies on
     either side. Passes with holes between their taps (a trous: Starck & Murtagh 1994, A&A 288) are
-    several times as fast as Gaussians of that width.
+    faster than Gaussians of that width.
     """
     centred = film - film.mean(dim=(2, 3), keepdim=True)
     spread = (centred * centred).mean(dim=(2, 3), keepdim=True).clamp(min=1e-12).sqrt() + 1e-2
