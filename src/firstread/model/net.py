@@ -83,9 +83,13 @@ class FilmNet(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).reshape(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).reshape(1, -1, 1, 1))
 
+    def ready(self, film: Tensor) -> Tensor:
+        """(n, 1, size, size) in [0, 1] to what the trunk takes, (n, 1 or 3, size, size)."""
+        return (opened(film, self.opening) - self.mean) / self.std
+
     def features(self, film: Tensor) -> Tensor:
         """(n, 1, size, size) in [0, 1] to (n, c, h, w)."""
-        out: Tensor = self.trunk((opened(film, self.opening) - self.mean) / self.std)
+        out: Tensor = self.trunk(self.ready(film))
         return out
 
     def forward(self, film: Tensor) -> Tensor:

@@ -19,21 +19,33 @@ OPSET = 18
 class _Reading(nn.Module):
     """What the reader calls: the scaling to [0, 1] is inside, so it cannot be forgotten."""
 
-    def __init__(self, net: FilmNet) -> None:
+    def __init__(self, net: FilmNet, mirror: bool) -> None:
         super().__init__()
         self.net = net
+        self.mirror = mirror
 
     def forward(self, film: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        features = self.net.features(film.unsqueeze(1).float() / 255.0)
-        logit, heat = self.net.judge(features)
-        return logit, heat, features.mean(dim=(2, 3))
+        ready = self.net.ready(film.unsqueeze(1).float() / 255.0)
+        if not self.mirror:
+            features = self.net.trunk(ready)
+            logit, heat = self.net.judge(features)
+            return logit, heat, features.mean(dim=(2, 3))
+        # Film and mirrored film beside each other; reshaping leaves the count of films open.
+        both = self.net.trunk(torch.stack([ready, ready.flip(3)], dim=1).flatten(0, 1))
+        logit, heat = self.net.judge(both)
+        pairs = heat.reshape(-1, 2, *heat.shape[1:])
+        heat = (pairs[:, 0] + pairs[:, 1].flip(2)) / 2
+        features = both.mean(dim=(2, 3)).reshape(-1, 2, both.shape[1])[:, 0]
+        return logit.reshape(-1, 2).mean(dim=1), heat, features
 
 
-def to_onnx(net: FilmNet, size: int) -> bytes:
+def to_onnx(net: FilmNet, size: int, mirror: bool = False) -> bytes:
     """The network as an ONNX file: `film` uint8 (n, size, size) to `logit` (n,), `map` (n, h, w).
 
-    A third output, `features` (n, channels), is pooled over the map; the gate takes its place.
-    Batch normalisation is folded into the convolutions, padding is part of them; dropout is gone.
+    `mirror`: each film is read mirrored as well, and logit and map are the means of both. A third
+    output, `features` (n, channels), is of the film as it is, pooled over the map; the gate takes
+    its place. Batch normalisation is folded into the convolutions, padding is part of them;
+    dropout is gone.
     """
     net = net.cpu().eval()
     film = torch.zeros(2, size, size, dtype=torch.uint8)
@@ -41,7 +53,7 @@ def to_onnx(net: FilmNet, size: int) -> bytes:
         warnings.simplefilter("ignore")  # the TorchScript exporter announces its successor
         path = Path(folder) / "model.onnx"
         torch.onnx.export(
-            _Reading(net).eval(),
+            _Reading(net, mirror).eval(),
             (film,),
             path,
             input_names=["film"],

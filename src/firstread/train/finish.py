@@ -59,7 +59,7 @@ def make_bundle(
     train, val = parts
     pixels, size = np.asarray(val.pixels), recipe.size
     seed = recipe.seed
-    graph, told_gate = to_onnx(net, size), {}
+    graph, told_gate = to_onnx(net, size, recipe.mirror), {}
     if gate:
         quick = bf16_features(net) if precision_for(recipe, "cpu") == "bf16-mixed" else None
         graph, limits = with_gate(graph, np.asarray(train.pixels), pixels, seed, say, quick)

@@ -90,9 +90,10 @@ class Recipe:
     `keep_size`: what films are kept at to cut crops from, 0 for `size`. `train_size`: what it is
     trained on, 0 for `size`; crops magnify, so training a little smaller than reading evens the
     apparent size of things
-    (Touvron et al. 2019, arXiv:1906.06423) and is faster. `pretrained`: start from ImageNet.
-    `freeze`: what keeps from learning; see `FREEZABLE`. `standardise`, `smooth`, `grain`: what the
-    network does to a film first (`firstread.model.names.Opening`).
+    (Touvron et al. 2019, arXiv:1906.06423) and is faster. `mirror`: the finished model reads every
+    film mirrored as well and gives the means, which takes nearly twice the time. `pretrained`:
+    start from ImageNet. `freeze`: what keeps from learning; see `FREEZABLE`. `standardise`,
+    `smooth`, `grain`: what the network does to a film first (`firstread.model.names.Opening`).
     `focus`: weight of a penalty on the share of the evidence that lies outside of the lungs.
     `lung_share`: share of a crop that must be lung for the film's label to count in full; with
     less of it the label goes to one half, since nobody could tell from such a crop.
@@ -111,6 +112,7 @@ class Recipe:
     frame: str = "squash"
     keep_size: int = 0
     train_size: int = 0
+    mirror: bool = False
     pretrained: bool = True
     freeze: str = "nothing"
     epochs: int = 10
