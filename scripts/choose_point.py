@@ -22,10 +22,11 @@ from firstread.cohort.cache import cached_films
 from firstread.cohort.split import load_split
 from firstread.cohort.table import load_cohort
 from firstread.errors import DataError, FirstreadError
+from firstread.evaluate.corruptions import FULL
 from firstread.read.bundle import Bundle, write_bundle
 from firstread.train.gate import with_gate
 from firstread.train.gate_graph import ungated
-from firstread.train.point import FULL, choose_point, reader_of
+from firstread.train.point import choose_point, reader_of
 from firstread.train.recipe import make_recipe
 from firstread.train.record import now
 from firstread.train.twin import load_twin

@@ -37,7 +37,7 @@ from firstread.cohort.cache import cached_films
 from firstread.cohort.split import load_split
 from firstread.cohort.table import Cohort, load_cohort
 from firstread.errors import FirstreadError
-from firstread.evaluate.corruptions import FAMILIES, FAMILY_GROUPS, corrupt
+from firstread.evaluate.corruptions import FAMILIES, FAMILY_GROUPS, FULL, corrupt, shrunk
 from firstread.evaluate.graph import Films, Graph
 from firstread.evaluate.heat import heat_energy_study
 from firstread.evaluate.metrics import auc
@@ -45,7 +45,6 @@ from firstread.evaluate.occlusion import box_mask, painted
 from firstread.film.files import write_atomic
 from firstread.film.preprocess import Preprocess
 from firstread.read.bundle import Bundle
-from firstread.train.point import FULL, shrunk
 
 STRENGTHS = (1, 3, 5)
 A_CLASS = 120

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,9 +10,11 @@ from PIL import Image
 
 from firstread.cohort.table import load_cohort
 from firstread.errors import DataError
+from firstread.evaluate import corruptions
 from firstread.evaluate.corruptions import (
     FAMILIES,
     FAMILY_GROUPS,
+    FULL,
     STRENGTHS,
     corrupt,
     corruption_study,
@@ -234,6 +237,21 @@ def test_seed_and_noise_are_kept_and_matter(bundle: Path, folder: Path) -> None:
     grey = corruption_study(bundle, cohort, seed=7, noise="grey", draws=50)
     assert grey["noise"] == "grey"
     assert grey["how"] != one["how"]
+
+
+def test_a_small_model_gets_films_made_worse_at_full_size_and_then_shrunk(
+    bundle: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = set()
+
+    def watched(pixels: np.ndarray, *how: Any) -> np.ndarray:
+        seen.add(pixels.shape)
+        return corrupt(pixels, *how)
+
+    monkeypatch.setattr(corruptions, "corrupt", watched)
+    result = corruption_study(bundle, load_cohort(folder), draws=50)
+    assert seen == {(FULL, FULL)}
+    assert "of the film at 224 px" in result["how"]
 
 
 def test_one_class_is_refused(bundle: Path, folder: Path) -> None:

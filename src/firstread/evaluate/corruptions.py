@@ -2,7 +2,9 @@
 
 The corruptions and their strengths are those of PneumoniaMNIST-C (Di Salvo, Doerrich, Ledig:
 MedMNIST-C, arXiv:2406.17536, 2024), written anew from their description, here for films of any
-size. They are applied to the preprocessed film, as the model sees it.
+size. They are applied to the film at 224 px, for which they are meant, or at the model's own size
+where that is larger; a model that reads less gets the film shrunk after it, as it would get one
+that came so.
 
 What is faithful needs a word, since the original works on grey films made RGB. It draws noise for
 each channel on its own, cuts each to whole levels (towards zero) and goes back to grey by luma
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +31,8 @@ from firstread.errors import DataError
 from firstread.evaluate.calibration import Floats
 from firstread.evaluate.intervals import DRAWS, Estimate, Sampler
 from firstread.evaluate.metrics import Bools
+from firstread.film.decode import Film, decode
+from firstread.film.preprocess import Preprocess, preprocess
 
 if TYPE_CHECKING:
     from firstread.read.reader import Reader
@@ -60,6 +65,9 @@ FAMILY_GROUPS: dict[str, tuple[str, ...]] = {
     "gamma": ("gamma_corr_up", "gamma_corr_down"),
 }
 """Corruptions that are left out of a training together, since each prepares for its kin."""
+
+FULL = 224
+"""Least side of the films that are made worse, in pixels."""
 
 STRENGTHS = 5
 NOISES = ("rgb", "grey")
@@ -101,6 +109,13 @@ def corrupt(
     else:
         image = ImageEnhance.Contrast(image).enhance(much)
     return np.array(image, dtype=np.uint8)
+
+
+def shrunk(film: Pixels, size: int) -> Pixels:
+    """A film (s, s) at the size that a model reads, by the one preprocessing."""
+    if len(film) == size:
+        return film
+    return preprocess(Film(film, len(film), len(film), "L", "PNG", 0), Preprocess(size))
 
 
 def _noisy(
@@ -175,6 +190,7 @@ def corruption_study(
             "corruptions need labelled films of both classes; check the labels of --data"
         )
     reader = Reader(bundle_path, engine=JUDGED_BY)
+    size = reader.bundle.card.preprocess.size
     wrong = np.ones((len(cohort), 1 + len(FAMILIES) * STRENGTHS), bool)
     for i, calls in enumerate(_calls(reader, cohort, seed, noise)):
         if calls is not None:
@@ -209,7 +225,7 @@ def corruption_study(
         "seed": seed,
         "how": "balanced error, 1 - (sensitivity + specificity) / 2, at the bundle's own threshold "
         f"under {len(FAMILIES)} corruptions of {STRENGTHS} strengths (those of PneumoniaMNIST-C, "
-        "arXiv:2406.17536) of the preprocessed film; noise drawn "
+        f"arXiv:2406.17536) of the film at {max(FULL, size)} px; noise drawn "
         + ("for each of three channels, then made grey" if noise == "rgb" else "once, on grey")
         + "; a rejected film is an error throughout",
     }
@@ -226,6 +242,7 @@ def _calls(reader: Reader, cohort: Cohort, seed: int, noise: str) -> Iterator[Bo
     from firstread.read.engine import INPUT, OUTPUTS
 
     card, session = reader.bundle.card, reader.session
+    how = card.preprocess
 
     def called(pixels: Pixels) -> bool:
         logit = session.run([OUTPUTS[0]], {INPUT: pixels[None]})[0][0]
@@ -236,10 +253,15 @@ def _calls(reader: Reader, cohort: Cohort, seed: int, noise: str) -> Iterator[Bo
         if film.decision == "rejected" or film.probability is None or film.pixels is None:
             return None
         calls = [film.probability >= card.threshold]
+        large, row = film.pixels, cohort.rows[i]
+        if how.size < FULL:
+            whole = decode(row.path, reduce_to=FULL).taken_at(row.true_size)
+            large = preprocess(whole, replace(how, size=FULL))
         for f, family in enumerate(FAMILIES):
             for strength in range(1, STRENGTHS + 1):
                 rng = np.random.default_rng([seed, i, f, strength])
-                calls.append(called(corrupt(film.pixels, family, strength, rng, noise)))
+                worse = corrupt(large, family, strength, rng, noise)
+                calls.append(called(shrunk(worse, how.size)))
         return np.array(calls, bool)
 
     with ThreadPoolExecutor(reader.threads) as pool:

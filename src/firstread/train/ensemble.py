@@ -21,9 +21,10 @@ from firstread.cohort.cache import cached_films
 from firstread.cohort.split import load_split
 from firstread.cohort.table import Cohort
 from firstread.errors import RunError
+from firstread.evaluate.corruptions import FULL
 from firstread.read.bundle import Bundle, write_bundle
 from firstread.read.gate import OUTPUT as GATE
-from firstread.train.point import FULL, choose_point, reader_of
+from firstread.train.point import choose_point, reader_of
 
 KEPT = 64
 """Tensors of fewer values stay as they are: shapes, axes, and what is not worth it."""

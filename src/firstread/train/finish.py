@@ -19,13 +19,14 @@ from firstread.cohort.cache import CachedFilms, cached_films
 from firstread.cohort.split import load_split
 from firstread.cohort.table import Cohort
 from firstread.errors import RunError
+from firstread.evaluate.corruptions import FULL
 from firstread.model.build import build_net
 from firstread.model.net import FilmNet, channels_last
 from firstread.read.bundle import Bundle, write_bundle
 from firstread.train.export import to_onnx
 from firstread.train.fit import precision_for
 from firstread.train.gate import with_gate
-from firstread.train.point import BATCH, FULL, choose_point, reader_of
+from firstread.train.point import BATCH, choose_point, reader_of
 from firstread.train.recipe import Recipe, make_recipe
 from firstread.train.record import now
 from firstread.train.start import earlier_data, load_start

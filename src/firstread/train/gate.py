@@ -25,10 +25,9 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from firstread.evaluate.corruptions import FAMILIES, corrupt
+from firstread.evaluate.corruptions import FAMILIES, corrupt, shrunk
 from firstread.read.gate import KINDS, oddness, strangeness
 from firstread.train.gate_graph import LEAST, Subspace, features_of, joined
-from firstread.train.point import shrunk
 
 Films = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]

@@ -17,14 +17,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from firstread.evaluate.corruptions import FAMILIES, corrupt
+from firstread.evaluate.corruptions import FAMILIES, corrupt, shrunk
 from firstread.evaluate.operating import OperatingPoint, fit_operating_point
-from firstread.film.decode import Film
-from firstread.film.preprocess import Preprocess, preprocess
 from firstread.train.twin import Shifted
-
-FULL = 224
-"""Least side of the films that are made worse, in pixels."""
 
 BATCH = 32
 COPIES = 3
@@ -61,13 +56,6 @@ def made_worse(films: Films, size: int) -> Films:
             for i, film in enumerate(films)
         ]
     )
-
-
-def shrunk(film: Films, size: int) -> Films:
-    """A film (s, s) at the size that a model reads, by the one preprocessing."""
-    if len(film) == size:
-        return film
-    return preprocess(Film(film, len(film), len(film), "L", "PNG", 0), Preprocess(size))
 
 
 def reader_of(graph: bytes) -> Callable[[Films], Logits]:
