@@ -237,8 +237,11 @@ def _weights_as_bundled(
         net = build_net(was["arch"], was["size"], 0.0, Weights(record, {})).eval()
         net.load_state_dict(tensors)
         net.opening = Opening(**{key: was[key] for key in OPENING if key in was})
+        x = torch.from_numpy(films).unsqueeze(1).float() / 255.0
         with torch.inference_mode():
-            logits = net(torch.from_numpy(films).unsqueeze(1).float() / 255.0).numpy()
+            logits = net(x).numpy()
+            if was.get("mirror"):
+                logits = (logits + net(x.flip(3)).numpy()) / 2
         off = float((np.abs(logits - told) / (1.0 + np.abs(told))).max())
         found.append((off, Weights(record, {}, first["sha256"])))
     # The nearest of both: on a barely trained network the wrong padding may be near, too.
