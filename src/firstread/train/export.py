@@ -16,8 +16,11 @@ from firstread.train.slim import slim
 OPSET = 18
 
 
-class _Reading(nn.Module):
-    """What the reader calls: the scaling to [0, 1] is inside, so it cannot be forgotten."""
+class Reading(nn.Module):
+    """What the reader calls: films uint8 (n, s, s) to logits, maps and pooled features.
+
+    The scaling to [0, 1] is inside, so it cannot be forgotten.
+    """
 
     def __init__(self, net: FilmNet, mirror: bool) -> None:
         super().__init__()
@@ -53,7 +56,7 @@ def to_onnx(net: FilmNet, size: int, mirror: bool = False) -> bytes:
         warnings.simplefilter("ignore")  # the TorchScript exporter announces its successor
         path = Path(folder) / "model.onnx"
         torch.onnx.export(
-            _Reading(net, mirror).eval(),
+            Reading(net, mirror).eval(),
             (film,),
             path,
             input_names=["film"],

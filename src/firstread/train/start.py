@@ -31,6 +31,7 @@ from firstread.model.net import FilmNet
 from firstread.model.weights import WeightRecord, Weights
 from firstread.read.bundle import Bundle
 from firstread.train.checkpoint import SafeCheckpointIO
+from firstread.train.export import Reading
 from firstread.train.recipe import Recipe
 
 TRAINED_CSV = "start.csv"
@@ -237,11 +238,9 @@ def _weights_as_bundled(
         net = build_net(was["arch"], was["size"], 0.0, Weights(record, {})).eval()
         net.load_state_dict(tensors)
         net.opening = Opening(**{key: was[key] for key in OPENING if key in was})
-        x = torch.from_numpy(films).unsqueeze(1).float() / 255.0
         with torch.inference_mode():
-            logits = net(x).numpy()
-            if was.get("mirror"):
-                logits = (logits + net(x.flip(3)).numpy()) / 2
+            reading = Reading(net, was.get("mirror", False))
+            logits = reading(torch.from_numpy(films))[0].numpy()
         off = float((np.abs(logits - told) / (1.0 + np.abs(told))).max())
         found.append((off, Weights(record, {}, first["sha256"])))
     # The nearest of both: on a barely trained network the wrong padding may be near, too.
