@@ -88,6 +88,13 @@ def test_it_goes_on_from_the_network_that_was_exported(
     assert not torch.equal(saved["state_dict"][name], saved["current_model_state"][name])
 
 
+def test_it_goes_on_from_a_run_that_reads_films_mirrored_too(films: Path, tmp_path: Path) -> None:
+    how = {"mirror": True, "grain": 0.02}
+    train(tiny_job(films, tmp_path / "first", epochs=1, **how), quiet=True)
+    go_on(films, tmp_path / "second", tmp_path / "first", **how)
+    assert np.allclose(logits(tmp_path / "second"), logits(tmp_path / "first"), atol=1e-4)
+
+
 def test_the_run_and_its_card_tell_where_it_comes_from(
     first: Path, films: Path, tmp_path: Path
 ) -> None:

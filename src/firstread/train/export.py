@@ -28,6 +28,7 @@ class Reading(nn.Module):
         self.mirror = mirror
 
     def forward(self, film: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(n, s, s) to (n,), (n, h, w) and (n, channels)."""
         ready = self.net.ready(film.unsqueeze(1).float() / 255.0)
         if not self.mirror:
             features = self.net.trunk(ready)
