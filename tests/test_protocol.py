@@ -24,6 +24,7 @@ from firstread.cohort.split import COLUMNS, SplitPlan, make_split
 from firstread.cohort.synthetic import write_folder
 from firstread.cohort.table import Cohort, load_cohort
 from firstread.evaluate.seen import seen_warnings
+from firstread.train.recipe import load_recipe, make_recipe
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
@@ -126,6 +127,15 @@ def test_what_is_told_of_the_shipped_model_is_of_that_model(name: str) -> None:
     assert CARD["sha256"] in {bundle.get("sha256"), bundle.get("card_sha256")} or (
         bundle.get("onnx_sha256") == CARD["onnx"]["sha256"]
     )
+
+
+def test_the_shipped_model_is_of_the_shipped_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    version = CARD["name"].rpartition("-")[2]
+    for name in ("default", "settle"):
+        assert load_recipe(name) == load_recipe(f"studies/{name}-{version}.toml")
+    training = CARD["training"]
+    assert make_recipe(training["recipe"], "the card's") == load_recipe("settle")
 
 
 # Nobody is on both sides
