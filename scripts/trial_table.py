@@ -98,6 +98,7 @@ def purpose(name: str) -> str:
         "chosen.",
         "twin-6-hide": "`full-no-noise`, and then `settle-6-hide`, read at 192 px and mirrored.",
         "twin-6-jpeg": "`full-no-noise`, and then `settle-6-jpeg`, read at 192 px and mirrored.",
+        "twin-6-focus": "`full-6`, and then `settle-6-focus`.",
         "twin-6-noise": "The same with weak noise in the second step.",
         "twin-standardise": "`full-standardise`, and then `settle-5` with each film standardised.",
     }[name]
