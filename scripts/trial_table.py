@@ -57,8 +57,8 @@ UNMET = """
 ## Families left out
 
 Mean balanced error, on the series that was not trained on, under corruptions of a family that the
-network never met in training, beside that of the first step of the next candidate as it is (`full-6`). Each row is a
-training of its own, but for the families that `full-6` meets nowhere.
+network never met in training, beside that of the first step of the next candidate as it is
+(`full-6`). Each row is a training of its own, but for the families that `full-6` meets nowhere.
 
 | family | trained as | never met | met |
 |---|---|---|---|
