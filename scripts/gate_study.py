@@ -12,7 +12,7 @@ that gets no opinion (Wilson interval), and `referred`, the share that is left t
 against the held-out films, by the gate's strangeness, a picture that another measure turns away
 counting as strangest (patient bootstrap of the good films and the others alike); `fpr_at_95`: share
 of held-out films that a limit would turn away which turns away 95 % of the kind. Made ones are
-held-out films spoilt as in `firstread.train.gate`, and re-photographed: askew, unevenly lit,
+held-out films spoilt as in `firstread.train.gate_films`, and re-photographed: askew, unevenly lit,
 noisy, and tinted or in grey; `marked` is the share of them that bears the remark that it is one.
 """
 
@@ -47,7 +47,8 @@ from firstread.film.quality import plainly_no_film
 from firstread.read.bundle import Bundle
 from firstread.read.engine import open_session
 from firstread.read.gate import KINDS, OUTPUT, gate_from_card, judge, strangeness, told_otherwise
-from firstread.train.gate import limits, spoilt, worse
+from firstread.train.gate import limits
+from firstread.train.gate_films import spoilt, worse
 
 MADE = 250
 """Held-out films that are spoilt, of each kind."""

@@ -4,17 +4,18 @@
     python scripts/hint_study.py --table $FIRSTREAD_DATA/chest_xray.csv --split blocks.csv \\
         [--bundle B] --json docs/results/hint.json
 
-A linear probe on the bundle's pooled features (`firstread.train.gate.linear_probe`) learns from
-the pneumonia films of the training part and is asked about those of the held-out blocks, `blocks`;
-beside it, about a fifth of the training part's patients that another probe did not learn from,
-`alike`, in turns. AUC of viral against bacterial, with a bootstrap interval over patients. `prior`:
-share of viral films in each; `size`: the AUC of the original film's area alone.
+A linear probe (`firstread.train.gate.linear_probe`) on the features that the bundle's head reads
+learns from the pneumonia films of the training part and is asked about those of the held-out
+blocks, `blocks`; beside it, about a fifth of the training part's patients that another probe did
+not learn from, `alike`, in turns. AUC of viral against bacterial, with a bootstrap interval over
+patients. `prior`: share of viral films in each; `size`: the AUC of the original film's area alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,27 @@ from firstread.evaluate.intervals import Sampler
 from firstread.evaluate.places import script_line
 from firstread.read.bundle import Bundle
 from firstread.train.gate import linear_probe
-from firstread.train.gate_graph import Floats, features_of, ungated
+from firstread.train.gate_graph import Films, Floats, features_of
 
 FOLDS = 5
 CAUSES = ("bacterial", "viral")
+
+
+def head_features(bundle: Bundle) -> Callable[[Films], Floats]:
+    """What reads the features (n, c) that the head of a bundle's network adds up."""
+    import onnx
+
+    model = onnx.load(str(bundle.onnx_path))
+    heads = [node for node in model.graph.node if "net.head.layers.0.weight" in node.input]
+    name = next(node.input[0] for node in heads if node.op_type == "Gemm")
+    model.graph.output.append(onnx.ValueInfoProto(name=name))
+    read = features_of(model.SerializeToString(), name)
+
+    def of_films(films: Films) -> Floats:
+        found = read(films)  # two rows a film where it is read mirrored as well
+        return np.asarray(found.reshape(len(films), -1, found.shape[1]).mean(axis=1))
+
+    return of_films
 
 
 def pneumonias(films: Cohort) -> Cohort:
@@ -76,7 +94,7 @@ def study(args: argparse.Namespace) -> dict[str, Any]:
     """The blocks, the films alike, and the size alone."""
     bundle = Bundle.load(args.bundle)
     split = load_split(args.split, load_cohort(args.table))
-    read = features_of(ungated(bundle.onnx_path.read_bytes()))
+    read = head_features(bundle)
     how = bundle.card.preprocess
     parts = {}
     for part in ("train", "val"):

@@ -49,6 +49,20 @@ def test_a_grey_film_is_repeated_for_three_channels() -> None:
     assert {"mean", "std"} <= net.state_dict().keys()
 
 
+def test_the_gate_sees_the_features_or_what_it_is_told_to_look_at() -> None:
+    trunk = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(inplace=True), nn.Conv2d(4, 6, 1))
+    film = torch.rand(3, 1, 5, 5)
+    features, seen = FilmNet(trunk, head(True, ()), (0.5,), (0.25,)).looked(film)
+    torch.testing.assert_close(seen, features.mean(dim=(2, 3)))
+    net = FilmNet(trunk, head(True, ()), (0.5,), (0.25,), looks=("0", "2"))
+    features, seen = net.looked(film)
+    first = trunk[0](film)  # as it was before the next layer wrote over it
+    pooled = [first.mean(dim=(2, 3)), features.mean(dim=(2, 3))]
+    torch.testing.assert_close(seen, torch.cat(pooled, dim=1))
+    torch.testing.assert_close(net.looked(film)[1], seen)
+    assert not any(module._forward_hooks for module in trunk.modules())
+
+
 def test_channels_last_changes_the_layout_alone() -> None:
     net = FilmNet(nn.Conv2d(1, 6, 3, padding=1), head(False, (7,)), mean=(0.5,), std=(0.25,))
     film = torch.rand(2, 1, 3, 3)

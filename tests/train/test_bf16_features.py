@@ -15,7 +15,7 @@ from firstread.train.export import to_onnx
 from firstread.train.finish import bf16_features
 
 
-@pytest.mark.parametrize("arch", ["cnn", "vgg19"])
+@pytest.mark.parametrize("arch", ["cnn", "vgg19", "mobilenet_v2"])
 def test_they_are_about_the_graphs(arch: str) -> None:
     torch.manual_seed(0)
     net = build_net(arch, 32, 0.5, Weights(SCRATCH, {}))

@@ -62,11 +62,11 @@ def test_a_mirroring_graph_gives_the_means_of_film_and_mirrored_film() -> None:
     x = torch.from_numpy(films).unsqueeze(1).float() / 255
     with torch.inference_mode():
         (logit, heat), (other, mirrored) = net.explain(x), net.explain(x.flip(3))
-        pooled = net.features(x).mean(dim=(2, 3))
+        seen = net.looked(net.ready(x))[1]
     session = ort.InferenceSession(to_onnx(net, 64, True), providers=["CPUExecutionProvider"])
     for n in (1, 3):
         got = session.run(["logit", "map", "features"], {"film": films[:n]})
-        wanted = (logit + other) / 2, (heat + mirrored.flip(2)) / 2, pooled
+        wanted = (logit + other) / 2, (heat + mirrored.flip(2)) / 2, seen
         for a, b in zip(got, wanted, strict=True):
             np.testing.assert_allclose(a, b[:n].numpy(), atol=1e-4)
     again = session.run(["logit", "map"], {"film": np.ascontiguousarray(films[:, :, ::-1])})

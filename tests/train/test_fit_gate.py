@@ -11,7 +11,8 @@ from firstread.model.build import build_net
 from firstread.model.weights import SCRATCH, Weights
 from firstread.read.gate import KINDS, gate_from_card, oddness, strangeness
 from firstread.train.export import to_onnx
-from firstread.train.gate import WEIGHT, residual, spoilt, subspace, with_gate, worse
+from firstread.train.gate import WEIGHT, residual, subspace, with_gate
+from firstread.train.gate_films import spoilt
 from firstread.train.gate_graph import features_of, joined, ungated
 
 SIZE = 32
@@ -122,13 +123,3 @@ def test_the_same_seed_gives_the_same_gate(films: np.ndarray) -> None:
     graph = to_onnx(build_net("resnet10", SIZE, 0.0, Weights(SCRATCH, {})), SIZE)
     val = small(films[60:70])
     assert with_gate(graph, films[:20], val, 0) == with_gate(graph, films[:20], val, 0)
-
-
-def test_spoilt_films_are_what_their_kind_says(films: np.ndarray) -> None:
-    rng = np.random.default_rng(0)
-    some = small(films[:2])
-    assert np.array_equal(spoilt(spoilt(some, "left", rng), "right", rng), some)
-    assert np.array_equal(spoilt(some, "upside down", rng), some[:, ::-1, ::-1])
-    assert np.array_equal(spoilt(some, "negative", rng), 255 - some)
-    assert spoilt(some, "cut", rng).shape == some.shape
-    assert worse(some, rng).shape == some.shape

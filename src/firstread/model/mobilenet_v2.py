@@ -24,6 +24,10 @@ STAGES = (  # expansion, channels, blocks, stride of the first
 )
 FEATURES = 1280
 
+LOOKS = ("features.10", "features.13")
+"""The last blocks of 64 and of 96 channels, at a stride of 16. Earlier ones do not tell a film that
+is upside down, later ones take films of another hospital for strange."""
+
 
 class _SameConv2d(nn.Conv2d):
     """A 3 x 3 convolution at stride 2 that pads as TensorFlow's SAME does."""
@@ -80,4 +84,4 @@ def mobilenet_v2(record: WeightRecord, dropout: float) -> FilmNet:
     trunk = nn.Sequential()
     trunk.add_module("features", nn.Sequential(*layers))
     head = Head(FEATURES, 0, pool=True, hidden=(), dropout=dropout)
-    return FilmNet(trunk, head, record.mean, record.std)
+    return FilmNet(trunk, head, record.mean, record.std, LOOKS)

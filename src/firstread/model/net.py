@@ -67,17 +67,24 @@ class FilmNet(nn.Module):
     `trunk` gives features (n, c, h, w), `head` the logit. `mean` and `std` are the input
     normalisation of the weights the trunk starts from; with three of each the grey film is
     repeated as RGB. They are part of the network, so a weight cannot meet the wrong one.
-    `opening` is what is done to a film first.
+    `opening` is what is done to a film first. `looks` names the parts of the trunk by whose
+    outputs the gate tells what is no film of ours; none: by the features.
     """
 
     mean: Tensor
     std: Tensor
 
     def __init__(
-        self, trunk: nn.Module, head: Head, mean: Sequence[float], std: Sequence[float]
+        self,
+        trunk: nn.Module,
+        head: Head,
+        mean: Sequence[float],
+        std: Sequence[float],
+        looks: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.opening = Opening()
+        self.looks = tuple(looks)
         self.trunk = trunk
         self.head = head
         self.register_buffer("mean", torch.tensor(mean).reshape(1, -1, 1, 1))
@@ -91,6 +98,23 @@ class FilmNet(nn.Module):
         """(n, 1, size, size) in [0, 1] to (n, c, h, w)."""
         out: Tensor = self.trunk(self.ready(film))
         return out
+
+    def looked(self, ready: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (n, c, h, w) of what `ready` gave, and what the gate sees, (n, k): the outputs
+        of `looks`, one behind the other, each averaged over its map."""
+        seen: list[Tensor] = []
+
+        def keep(module: nn.Module, given: object, out: Tensor) -> None:
+            seen.append(out.float().mean(dim=(2, 3)))
+
+        parts = [self.trunk.get_submodule(name) for name in self.looks] or [self.trunk]
+        hooks = [part.register_forward_hook(keep) for part in parts]
+        try:
+            features: Tensor = self.trunk(ready)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return features, torch.cat(seen, dim=1)
 
     def forward(self, film: Tensor) -> Tensor:
         """(n, 1, size, size) in [0, 1] to logits (n,)."""

@@ -17,7 +17,7 @@ OPSET = 18
 
 
 class Reading(nn.Module):
-    """What the reader calls: films uint8 (n, s, s) to logits, maps and pooled features.
+    """What the reader calls: films uint8 (n, s, s) to logits, maps and what the gate sees.
 
     The scaling to [0, 1] is inside, so it cannot be forgotten.
     """
@@ -28,28 +28,27 @@ class Reading(nn.Module):
         self.mirror = mirror
 
     def forward(self, film: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(n, s, s) to (n,), (n, h, w) and (n, channels)."""
+        """(n, s, s) to (n,), (n, h, w) and (n, k)."""
         ready = self.net.ready(film.unsqueeze(1).float() / 255.0)
         if not self.mirror:
-            features = self.net.trunk(ready)
-            logit, heat = self.net.judge(features)
-            return logit, heat, features.mean(dim=(2, 3))
+            features, seen = self.net.looked(ready)
+            return *self.net.judge(features), seen
         # Film and mirrored film beside each other; reshaping leaves the count of films open.
-        both = self.net.trunk(torch.stack([ready, ready.flip(3)], dim=1).flatten(0, 1))
+        both, seen = self.net.looked(torch.stack([ready, ready.flip(3)], dim=1).flatten(0, 1))
         logit, heat = self.net.judge(both)
         pairs = heat.reshape(-1, 2, *heat.shape[1:])
         heat = (pairs[:, 0] + pairs[:, 1].flip(2)) / 2
-        features = both.mean(dim=(2, 3)).reshape(-1, 2, both.shape[1])[:, 0]
-        return logit.reshape(-1, 2).mean(dim=1), heat, features
+        seen = seen.reshape(-1, 2, seen.shape[1])[:, 0]
+        return logit.reshape(-1, 2).mean(dim=1), heat, seen
 
 
 def to_onnx(net: FilmNet, size: int, mirror: bool = False) -> bytes:
     """The network as an ONNX file: `film` uint8 (n, size, size) to `logit` (n,), `map` (n, h, w).
 
     `mirror`: each film is read mirrored as well, and logit and map are the means of both. A third
-    output, `features` (n, channels), is of the film as it is, pooled over the map; the gate takes
-    its place. Batch normalisation is folded into the convolutions, padding is part of them;
-    dropout is gone.
+    output, `features` (n, k), is what the gate sees of the film as it is (`FilmNet.looked`); the
+    gate takes its place. Batch normalisation is folded into the convolutions, padding is part of
+    them; dropout is gone.
     """
     net = net.cpu().eval()
     film = torch.zeros(2, size, size, dtype=torch.uint8)

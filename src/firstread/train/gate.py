@@ -1,8 +1,11 @@
 """Fit the gate: two measures on the network's own features that know a bad film when they see one.
 
 Training films are spoilt in ways that happen: turned by 90 degrees, upside down, inverted.
-A linear probe on the pooled features tells these from good films, good ones with corruptions
-among them, so that noise alone turns nothing away.
+A linear probe on the pooled features tells these from good films. Good are films with corruptions
+too, and with other fields, tones and frames, so that none of these alone turns a film away.
+
+The features are those of the middle of the network (`FilmNet.looks`): the last ones know little
+but the disease, and took films of another hospital for strange.
 
 The strangeness is how much of a film's features lies outside of the directions that good films
 vary in: the residual of their principal subspace, as in ViM (Wang et al. 2022, arXiv:2203.10807),
@@ -22,28 +25,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 from torch.nn import functional as F
 
-from firstread.evaluate.corruptions import FAMILIES, corrupt, shrunk
+from firstread.evaluate.corruptions import shrunk
 from firstread.read.gate import KINDS, oddness, strangeness
+from firstread.train.gate_films import STRENGTH, otherwise, spoilt, worse
 from firstread.train.gate_graph import LEAST, Subspace, features_of, joined
 
 Films = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
-TRAIN_FILMS = 1200
+TRAIN_FILMS = 800
 """Training films looked at, evenly drawn; more moved no measure."""
-
-STRENGTH = 3
-"""Of the corruptions among the good films, of 5."""
 
 PENALTY = 0.5
 """Weight of the squared probe weights, on standardised features."""
-
-LOST = (0.35, 0.55)
-"""Share of the film's height or width that a cut film lacks, from and to. No kind of the probe:
-the strangeness tells as many, and with a kind of their own the probe told lateral views worse."""
 
 RANK = 5
 """One in so many of the features' directions is what good films vary in; somewhat more or fewer
@@ -62,39 +58,6 @@ MARGIN = 0.02
 
 UNSURE, SUSPECT = 0.99, 0.9
 """Shares of good films below these limits: so few are referred, so many need no lung net."""
-
-
-def spoilt(films: Films, kind: str, rng: np.random.Generator) -> Films:
-    """Films (n, s, s) made bad: a kind of `KINDS`, or "cut"."""
-    if kind == "cut":
-        return np.stack([_cut(film, rng) for film in films])
-    turns = {"left": 1, "upside down": 2, "right": 3}
-    if kind in turns:
-        return np.ascontiguousarray(np.rot90(films, turns[kind], (1, 2)))
-    return np.asarray(255 - films)
-
-
-def _cut(film: Films, rng: np.random.Generator) -> Films:
-    """A film without a part of it at one side, at the size it had."""
-    size = len(film)
-    kept = size * (1 - rng.uniform(*LOST))
-    boxes = {
-        "right": (0.0, 0.0, kept, float(size)),
-        "left": (size - kept, 0.0, float(size), float(size)),
-        "bottom": (0.0, 0.0, float(size), kept),
-        "top": (0.0, size - kept, float(size), float(size)),
-    }
-    box = boxes[rng.choice(list(boxes))]
-    whole = Image.fromarray(film).resize((size, size), Image.Resampling.BILINEAR, box)
-    return np.asarray(whole)
-
-
-def worse(films: Films, rng: np.random.Generator) -> Films:
-    """Each film with one corruption, all kinds in turn."""
-    kinds = list(FAMILIES)
-    return np.stack(
-        [corrupt(film, kinds[i % len(kinds)], STRENGTH, rng) for i, film in enumerate(films)]
-    )
 
 
 def with_gate(
@@ -117,18 +80,20 @@ def with_gate(
     read = features_of(graph)
     say(f"fitting the gate on {len(some)} films, whole and spoilt")
     learnt = quick or read
-    good = np.concatenate([learnt(some), learnt(worse(some, rng))])
-    probe = linear_probe([good, *(learnt(spoilt(some, kind, rng)) for kind in KINDS)])
+    other = otherwise(some, rng)
+    good = np.concatenate([learnt(films) for films in (some, worse(some, rng), other)])
+    both = np.concatenate([some, other])
+    probe = linear_probe([good, *(learnt(spoilt(both, kind, rng)) for kind in KINDS)])
     space = subspace(good)
     as_is, spoiled = read(val), read(worse(val, rng))
     outputs = [f @ probe[0].T + probe[1] for f in (as_is, spoiled)]
     outside = [residual(f, space) for f in (as_is, spoiled)]
     scale = WEIGHT * float(oddness(outputs[0]).std()) / (float(outside[0].std()) + 1e-6)
     line = scale, -scale * float(outside[0].mean())
-    both = [
+    found = [
         np.column_stack([z, line[0] * r + line[1]]) for z, r in zip(outputs, outside, strict=True)
     ]
-    return joined(graph, probe, space, line), limits(both[0], both[1])
+    return joined(graph, probe, space, line), limits(*found)
 
 
 def limits(as_is: Floats, made_worse: Floats) -> dict[str, Any]:

@@ -15,7 +15,7 @@ Films = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 FEATURES = "features"
-"""The graph's output that the probe works on: (n, channels), pooled over the map."""
+"""The graph's output that the probe works on: (n, k), averaged over maps."""
 
 LEAST = 1e-6
 """Least squared length that a logarithm is taken of."""
@@ -30,15 +30,15 @@ class Subspace:
     axes: Floats
 
 
-def features_of(graph: bytes) -> Callable[[Films], Floats]:
-    """What reads the features (n, c) of films (n, s, s), by a graph that has them as an output."""
+def features_of(graph: bytes, output: str = FEATURES) -> Callable[[Films], Floats]:
+    """What reads an output (n, c) of a graph for films (n, s, s)."""
     import onnxruntime as ort
 
     session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
 
     def read(films: Films) -> Floats:
         parts = [
-            session.run([FEATURES], {"film": np.ascontiguousarray(films[i : i + 32])})[0]
+            session.run([output], {"film": np.ascontiguousarray(films[i : i + 32])})[0]
             for i in range(0, len(films), 32)
         ]
         return np.concatenate(parts)
