@@ -52,9 +52,9 @@ for recipe in studies/trials/*.toml; do
 done
 
 # 3. Candidates at full size. Validation: the last eighth of the patients of each series, the very
-#    split that the runs make themselves. Those named settle-* are second steps. `default-5` and
-#    `settle-5` are the recipes `default` and `settle`, kept since trials stand on them; `default-6`
-#    and `settle-6` are the next.
+#    split that the runs make themselves. Those named settle-* are second steps. `default-6` and
+#    `settle-6` are the recipes `default` and `settle`, as `default-5` and `settle-5` were of earlier
+#    versions; trials stand on both.
 candidate() {  # NAME RECIPE [OPTION...]
     local name=$1 recipe=$2
     shift 2
@@ -104,8 +104,8 @@ done
 twin twin-6-focus studies/full/settle-6-focus.toml "$RUNS/trials/full-6"
 twin twin-6 studies/settle-6.toml "$RUNS/trials/full-6"
 step "$RUNS/shipped/card.json" \
-    $bin/firstread export "$RUNS/settle-5" --twin "$RUNS/twin-5" --data "$films" \
-    --name firstread-default-5 --out "$RUNS/shipped"
+    $bin/firstread export "$RUNS/settle-6" --twin "$RUNS/twin-6" --data "$films" \
+    --name firstread-default-6 --out "$RUNS/shipped"
 $bin/python scripts/trial_table.py
 
 # 4. How much a seed matters. Of version 5: three of its first step, two of both.
@@ -150,23 +150,14 @@ step "$RESULTS/gate.json" \
     --adults "$hospital" --negatives "$FIRSTREAD_DATA/negatives.csv" \
     ${PICTURES:+--photos "$PICTURES"} --json "$RESULTS/gate.json"  # skimage/data of its wheel
 
-#    The same of the next candidate, which they stopped.
-step "$RESULTS/gate_candidate.json" \
-    $bin/python scripts/gate_study.py --bundle "$RUNS/settle-6/bundle" \
-    --split "$RUNS/blocks.csv" --table "$table" --adults "$hospital" \
-    --negatives "$FIRSTREAD_DATA/negatives.csv" ${PICTURES:+--photos "$PICTURES"} \
-    --json "$RESULTS/gate_candidate.json"
-
 step "$RESULTS/hint.json" \
     $bin/python scripts/hint_study.py --table "$table" --split "$RUNS/blocks.csv" \
     --json "$RESULTS/hint.json"
 
 # 6. The same film as another file: original and copy, stretched, cropped, stored again.
 step "$RESULTS/consistency.json" \
-    $bin/python benchmarks/consistency.py --run "$RUNS/settle-5" --json "$RESULTS/consistency.json"
-step "$RESULTS/consistency_candidate.json" \
     $bin/python benchmarks/consistency.py --run "$RUNS/settle-6" \
-    --bundle "$RUNS/settle-6/bundle" --json "$RESULTS/consistency_candidate.json"
+    --bundle src/firstread/read/shipped --json "$RESULTS/consistency.json"
 
 # 7. What is a larger input worth? The small CNN at four sizes, four epochs each, each decoding
 #    all its films (an empty cache of its own), so that its training time holds that too.

@@ -57,7 +57,7 @@ UNMET = """
 ## Families left out
 
 Mean balanced error, on the series that was not trained on, under corruptions of a family that the
-network never met in training, beside that of the first step of the next candidate as it is
+network never met in training, beside that of the first step of version 6 as it is
 (`full-6`). Each row is a training of its own, but for the families that `full-6` meets nowhere.
 
 | family | trained as | never met | met |
@@ -89,12 +89,12 @@ def purpose(name: str) -> str:
         "settle-5-seed1": "`settle-5`, seed 1: what `settle-hide` is held against.",
         "full-places": "`full-no-noise`, films smoothed by place, as far as each part of them "
         "needs it: the code of commit fce98c3, gone since.",
-        "twin-5": "`default-5` and `settle-5` on this split: the twin of what ships, by which "
-        "thresholds are chosen.",
+        "twin-5": "`default-5` and `settle-5` on this split: the twin of versions 4 and 5.",
         "twin-grain": "`full-grain-low`, and then `settle-grain`.",
         "twin-grain-no-swap": "The same, its second step without other films' surroundings.",
         "twin-grain-no-noise": "`full-no-noise`, and then `settle-grain` without noise.",
-        "twin-6": "`full-6`, and then `settle-6`.",
+        "twin-6": "`full-6`, and then `settle-6`: the twin of what ships, by which thresholds are "
+        "chosen.",
         "twin-6-hide": "`full-no-noise`, and then `settle-6-hide`, read at 192 px and mirrored.",
         "twin-6-jpeg": "`full-no-noise`, and then `settle-6-jpeg`, read at 192 px and mirrored.",
         "twin-6-focus": "`full-6`, and then `settle-6-focus`.",

@@ -64,7 +64,7 @@ def test_a_film_that_does_not_decode_is_left_out_and_said(
     assert len(json.loads((place / "run" / "run.json").read_text())["failed_films"]) == 1
 
 
-def test_size_puts_the_recipes_own_training_size_aside(
+def test_size_puts_the_sizes_that_belong_to_the_recipes_own_aside(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Any] = []
@@ -74,10 +74,12 @@ def test_size_puts_the_recipes_own_training_size_aside(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(room, "train", stop)
-    assert train(place, "--size", 64, recipe="default") == 130
-    assert (seen[0].recipe.size, seen[0].recipe.fit_size) == (64, 64)
+    assert train(place, "--size", 256, recipe="default") == 130
+    assert (seen[0].recipe.size, seen[0].recipe.fit_size) == (256, 256)
+    assert seen[0].recipe.kept.size == 256
     assert train(place, recipe="default") == 130
-    assert (seen[1].recipe.size, seen[1].recipe.fit_size) == (224, 176)
+    assert (seen[1].recipe.size, seen[1].recipe.fit_size) == (192, 176)
+    assert seen[1].recipe.kept.size == 224
     assert (seen[1].weights, seen[1].split, seen[1].name) == (None, None, "default")
 
 

@@ -80,8 +80,8 @@ def run(args: argparse.Namespace) -> int:
     tune_malloc()  # before torch is imported
     from firstread.train.run import train
 
-    # A training size of the recipe's own belongs to the recipe's own size.
-    changes = {} if args.size is None else {"size": args.size, "train_size": 0}
+    # The sizes that a recipe trains on and cuts crops from belong to its own size.
+    changes = {} if args.size is None else {"size": args.size, "train_size": 0, "keep_size": 0}
     job = job_from(args, changes)
     state = train(job, say=lambda text: print(text, flush=True))
     print(f"validation AUC {state['val_auc']:.4f} after {state['epochs_run']} epochs")
