@@ -38,7 +38,7 @@ unit = 1024**2 if sys.platform == "darwin" else 1024
 cost = (round(wall, 3), round(usage.ru_utime + usage.ru_stime, 3), round(usage.ru_maxrss / unit, 1))
 with open(sys.argv[1], "w") as file:
     json.dump(cost, file)
-sys.exit(os.waitstatus_to_exitcode(status) != 0)
+sys.exit(os.waitstatus_to_exitcode(status) % 256)
 """
 """Starts a command from a process that is small itself: a fork counts its parent's memory as its
 own, until it becomes another program."""
@@ -48,8 +48,19 @@ ENGINE = {"FIRSTREAD_ENGINE": "onnxruntime"}
 """What firstread reads by where nothing more than it is installed; so that this is measured."""
 
 
-def run(command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> tuple[Cost, str]:
-    """Run a command to its end; its cost and its standard output. Exits if it fails."""
+OURS = (0, 1)
+"""Exit codes of a firstread that did what it was asked; 1: some films got no opinion."""
+
+
+def run(
+    command: Sequence[str | Path],
+    env: Mapping[str, str] | None = None,
+    done: Sequence[int] = (0,),
+) -> tuple[Cost, str]:
+    """Run a command to its end; its cost and its standard output. Exits if it fails.
+
+    `done`: exit codes of one that did not fail.
+    """
     words = [str(c) for c in command]
     with tempfile.TemporaryDirectory() as folder:
         out, err, told = (Path(folder, name) for name in ("out", "err", "cost"))
@@ -62,7 +73,7 @@ def run(command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> 
                 env={**os.environ, **ENGINE, **(env or {})},
                 check=False,
             ).returncode
-        if code != 0:
+        if code not in done:
             text = out.read_text(errors="replace") + err.read_text(errors="replace")
             sys.exit(f"{' '.join(words)}\nfailed:\n{text[-4000:]}")
         return Cost(*json.loads(told.read_text())), out.read_text(errors="replace")

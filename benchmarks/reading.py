@@ -35,7 +35,7 @@ from firstread.read.bundle import Bundle
 from firstread.read.engine import ENGINES, INPUT, OUTPUTS
 from firstread.read.overlay import overlay_at_aspect
 from firstread.read.reader import Reader
-from measure import Cost, compare, machine, run, versions
+from measure import OURS, Cost, compare, machine, run, versions
 
 HERE = Path(__file__).parent
 BARS = {"share": 0.7, "cold": 2.5, "growth": 1.1}
@@ -110,7 +110,7 @@ def halves(reader: Reader, films: Sequence[Path], repeats: int) -> dict[str, Any
 def ours(*words: str | Path, bundle: Bundle) -> Cost:
     """One `firstread read`."""
     command = [sys.executable, "-m", "firstread.cli.main", "read", *words]
-    return run([*command, "--bundle", bundle.path])[0]
+    return run([*command, "--bundle", bundle.path], done=OURS)[0]
 
 
 def cold(film: Path, bundle: Bundle, repeats: int, work: Path) -> dict[str, Any]:

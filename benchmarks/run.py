@@ -24,7 +24,7 @@ from firstread.cohort.split import SplitPlan, make_split, save_split
 from firstread.cohort.table import Cohort, load_cohort
 from firstread.film.files import write_atomic
 from firstread.read.bundle import Bundle
-from measure import Cost, compare, machine, run, versions
+from measure import OURS, Cost, compare, machine, run, versions
 
 HERE = Path(__file__).parent
 PEER = HERE / "peer_keras.py"
@@ -58,7 +58,7 @@ class Bench:
     def ours(self, *words: str | Path) -> Cost:
         """One firstread command with an empty decode cache; its cost."""
         with tempfile.TemporaryDirectory(dir=self.work) as cache:
-            return run([self.firstread, *words], {"FIRSTREAD_CACHE": cache})[0]
+            return run([self.firstread, *words], {"FIRSTREAD_CACHE": cache}, OURS)[0]
 
     def turns(
         self, peer: Callable[[int], Cost], ours: Callable[[int], Cost], bar: float

@@ -25,8 +25,8 @@ OTHERWISE = Augment(crop=(0.5, 1.0), stretch=1.16, gamma=0.5, brightness=0.3, co
 
 FRAMED, EDGE = 0.5, 0.15
 """Share of such films with a frame, and its greatest width at a side, as a share of the film's:
-a collimator leaves one, white or black, and a digitiser. Films of other hospitals were turned away
-for nothing else."""
+a collimator leaves one, white or black, and a digitiser. Adults of another hospital were turned
+away for theirs."""
 
 
 def spoilt(films: Films, kind: str, rng: np.random.Generator) -> Films:
