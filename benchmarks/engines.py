@@ -131,7 +131,7 @@ def main() -> None:
     cores = len(os.sched_getaffinity(0))
 
     def decoded(path: Path) -> Any:
-        return preprocess(decode(path, reduce_to=how.size), how)
+        return preprocess(decode(path, reduce_to=how.first), how)
 
     films = np.stack([decoded(path) for path in paths])
     with tempfile.TemporaryDirectory() as tmp:

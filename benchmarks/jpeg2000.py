@@ -78,7 +78,7 @@ def main() -> None:
     reduced = changed = 0
     for path in find_films([args.films])[:: args.every]:
         file = as_dicom(path)
-        films = [decode(file), decode(file, reduce_to=card.preprocess.size)]
+        films = [decode(file), decode(file, reduce_to=card.preprocess.first)]
         reduced += films[0].pixels.size != films[1].pixels.size
         whole, small = (preprocess(film, card.preprocess) for film in films)
         grey.append(float(np.abs(whole.astype(np.int16) - small).mean()))

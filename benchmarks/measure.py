@@ -48,18 +48,15 @@ ENGINE = {"FIRSTREAD_ENGINE": "onnxruntime"}
 """What firstread reads by where nothing more than it is installed; so that this is measured."""
 
 
-OURS = (0, 1)
-"""Exit codes of a firstread that did what it was asked; 1: some films got no opinion."""
-
-
 def run(
     command: Sequence[str | Path],
     env: Mapping[str, str] | None = None,
-    done: Sequence[int] = (0,),
+    opinions: Path | None = None,
 ) -> tuple[Cost, str]:
     """Run a command to its end; its cost and its standard output. Exits if it fails.
 
-    `done`: exit codes of one that did not fail.
+    `opinions`: a file that a `firstread read` writes. With it there, 1 is no failure: some films
+    got no opinion. Without it, 1 is also how any Python ends that breaks.
     """
     words = [str(c) for c in command]
     with tempfile.TemporaryDirectory() as folder:
@@ -73,7 +70,7 @@ def run(
                 env={**os.environ, **ENGINE, **(env or {})},
                 check=False,
             ).returncode
-        if code not in done:
+        if code != 0 and not (code == 1 and opinions and opinions.is_file()):
             text = out.read_text(errors="replace") + err.read_text(errors="replace")
             sys.exit(f"{' '.join(words)}\nfailed:\n{text[-4000:]}")
         return Cost(*json.loads(told.read_text())), out.read_text(errors="replace")

@@ -35,7 +35,7 @@ from firstread.read.bundle import Bundle
 from firstread.read.engine import ENGINES, INPUT, OUTPUTS
 from firstread.read.overlay import overlay_at_aspect
 from firstread.read.reader import Reader
-from measure import OURS, Cost, compare, machine, run, versions
+from measure import Cost, compare, machine, run, versions
 
 HERE = Path(__file__).parent
 BARS = {"share": 0.7, "cold": 2.5, "growth": 1.1}
@@ -65,7 +65,7 @@ def halves(reader: Reader, films: Sequence[Path], repeats: int) -> dict[str, Any
     session = reader.session
 
     def decoded(path: Path) -> Any:
-        return preprocess(decode(path, reduce_to=how.size), how)
+        return preprocess(decode(path, reduce_to=how.first), how)
 
     def network(pixels: Any) -> None:
         session.run([OUTPUTS[0]], {INPUT: pixels[None]})
@@ -107,17 +107,18 @@ def halves(reader: Reader, films: Sequence[Path], repeats: int) -> dict[str, Any
     }
 
 
-def ours(*words: str | Path, bundle: Bundle) -> Cost:
-    """One `firstread read`."""
-    command = [sys.executable, "-m", "firstread.cli.main", "read", *words]
-    return run([*command, "--bundle", bundle.path], done=OURS)[0]
+def ours(*films: Path, out: Path, bundle: Bundle) -> Cost:
+    """One `firstread read` into a file that was not there."""
+    command = [sys.executable, "-m", "firstread.cli.main", "read", *films, "--json", out]
+    one = len(films) == 1 and films[0].is_file()
+    return run([*command, "--bundle", bundle.path], opinions=None if one else out)[0]
 
 
 def cold(film: Path, bundle: Bundle, repeats: int, work: Path) -> dict[str, Any]:
     imports, read = [], []
-    for _ in range(repeats):
+    for turn in range(repeats):
         imports.append(run([sys.executable, "-c", "import onnxruntime, numpy, PIL"])[0])
-        read.append(ours(film, "--json", work / "cold.json", bundle=bundle))
+        read.append(ours(film, out=work / f"cold-{turn}.json", bundle=bundle))
     times = [statistics.median(c.wall_s for c in costs) for costs in (imports, read)]
     return {
         "imports_median_s": round(times[0], 3),
@@ -137,10 +138,10 @@ def against_torch(
     with table.open("w", newline="", encoding="utf-8") as f:
         csv.writer(f).writerows([("file",), *((path,) for path in films)])
     peer, own = [], []
-    for _ in range(repeats):
+    for turn in range(repeats):
         command = [python, HERE / "peer_torch.py", "--films", table, "--out", work / "peer.csv"]
         peer.append(run(command)[0])
-        own.append(ours(*films, "--json", work / "ours.json", bundle=bundle))
+        own.append(ours(*films, out=work / f"ours-{turn}.json", bundle=bundle))
     return {"films": len(films), **compare(peer, own, None)}
 
 
@@ -152,7 +153,7 @@ def memory(films: Sequence[Path], bundle: Bundle, work: Path) -> dict[str, Any]:
         for i in range(n):
             path = films[i % len(films)]
             (folder / f"{i:05}{path.suffix}").symlink_to(path.resolve())
-        cost = ours(folder, "--json", work / f"{n}.json", bundle=bundle)
+        cost = ours(folder, out=work / f"{n}.json", bundle=bundle)
         peaks[str(n)] = {"peak_mib": cost.peak_mib, "wall_s": cost.wall_s}
     growth = peaks["10000"]["peak_mib"] / peaks["1000"]["peak_mib"]
     return {

@@ -24,7 +24,7 @@ from firstread.cohort.split import SplitPlan, make_split, save_split
 from firstread.cohort.table import Cohort, load_cohort
 from firstread.film.files import write_atomic
 from firstread.read.bundle import Bundle
-from measure import OURS, Cost, compare, machine, run, versions
+from measure import Cost, compare, machine, run, versions
 
 HERE = Path(__file__).parent
 PEER = HERE / "peer_keras.py"
@@ -55,10 +55,10 @@ class Bench:
         cost, out = run([self.peer_python, PEER, *words])
         return cost, json.loads(out.strip().splitlines()[-1])
 
-    def ours(self, *words: str | Path) -> Cost:
-        """One firstread command with an empty decode cache; its cost."""
+    def ours(self, *words: str | Path, opinions: Path | None = None) -> Cost:
+        """One firstread command with an empty decode cache; its cost. `opinions`: as of `run`."""
         with tempfile.TemporaryDirectory(dir=self.work) as cache:
-            return run([self.firstread, *words], {"FIRSTREAD_CACHE": cache}, OURS)[0]
+            return run([self.firstread, *words], {"FIRSTREAD_CACHE": cache}, opinions)[0]
 
     def turns(
         self, peer: Callable[[int], Cost], ours: Callable[[int], Cost], bar: float
@@ -135,9 +135,9 @@ class Bench:
             ]
 
         def ours(turn: int) -> Cost:
-            return self.ours(
-                "read", film or self.films, "--json", self.work / "ours.json", *ours_bundle
-            )
+            out = self.work / f"{'one' if film else 'all'}-{turn}.json"
+            words = ["read", film or self.films, "--json", out, *ours_bundle]
+            return self.ours(*words, opinions=None if film else out)
 
         result = self.turns(peer, ours, BARS["cold" if film else "read"])
         result["ours_bundle"] = Bundle.load(bundle).name

@@ -128,7 +128,7 @@ def one_film_a_patient(cohort: Cohort, most: int, seed: int) -> Cohort:
 def load(cohort: Cohort) -> npt.NDArray[np.uint8]:
     """Films as (n, SIDE, SIDE)."""
     how = Preprocess(size=eigenfilms.SIDE)
-    return np.stack([preprocess(decode(path, reduce_to=how.size), how) for path in cohort.paths])
+    return np.stack([preprocess(decode(path, reduce_to=how.first), how) for path in cohort.paths])
 
 
 def thumbnails(folders: list[Path]) -> npt.NDArray[np.float32]:

@@ -23,6 +23,7 @@ import io
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -230,7 +231,10 @@ def study(args: argparse.Namespace) -> dict[str, Any]:
         print(name, kinds[name], flush=True)
     rng = np.random.default_rng(0)
     some = np.sort(rng.permutation(len(films))[:MADE])
-    squares = every[some]
+    # Spoilt at the size that films are squashed to first, as they would come.
+    how = gate.card.preprocess
+    first = replace(how, size=how.first, through=0)
+    squares = np.stack([preprocess(films[i], first) for i in some])
     for kind in (*KINDS, "cut"):
         found = [gate(as_film(square)) for square in spoilt(squares, kind, rng)]
         kinds[f"made: {kind}"] = summary([o for o, _ in found], [w for _, w in found], held)

@@ -26,6 +26,7 @@ from firstread import __version__
 from firstread.cohort.cache import cached_films
 from firstread.cohort.split import load_split
 from firstread.cohort.table import Cohort, load_cohort
+from firstread.errors import BundleError
 from firstread.evaluate.intervals import Sampler
 from firstread.evaluate.places import script_line
 from firstread.read.bundle import Bundle
@@ -42,7 +43,10 @@ def head_features(bundle: Bundle) -> Callable[[Films], Floats]:
 
     model = onnx.load(str(bundle.onnx_path))
     heads = [node for node in model.graph.node if "net.head.layers.0.weight" in node.input]
-    name = next(node.input[0] for node in heads if node.op_type == "Gemm")
+    names = [node.input[0] for node in heads if node.op_type == "Gemm"]
+    if not names:
+        raise BundleError(f"{bundle.name}: has no head of one network; give one that `train` made")
+    name = names[0]
     model.graph.output.append(onnx.ValueInfoProto(name=name))
     read = features_of(model.SerializeToString(), name)
 

@@ -54,6 +54,25 @@ def test_golden_key() -> None:
     assert len({Preprocess(size).key for size in (32, 64, 128, 224)}) == 4
 
 
+def test_by_way_of_a_larger_square_a_film_becomes_what_its_copy_of_that_size_does() -> None:
+    how = Preprocess(96, through=224)
+    assert (how.first, Preprocess(96).first) == (224, 96)
+    film = golden_film()
+    copy = as_film(preprocess(film, Preprocess(224)))
+    assert (preprocess(film, how) == preprocess(copy, how)).all()
+    assert (preprocess(copy, how) == preprocess(copy, Preprocess(96))).all()
+    deep = as_film(film.pixels.astype(np.float32))
+    assert np.abs(preprocess(deep, how).astype(int) - preprocess(film, how)).max() <= 1
+    assert (preprocess(film, how) != preprocess(film, Preprocess(96))).any()
+
+
+def test_a_way_through_less_than_the_size_is_none() -> None:
+    assert Preprocess(224, through=96).to_dict() == {"size": 224}
+    assert Preprocess(224, through=224).key == Preprocess(224).key
+    assert Preprocess(96, through=224).key != Preprocess(96).key
+    assert (preprocess(golden_film(), Preprocess(96, through=64)).shape) == (96, 96)
+
+
 def triangle_weights(source: int, size: int) -> np.ndarray:
     """(size, source) weights of the antialiasing triangle filter, from its definition."""
     scale = max(source / size, 1.0)

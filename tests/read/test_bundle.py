@@ -60,6 +60,8 @@ def test_a_missing_field_is_named_and_nothing_is_written(tmp_path: Path, field: 
     [
         ("preprocess", {"size": 0}, "preprocess.size"),
         ("preprocess", {"size": True}, "preprocess.size"),
+        ("preprocess", {"size": 32, "through": -1}, "preprocess.through"),
+        ("preprocess", {"size": 32, "through": "224"}, "preprocess.through"),
         ("calibration", {"slope": float("nan"), "intercept": 0, "how": ""}, "finite"),
         ("calibration", {"slope": -1, "intercept": 0, "how": ""}, "above 0"),
         ("thresholds", {"best": {"value": 0.5, "how": ""}}, "thresholds.decision is missing"),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from firstread.errors import RecipeError
+from firstread.film.preprocess import Preprocess
 from firstread.train.recipe import SHIPPED, Augment, Recipe, load_recipe, make_recipe, recipe_toml
 
 NAMES = {
@@ -68,6 +69,14 @@ def test_toml_there_and_back(tmp_path: Path) -> None:
     ):
         path.write_text(recipe_toml(recipe))
         assert load_recipe(str(path)) == recipe
+
+
+def test_films_are_read_by_way_of_what_they_are_kept_at() -> None:
+    assert load_recipe("default").seen == Preprocess(192, through=224)
+    assert load_recipe("default").kept == Preprocess(224)
+    assert load_recipe("vgg19").seen.through == 0
+    # In the middle of the film there is no such copy to agree with.
+    assert load_recipe("resnet10").seen == Preprocess(28, "centre")
 
 
 @pytest.mark.parametrize(

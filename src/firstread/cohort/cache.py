@@ -81,7 +81,7 @@ def _build(
 ) -> None:
     def one(row: FilmRow) -> npt.NDArray[np.uint8] | str:
         try:
-            film = decode(row.path, reduce_to=how.size)
+            film = decode(row.path, reduce_to=how.first)
             return preprocess(film.taken_at(row.true_size), how)
         except FilmError as e:
             return str(e)

@@ -69,7 +69,7 @@ def film_batches(
         pixels: list[Films] = []
         for i in which[start : start + batch]:
             try:
-                film = decode(cohort.paths[i], reduce_to=how.size)
+                film = decode(cohort.paths[i], reduce_to=how.first)
                 pixels.append(preprocess(film.taken_at(cohort.rows[i].true_size), how))
             except FirstreadError:
                 continue

@@ -35,14 +35,30 @@ FRAMES = ("squash", "centre")
 
 @dataclass(frozen=True)
 class Preprocess:
-    """How films are made ready. `size`: side of the square in pixels. `frame`: one of `FRAMES`."""
+    """How films are made ready. `size`: side of the square in pixels. `frame`: one of `FRAMES`.
+
+    `through`: where it is larger than `size`, a film is squashed to that side first, and its square
+    shrunk to `size`. A model that learnt from films of 224 px at a smaller size met none shrunk at
+    once, which leaves more fine detail.
+    """
 
     size: int = 224
     frame: str = "squash"
+    through: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """As it stands on a card; what is as ever is left out, so that no old card changes."""
-        return {"size": self.size} | ({} if self.frame == "squash" else {"frame": self.frame})
+        told: dict[str, Any] = {"size": self.size}
+        if self.frame != "squash":
+            told["frame"] = self.frame
+        if self.through > self.size:
+            told["through"] = self.through
+        return told
+
+    @property
+    def first(self) -> int:
+        """Side of the square that a film is resampled to first; no less may be decoded of it."""
+        return max(self.size, self.through)
 
     @property
     def key(self) -> str:
@@ -60,11 +76,10 @@ def preprocess(film: Film, how: Preprocess) -> npt.NDArray[np.uint8]:
     """
     image = Image.fromarray(film.pixels)  # mode "L" for uint8, "F" for float32
     box = _middle(film) if how.frame == "centre" else None
-    square = image.resize((how.size, how.size), Image.Resampling.BILINEAR, box)
-    if film.pixels.dtype == np.uint8:
-        return np.array(square, dtype=np.uint8)
-    out: npt.NDArray[np.uint8] = np.clip(np.rint(np.asarray(square)), 0, 255).astype(np.uint8)
-    return out
+    square = image.resize((how.first, how.first), Image.Resampling.BILINEAR, box)
+    if film.pixels.dtype != np.uint8:
+        square = Image.fromarray(np.clip(np.rint(np.asarray(square)), 0, 255).astype(np.uint8))
+    return np.array(square.resize((how.size, how.size), Image.Resampling.BILINEAR), np.uint8)
 
 
 def _middle(film: Film) -> tuple[float, float, float, float]:

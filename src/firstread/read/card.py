@@ -120,6 +120,9 @@ class Card:
             top.wrong("preprocess.frame", f"must be one of {', '.join(FRAMES)}")
         if not isinstance(size, int) or isinstance(size, bool) or not 8 <= size <= 4096:
             top.wrong("preprocess.size", "must be a whole number from 8 to 4096")
+        through = ready.raw.get("through", 0)
+        if not isinstance(through, int) or isinstance(through, bool) or not 0 <= through <= 4096:
+            top.wrong("preprocess.through", "must be a whole number from 0 to 4096")
         onnx = top.child("onnx")
         file = onnx.text("file")
         if file in {".", ".."} or "/" in file or "\\" in file:
@@ -145,7 +148,7 @@ class Card:
             created=top.text("created"),
             version=top.text("version"),
             licence=top.text("licence"),
-            preprocess=Preprocess(size, frame),
+            preprocess=Preprocess(size, frame, through),
             onnx_file=file,
             onnx_sha256=sha.lower(),
             calibration=Calibration(

@@ -117,7 +117,7 @@ def judge(gate: Gate, outputs: Floats, doubt: Callable[[], str | None]) -> Verdi
     if found is not None:
         return Verdict(reject=f"no upright frontal chest film: {found}")
     if both > gate.unsure:
-        why = kind if odd > gate.unsure else STRANGE
+        why = kind if odd >= both - odd else STRANGE  # whichever of the two says more
         return Verdict(refer=f"perhaps no upright frontal chest film: {why}")
     return Verdict()
 

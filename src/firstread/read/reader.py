@@ -93,7 +93,7 @@ class Reader:
         file = _name(source)
         try:
             with _Turn() as turn:
-                film = _decoded(source, self.bundle.card.preprocess.size, turn)
+                film = _decoded(source, self.bundle.card.preprocess.first, turn)
                 return self._judge(file, film, heat, age)
         except FirstreadError as e:
             return self._rejected(file, str(e))

@@ -4,8 +4,8 @@ Training films are spoilt in ways that happen: turned by 90 degrees, upside down
 A linear probe on the pooled features tells these from good films. Good are films with corruptions
 too, and with other fields, tones and frames, so that none of these alone turns a film away.
 
-The features are those of the middle of the network (`FilmNet.looks`): the last ones know little
-but the disease, and took films of another hospital for strange.
+The features are those of the middle of the network where it names such (`FilmNet.looks`): the last
+ones know little but the disease, and took films of another hospital for strange.
 
 The strangeness is how much of a film's features lies outside of the directions that good films
 vary in: the residual of their principal subspace, as in ViM (Wang et al. 2022, arXiv:2203.10807),
@@ -36,22 +36,22 @@ Films = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 TRAIN_FILMS = 800
-"""Training films looked at, evenly drawn; more moved no measure."""
+"""Training films looked at, at most, evenly drawn."""
 
 PENALTY = 0.5
 """Weight of the squared probe weights, on standardised features."""
 
 RANK = 5
-"""One in so many of the features' directions is what good films vary in; somewhat more or fewer
-did not matter."""
+"""One in so many of the features' directions is what good films vary in; half as many told lateral
+views and CT slices a little worse."""
 
 LEAST_SPREAD = 0.25
 """Least spread of a feature, over the mean spread. Without it a feature that is silent on the films
 at hand makes one film in a thousand the strangest of all, for speaking once."""
 
 WEIGHT = 0.5
-"""Of the strangeness beside the oddness, both by their spread over good films. Less tells CT slices
-worse, more lateral views."""
+"""Of the strangeness beside the oddness, both by their spread over good films. Less tells lateral
+views and CT slices worse, more turns adults away."""
 
 MARGIN = 0.02
 """Added to a limit, in log odds: a film read alone is summed up otherwise than among others."""
@@ -105,7 +105,7 @@ def limits(as_is: Floats, made_worse: Floats) -> dict[str, Any]:
         "kinds": list(KINDS),
         "limit": float(limit) + MARGIN,
         "strange": float(strange) + MARGIN,
-        "unsure": float(min(limit, strange, np.quantile(both, UNSURE))),
+        "unsure": float(np.quantile(both, UNSURE)),
         "suspect": float(np.quantile(both, SUSPECT)),
         "how": f"limit: the oddest of {len(as_is)} validation films; strange: the strangest of "
         f"them; each also above 99 % of them with a corruption of strength {STRENGTH}; unsure: the "

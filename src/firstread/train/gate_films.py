@@ -18,7 +18,7 @@ STRENGTH = 3
 
 LOST = (0.35, 0.55)
 """Share of the film's height or width that a cut film lacks, from and to. No kind of the probe:
-the strangeness tells as many, and with a kind of their own the probe told lateral views worse."""
+with one of their own, the probe on the last features told lateral views worse."""
 
 OTHERWISE = Augment(crop=(0.5, 1.0), stretch=1.16, gamma=0.5, brightness=0.3, contrast=0.3)
 """How another house may take and develop a good film."""

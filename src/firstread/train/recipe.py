@@ -218,8 +218,9 @@ class Recipe:
 
     @property
     def seen(self) -> Preprocess:
-        """How films are made ready for reading."""
-        return Preprocess(self.size, self.frame)
+        """How films are made ready for reading: by way of what they are kept at in training."""
+        through = self.keep_size if self.frame == "squash" else 0
+        return Preprocess(self.size, self.frame, through if through > self.size else 0)
 
     @property
     def kept(self) -> Preprocess:
