@@ -19,7 +19,7 @@ FILM = 224
 WORK = 112
 """Side the net works at. A lung's edge is drawn no finer than that in the masks at hand."""
 
-WIDTHS = (16, 32, 64, 96)
+WIDTHS = (20, 40, 72, 108)
 """Channels at 56, 28, 14 and 7 pixels."""
 
 

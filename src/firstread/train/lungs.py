@@ -51,7 +51,7 @@ class LungPlan:
     An epoch is short, since masks are alike and the augmentation is what teaches.
     """
 
-    epochs: int = 20
+    epochs: int = 60
     films: int = 2432
     batch_size: int = 16
     lr: float = 4e-3
