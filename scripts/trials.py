@@ -92,9 +92,9 @@ def corrupted(
     return found
 
 
-def within_views(graph: Graph, hospital: Cohort, how: Preprocess) -> dict[str, float]:
+def within_views(graph: Graph, hospital: Cohort, size: int) -> dict[str, float]:
     """AUC of each view's films, and their mean."""
-    cached = cached_films(hospital, how)
+    cached = cached_films(hospital, Preprocess(size))
     logits = logits_of(graph, np.asarray(cached.pixels))
     truth = cached.films.labels == 1
     views = np.array([r.extra.get("view", "") for r in cached.films.rows])
@@ -107,7 +107,7 @@ def measured(run: Path, hospital: Cohort, table: Path, split: Path) -> dict[str,
     bundle = Bundle.load(run / "bundle")
     size, graph = bundle.card.preprocess.size, Graph(bundle.onnx_path)
     unseen = load_split(split, load_cohort(table)).part("val")
-    cached = cached_films(unseen, bundle.card.preprocess)
+    cached = cached_films(unseen, Preprocess(size))
     truth, films = cached.films.labels == 1, np.asarray(cached.pixels)
     logits = logits_of(graph, films)
     cut = np.quantile(logits[truth], 0.02)
@@ -128,7 +128,7 @@ def measured(run: Path, hospital: Cohort, table: Path, split: Path) -> dict[str,
             "value"
         ],
         "boxed": auc(logits_of(graph, boxed), truth[some]),
-        "hospital": within_views(graph, hospital, bundle.card.preprocess),
+        "hospital": within_views(graph, hospital, size),
         "films": len(films),
     }
 

@@ -55,6 +55,14 @@ def test_the_limits() -> None:
     assert perhaps == "perhaps no upright frontal chest film: " + STRANGE
 
 
+def test_the_reason_is_the_measure_further_beyond_what_good_films_have() -> None:
+    odder = judge(GATE, logits(0.8, strange=0.5), no_doubt).refer
+    assert odder is not None
+    assert "it looks like a film upside" in odder
+    stranger = judge(GATE, logits(1.2, strange=2.5), no_doubt).refer
+    assert stranger == "perhaps no upright frontal chest film: " + STRANGE
+
+
 def test_lungs_are_looked_for_only_where_the_probe_is_in_doubt() -> None:
     asked = []
 

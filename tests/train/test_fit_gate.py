@@ -55,6 +55,7 @@ def test_no_validation_film_is_turned_away_and_spoilt_ones_are_odder(
     assert good.max() < gate.limit
     assert both.max() < gate.strange
     assert gate.suspect <= gate.unsure <= gate.strange
+    assert (both > gate.unsure).sum() == 1  # one in a hundred, and of so few the strangest
     # The strangeness has no side of its own: it is measured from that of good films.
     assert (both - good).mean() == pytest.approx(0.0, abs=1e-3)
     assert (both - good).std() == pytest.approx(WEIGHT * good.std(), rel=1e-3)

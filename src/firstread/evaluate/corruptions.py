@@ -255,8 +255,9 @@ def _calls(reader: Reader, cohort: Cohort, seed: int, noise: str) -> Iterator[Bo
         calls = [film.probability >= card.threshold]
         large, row = film.pixels, cohort.rows[i]
         if how.size < FULL:
-            whole = decode(row.path, reduce_to=FULL).taken_at(row.true_size)
-            large = preprocess(whole, replace(how, size=FULL))
+            full = replace(how, size=FULL)
+            whole = decode(row.path, reduce_to=full.first).taken_at(row.true_size)
+            large = preprocess(whole, full)
         for f, family in enumerate(FAMILIES):
             for strength in range(1, STRENGTHS + 1):
                 rng = np.random.default_rng([seed, i, f, strength])

@@ -117,7 +117,9 @@ def judge(gate: Gate, outputs: Floats, doubt: Callable[[], str | None]) -> Verdi
     if found is not None:
         return Verdict(reject=f"no upright frontal chest film: {found}")
     if both > gate.unsure:
-        why = kind if odd >= both - odd else STRANGE  # whichever of the two says more
+        # Whichever lies further beyond what good films have: the strangeness is counted from their
+        # mean, the oddness from where one in ten of them is suspect.
+        why = kind if odd - gate.suspect >= both - odd else STRANGE
         return Verdict(refer=f"perhaps no upright frontal chest film: {why}")
     return Verdict()
 
