@@ -108,21 +108,21 @@ step "$RUNS/shipped/card.json" \
     --name firstread-default-6 --out "$RUNS/shipped"
 $bin/python scripts/trial_table.py
 
-# 4. How much a seed matters: three of the first step, two of both.
+# 4. How much a seed matters: three of both steps.
 for seed in 1 2; do
     step "$RUNS/default-6-seed$seed/bundle/card.json" \
         $bin/firstread train studies/default-6.toml --seed "$seed" --data "$films" \
         --out "$RUNS/default-6-seed$seed"
+    step "$RUNS/settle-6-seed$seed/bundle/card.json" \
+        $bin/firstread train studies/settle-6.toml --seed "$seed" \
+        --start "$RUNS/default-6-seed$seed" --data "$films" --out "$RUNS/settle-6-seed$seed"
 done
-step "$RUNS/settle-6-seed1/bundle/card.json" \
-    $bin/firstread train studies/settle-6.toml --seed 1 --start "$RUNS/default-6-seed1" \
-    --data "$films" --out "$RUNS/settle-6-seed1"
 step "$RESULTS/seeds.json" \
     $bin/python scripts/seeds.py "$RUNS/default-6" "$RUNS/default-6-seed1" \
     "$RUNS/default-6-seed2" --json "$RESULTS/seeds.json"
 step "$RESULTS/seeds_settled.json" \
     $bin/python scripts/seeds.py "$RUNS/settle-6" "$RUNS/settle-6-seed1" \
-    --json "$RESULTS/seeds_settled.json"
+    "$RUNS/settle-6-seed2" --json "$RESULTS/seeds_settled.json"
 
 #    And what can be had without anybody's weights, at 28 px.
 step "$RUNS/resnet10/bundle/card.json" \
