@@ -124,7 +124,13 @@ step "$RESULTS/seeds_settled.json" \
     $bin/python scripts/seeds.py "$RUNS/settle-6" "$RUNS/settle-6-seed1" \
     "$RUNS/settle-6-seed2" --json "$RESULTS/seeds_settled.json"
 
-#    And what can be had without anybody's weights, at 28 px.
+#    And what can be had without anybody's weights, at 28 px and at 224.
+step "$RUNS/scratch/bundle/card.json" \
+    $bin/firstread train scratch --seed 0 --data "$table" --split "$RUNS/blocks.csv" \
+    --out "$RUNS/scratch"
+step "$RESULTS/scratch.json" \
+    $bin/firstread evaluate "$RUNS/scratch" --data "$table" --split "$RUNS/blocks.csv" \
+    --json "$RESULTS/scratch.json"
 step "$RUNS/resnet10/bundle/card.json" \
     $bin/firstread train resnet10 --seed 0 --data "$table" --split "$RUNS/blocks.csv" \
     --out "$RUNS/resnet10"

@@ -17,6 +17,7 @@ NAMES = {
     "vgg19-last-block": "vgg19",
     "settle": "mobilenet_v2",
     "resnet10": "resnet10",
+    "scratch": "mobilenet_v2",
 }
 
 
@@ -96,7 +97,7 @@ def test_films_are_read_by_way_of_what_they_are_kept_at() -> None:
         ('[augment]\ncrop = ["a", "b"]', "augment.crop must be two numbers"),
         ("[augment]\ncrop = [0.9, 0.5]", "augment.crop = (0.9, 0.5) is not possible"),
         ("epochs = ", "not valid TOML"),
-        ('base = "defualt"', "no recipe 'defualt'; use cnn, default, resnet10, settle"),
+        ('base = "defualt"', "no recipe 'defualt'; use cnn, default, resnet10, scratch, settle"),
         ('base = "SELF"', "is its own base"),
         ('base = "elsewhere.toml"', "no such recipe file"),
     ],

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from firstread.train.run import Job
 
 HELP = "train a model from a recipe: fit, choose the operating point on validation, export"
-RECIPES = "default, settle, resnet10, cnn, vgg19, vgg19-last-block, or a .toml file"
+RECIPES = "default, settle, scratch, resnet10, cnn, vgg19, vgg19-last-block, or a .toml file"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

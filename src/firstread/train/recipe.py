@@ -1,8 +1,8 @@
 """A recipe: everything that decides what comes out of a training run, in one frozen record.
 
 A recipe is a TOML file over these defaults; an unknown key is an error. The shipped ones are
-`default` and `settle`, `resnet10`, `cnn`, `vgg19` and `vgg19-last-block`, and a TOML of one's own
-may start from one of them with `base = "default"`.
+`default` and `settle`, `scratch`, `resnet10`, `cnn`, `vgg19` and `vgg19-last-block`, and a TOML of
+one's own may start from one of them with `base = "default"`.
 """
 
 from __future__ import annotations
