@@ -125,18 +125,14 @@ step "$RESULTS/seeds_settled.json" \
     "$RUNS/settle-6-seed2" --json "$RESULTS/seeds_settled.json"
 
 #    And what can be had without anybody's weights, at 28 px and at 224.
-step "$RUNS/scratch/bundle/card.json" \
-    $bin/firstread train scratch --seed 0 --data "$table" --split "$RUNS/blocks.csv" \
-    --out "$RUNS/scratch"
-step "$RESULTS/scratch.json" \
-    $bin/firstread evaluate "$RUNS/scratch" --data "$table" --split "$RUNS/blocks.csv" \
-    --json "$RESULTS/scratch.json"
-step "$RUNS/resnet10/bundle/card.json" \
-    $bin/firstread train resnet10 --seed 0 --data "$table" --split "$RUNS/blocks.csv" \
-    --out "$RUNS/resnet10"
-step "$RESULTS/resnet10.json" \
-    $bin/firstread evaluate "$RUNS/resnet10" --data "$table" --split "$RUNS/blocks.csv" \
-    --json "$RESULTS/resnet10.json"
+for recipe in scratch resnet10; do
+    step "$RUNS/$recipe/bundle/card.json" \
+        $bin/firstread train $recipe --seed 0 --data "$table" --split "$RUNS/blocks.csv" \
+        --out "$RUNS/$recipe"
+    step "$RESULTS/$recipe.json" \
+        $bin/firstread evaluate "$RUNS/$recipe" --data "$table" --split "$RUNS/blocks.csv" \
+        --json "$RESULTS/$recipe.json"
+done
 
 # 5. The shipped bundle. On the blocks, whose table also knows the originals' sizes: what they
 #    alone give away stands beside the model. On the reporting half of the other hospital.
