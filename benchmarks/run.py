@@ -1,8 +1,9 @@
 """firstread against the origin's pipeline, side by side on the same films.
 
 Every task runs peer, ours, peer, ours, ... as whole processes, so that both meet the same
-machine; the ratio is that of the medians. Ours starts each training with an empty decode
-cache. Needs the peer's environment (README.md) and FIRSTREAD_DATA, or --films.
+machine; the ratio is that of the medians. Ours starts each training with an empty decode cache, and
+makes no gate, since the peer has none. Needs the peer's environment (README.md) and FIRSTREAD_DATA,
+or --films.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ class Bench:
             cost = self.ours(
                 "train", RECIPES[arch], "--data", self.films, "--split", self.split,
                 "--epochs", str(self.args.epochs), "--seed", str(turn),
-                "--device", "cpu", "--out", out,
+                "--device", "cpu", "--no-gate", "--out", out,
             )  # fmt: skip
             self.models[f"ours-{arch}-{turn}"] = out / "bundle"
             said["ours"].append(_right_at_half(out / "val.csv"))

@@ -54,6 +54,16 @@ def test_from_films_to_a_bundle_and_once_more(
     assert "holds another run" in capsys.readouterr().err
 
 
+def test_the_gate_can_be_left_out_and_made_later(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(place, "--epochs", 1, "--no-gate") == 0
+    assert Bundle.load(place / "run" / "bundle").card.gate is None
+    words = ["export", place / "run", "--data", place / "films", "--out", place / "whole"]
+    assert main([str(word) for word in words]) == 0
+    assert Bundle.load(place / "whole").card.gate is not None
+
+
 def test_a_film_that_does_not_decode_is_left_out_and_said(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

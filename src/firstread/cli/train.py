@@ -26,6 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="instead of the recipe's")
     parser.add_argument("--size", type=int, metavar="PX", help="instead of the recipe's")
     parser.add_argument("--epochs", type=int, metavar="N", help="instead of the recipe's")
+    parser.add_argument(
+        "--no-gate",
+        action="store_true",
+        help="leave out the gate, which knows bad films: sooner done, for models to be compared",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run's folder")
 
 
@@ -70,6 +75,7 @@ def job_from(args: argparse.Namespace, changes: dict[str, int]) -> Job:
         weights=args.weights,
         device=args.device,
         start=getattr(args, "start", None),  # a search has none
+        gate=not getattr(args, "no_gate", False),  # and leaves the gate out by itself
     )
 
 
