@@ -12,6 +12,7 @@ import firstread
 from bundles import tiny_bundle, tiny_card, tiny_onnx
 from dicom_films import dicom_film
 from firstread.errors import BundleError
+from firstread.film import Film, Preprocess, preprocess
 from firstread.read.bundle import write_bundle
 from firstread.read.gate import NO_GATE
 from firstread.read.reader import Reader
@@ -240,6 +241,23 @@ def test_tags_that_rule_the_chest_out_are_rejected(reader: Reader) -> None:
     assert "71 years old" in " ".join(old.reasons)
     young = reader.read(dicom_film(PatientAge="071Y"), age=4)
     assert "years old" not in " ".join(young.reasons)
+
+
+@pytest.mark.parametrize(
+    ("size", "frame", "whole"),
+    [(112, "squash", 112), (192, "squash", 192), (32, "squash", 224), (112, "centre", 224)],
+)
+def test_the_gate_looks_for_lungs_on_the_whole_film(
+    tmp_path: Path, size: int, frame: str, whole: int
+) -> None:
+    how = Preprocess(size, frame)
+    reader = Reader(tiny_bundle(tmp_path / "b", size, preprocess=how.to_dict()), threads=1)
+    wide = np.zeros((300, 600), np.uint8)
+    wide[:, 400:] = 200
+    taken = Film(wide, 600, 300, "L", "PNG", 9)
+    seen = reader._whole(taken, preprocess(taken, how))
+    assert seen.shape == (whole, whole)
+    assert abs(int((seen > 100).sum()) / seen.size - 1 / 3) < 0.02  # in the middle it is a quarter
 
 
 @pytest.mark.parametrize("spoil", ["upright", "upside down", "on its side", "a negative"])

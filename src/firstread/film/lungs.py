@@ -38,6 +38,9 @@ FORMAT = 1
 SIDE = 224
 """Side of the film the net reads, in pixels."""
 
+LEAST_SIDE = SIDE // 2
+"""Side that a film must have had for its lungs to be told from a mistake."""
+
 HEIGHTS = ("upper", "mid", "lower")
 """The radiologist's zones: thirds of each lung's height."""
 

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from firstread.errors import FirstreadError
-from firstread.film import Film, decode, preprocess
+from firstread.film import Film, Preprocess, decode, preprocess
 from firstread.film.decode import Before
-from firstread.film.lungs import doubt, lung_mask, shipped
+from firstread.film.lungs import LEAST_SIDE, SIDE, Grey, doubt, lung_mask, shipped
 from firstread.film.photo import looks_photographed
 from firstread.film.quality import plainly_no_film, quality_notes
 from firstread.read.bundle import Bundle
@@ -140,7 +140,9 @@ class Reader:
         plain = plainly_no_film(film)
         verdict = Verdict(reject=plain or told_otherwise(film.tags))
         if verdict.reject is None and card.gate is not None:
-            verdict = judge(card.gate, found[GATE][0], lambda: doubt(lung_mask(pixels)))
+            verdict = judge(
+                card.gate, found[GATE][0], lambda: doubt(lung_mask(self._whole(film, pixels)))
+            )
         age = age if age is not None else age_of(film.tags)
         decision, reasons = decide(probability, verdict, self.bundle, age)
         # Of what is plainly none it needs no saying.
@@ -168,6 +170,13 @@ class Reader:
             regions_doubt=doubted,
             engine=self.engine,
         )
+
+    def _whole(self, film: Film, pixels: Grey) -> Grey:
+        """What the gate's lungs are looked for on: all of the film, and no less than they can be
+        found on. A model may see the middle of a film, which lungs fill, or next to no pixels."""
+        how = self.bundle.card.preprocess
+        seen = how.frame == "squash" and how.size >= LEAST_SIDE
+        return pixels if seen else preprocess(film, Preprocess(SIDE))
 
     def _rejected(self, file: str, reason: str) -> Opinion:
         return rejected(file, reason, self.bundle, self.engine)
