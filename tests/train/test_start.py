@@ -95,6 +95,24 @@ def test_it_goes_on_from_a_run_that_reads_films_mirrored_too(films: Path, tmp_pa
     assert np.allclose(logits(tmp_path / "second"), logits(tmp_path / "first"), atol=1e-4)
 
 
+def test_what_is_read_may_be_evened_further_than_what_was_learnt_from(
+    films: Path, tmp_path: Path
+) -> None:
+    how = {"grain": 0.02, "epochs": 1}
+    train(tiny_job(films, tmp_path / "plain", **how), quiet=True)
+    train(tiny_job(films, tmp_path / "finer", **how, read_grain=0.002), quiet=True)
+    saved = [
+        SafeCheckpointIO().load_checkpoint(tmp_path / run / "checkpoints" / "last.ckpt")
+        for run in ("plain", "finer")
+    ]
+    name = "net.head.layers.0.weight"
+    assert torch.equal(saved[0]["state_dict"][name], saved[1]["state_dict"][name])
+    assert not np.allclose(logits(tmp_path / "finer"), logits(tmp_path / "plain"), atol=1e-3)
+    # And what is exported so can be gone on from, whatever the next one reads.
+    go_on(films, tmp_path / "second", tmp_path / "finer", grain=0.02)
+    assert np.allclose(logits(tmp_path / "second"), logits(tmp_path / "plain"), atol=1e-4)
+
+
 def test_the_run_and_its_card_tell_where_it_comes_from(
     first: Path, films: Path, tmp_path: Path
 ) -> None:

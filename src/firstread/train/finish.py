@@ -60,6 +60,7 @@ def make_bundle(
     train, val = parts
     pixels, size = np.asarray(val.pixels), recipe.size
     seed = recipe.seed
+    net.opening = recipe.reading_opening
     graph, told_gate = to_onnx(net, size, recipe.mirror), {}
     if gate:
         quick = bf16_features(net) if precision_for(recipe, "cpu") == "bf16-mixed" else None
@@ -142,7 +143,6 @@ def made_again(
     start = load_start(folder, recipe)
     net = build_net(recipe.arch, recipe.size, recipe.dropout, start.weights)
     start.put_into(net)
-    net.opening = recipe.opening
     split = load_split(folder / "split.csv", films)
     parts = (
         cached_films(split.part("train"), recipe.kept),

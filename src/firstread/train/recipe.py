@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import tomllib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,8 @@ class Recipe:
     film mirrored as well and gives the means, which takes nearly twice the time. `pretrained`:
     start from ImageNet. `freeze`: what keeps from learning; see `FREEZABLE`. `standardise`,
     `smooth`, `grain`: what the network does to a film first (`firstread.model.names.Opening`).
+    `read_grain`: the grain that the finished model evens films to instead, 0 for the same. Crops
+    magnify, and what is magnified has less of it than a whole film.
     `focus`: weight of a penalty on the share of the evidence that lies outside of the lungs.
     `lung_share`: share of a crop that must be lung for the film's label to count in full; with
     less of it the label goes to one half, since nobody could tell from such a crop.
@@ -124,6 +126,7 @@ class Recipe:
     standardise: bool = False
     smooth: float = 0.0
     grain: float = 0.0
+    read_grain: float = 0.0
     focus: float = 0.0
     lung_share: float = 0.0
     label_smoothing: float = 0.0
@@ -196,6 +199,7 @@ class Recipe:
         )
         _check(0 <= self.smooth <= 5, "smooth", self.smooth, "0 to 5 px")
         _check(0 <= self.grain <= 1, "grain", self.grain, "0 to 1")
+        _check(0 <= self.read_grain <= 1, "read_grain", self.read_grain, "0 to 1")
         _check(0 <= self.dropout < 1, "dropout", self.dropout, "0 to below 1")
         _check(0 <= self.ema < 1, "ema", self.ema, "0 to below 1")
         frozen = FREEZABLE[self.arch]
@@ -229,8 +233,13 @@ class Recipe:
 
     @property
     def opening(self) -> Opening:
-        """What the network does to a film first."""
+        """What the network does to a film first, in training."""
         return Opening(self.standardise, self.smooth, self.grain)
+
+    @property
+    def reading_opening(self) -> Opening:
+        """What the finished model does to a film first."""
+        return replace(self.opening, grain=self.read_grain or self.grain)
 
     @property
     def fit_size(self) -> int:

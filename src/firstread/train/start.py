@@ -32,7 +32,7 @@ from firstread.model.weights import WeightRecord, Weights
 from firstread.read.bundle import Bundle
 from firstread.train.checkpoint import SafeCheckpointIO
 from firstread.train.export import Reading
-from firstread.train.recipe import Recipe
+from firstread.train.recipe import Recipe, make_recipe
 
 TRAINED_CSV = "start.csv"
 """In a run's folder: the films that the runs before it were trained on."""
@@ -237,7 +237,7 @@ def _weights_as_bundled(
         )
         net = build_net(was["arch"], was["size"], 0.0, Weights(record, {})).eval()
         net.load_state_dict(tensors)
-        net.opening = Opening(**{key: was[key] for key in OPENING if key in was})
+        net.opening = make_recipe(was, str(folder)).reading_opening
         with torch.inference_mode():
             reading = Reading(net, was.get("mirror", False))
             logits = reading(torch.from_numpy(films))[0].numpy()
