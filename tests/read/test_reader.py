@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 
 import firstread
-from bundles import tiny_bundle, tiny_card, tiny_onnx
+from bundles import gated_bundle, tiny_bundle, tiny_card, tiny_onnx
 from dicom_films import dicom_film
 from firstread.errors import BundleError
-from firstread.film import Film, Preprocess, preprocess
+from firstread.film import Preprocess
 from firstread.read.bundle import write_bundle
-from firstread.read.gate import NO_GATE
+from firstread.read.gate import KINDS, NO_GATE, Verdict
 from firstread.read.reader import Reader
 
 
@@ -248,16 +248,28 @@ def test_tags_that_rule_the_chest_out_are_rejected(reader: Reader) -> None:
     [(112, "squash", 112), (192, "squash", 192), (32, "squash", 224), (112, "centre", 224)],
 )
 def test_the_gate_looks_for_lungs_on_the_whole_film(
-    tmp_path: Path, size: int, frame: str, whole: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, frame: str, whole: int
 ) -> None:
+    seen: list[np.ndarray] = []
+
+    def looked_at(pixels: np.ndarray) -> np.ndarray:
+        seen.append(pixels)
+        return np.zeros(pixels.shape, bool)
+
+    monkeypatch.setattr("firstread.read.reader.lung_mask", looked_at)
+    monkeypatch.setattr("firstread.read.reader.judge", lambda gate, out, doubt: Verdict(doubt()))
     how = Preprocess(size, frame)
-    reader = Reader(tiny_bundle(tmp_path / "b", size, preprocess=how.to_dict()), threads=1)
-    wide = np.zeros((300, 600), np.uint8)
-    wide[:, 400:] = 200
-    taken = Film(wide, 600, 300, "L", "PNG", 9)
-    seen = reader._whole(taken, preprocess(taken, how))
-    assert seen.shape == (whole, whole)
-    assert abs(int((seen > 100).sum()) / seen.size - 1 / 3) < 0.02  # in the middle it is a quarter
+    limits = {"limit": 1.0, "strange": 1.0, "unsure": 1.0, "suspect": 1.0, "how": ""}
+    gate = {"kinds": list(KINDS), **limits}
+    reader = Reader(gated_bundle(tmp_path / "b", size, preprocess=how.to_dict(), gate=gate), 1)
+    wide = np.random.default_rng(0).integers(10, 80, (600, 1200), np.uint8)
+    wide[:, 800:] += 150
+    Image.fromarray(wide).save(tmp_path / "wide.jpeg", quality=95)
+    assert reader.read(tmp_path / "wide.jpeg", heat=False).decision == "rejected"
+    assert seen[0].shape == (whole, whole)
+    # A third of the film is bright, and only a sixth of the square in its middle.
+    assert abs(float((seen[0] > 120).mean()) - 1 / 3) < 0.02
+    assert reader._decoded_to >= whole
 
 
 @pytest.mark.parametrize("spoil", ["upright", "upside down", "on its side", "a negative"])

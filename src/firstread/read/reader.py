@@ -82,6 +82,11 @@ class Reader:
         self.bundle, self.engine = bundle.bundle, bundle.engine
         self.session = bundle.session
         self._lungs = shipped() if lungs else None
+        card = self.bundle.card
+        how = card.preprocess
+        self._own_view = how.frame == "squash" and how.size >= LEAST_SIDE
+        gate_looks = card.gate is not None and not self._own_view
+        self._decoded_to = max(how.first, SIDE) if gate_looks else how.first
 
     def read(self, source: Readable, heat: bool = True, age: float | None = None) -> Opinion:
         """The opinion on one film: a path, the bytes of a file (then `file` is ""), or a `Named`.
@@ -93,7 +98,7 @@ class Reader:
         file = _name(source)
         try:
             with _Turn() as turn:
-                film = _decoded(source, self.bundle.card.preprocess.first, turn)
+                film = _decoded(source, self._decoded_to, turn)
                 return self._judge(file, film, heat, age)
         except FirstreadError as e:
             return self._rejected(file, str(e))
@@ -174,9 +179,7 @@ class Reader:
     def _whole(self, film: Film, pixels: Grey) -> Grey:
         """What the gate's lungs are looked for on: all of the film, and no less than they can be
         found on. A model may see the middle of a film, which lungs fill, or next to no pixels."""
-        how = self.bundle.card.preprocess
-        seen = how.frame == "squash" and how.size >= LEAST_SIDE
-        return pixels if seen else preprocess(film, Preprocess(SIDE))
+        return pixels if self._own_view else preprocess(film, Preprocess(SIDE))
 
     def _rejected(self, file: str, reason: str) -> Opinion:
         return rejected(file, reason, self.bundle, self.engine)

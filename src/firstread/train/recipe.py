@@ -199,7 +199,7 @@ class Recipe:
         )
         _check(0 <= self.smooth <= 5, "smooth", self.smooth, "0 to 5 px")
         _check(0 <= self.grain <= 1, "grain", self.grain, "0 to 1")
-        _check(0 <= self.read_grain <= 1, "read_grain", self.read_grain, "0 to 1")
+        _check(0 <= self.read_grain <= self.grain, "read_grain", self.read_grain, "0 to grain")
         _check(0 <= self.dropout < 1, "dropout", self.dropout, "0 to below 1")
         _check(0 <= self.ema < 1, "ema", self.ema, "0 to below 1")
         frozen = FREEZABLE[self.arch]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from firstread.model.weights import WeightRecord, Weights
 from firstread.read.bundle import Bundle
 from firstread.train.checkpoint import SafeCheckpointIO
 from firstread.train.export import Reading
-from firstread.train.recipe import Recipe, make_recipe
+from firstread.train.recipe import Recipe
 
 TRAINED_CSV = "start.csv"
 """In a run's folder: the films that the runs before it were trained on."""
@@ -230,6 +230,8 @@ def _weights_as_bundled(
     films[1] = np.linspace(0, 255, was["size"], dtype=np.uint8)  # one of noise, one smooth
     session = ort.InferenceSession(str(bundle.onnx_path), providers=["CPUExecutionProvider"])
     told = session.run(["logit"], {"film": films})[0]
+    opening = Opening(**{key: was[key] for key in OPENING if key in was})
+    opening = replace(opening, grain=was.get("read_grain") or opening.grain)
     found: list[tuple[float, Weights]] = []
     for padding in PADDINGS:
         record = WeightRecord(
@@ -237,7 +239,7 @@ def _weights_as_bundled(
         )
         net = build_net(was["arch"], was["size"], 0.0, Weights(record, {})).eval()
         net.load_state_dict(tensors)
-        net.opening = make_recipe(was, str(folder)).reading_opening
+        net.opening = opening
         with torch.inference_mode():
             reading = Reading(net, was.get("mirror", False))
             logits = reading(torch.from_numpy(films))[0].numpy()
