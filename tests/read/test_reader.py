@@ -12,7 +12,8 @@ import firstread
 from bundles import gated_bundle, tiny_bundle, tiny_card, tiny_onnx
 from dicom_films import dicom_film
 from firstread.errors import BundleError
-from firstread.film import Preprocess
+from firstread.film import Film, Preprocess
+from firstread.film import decode as film_decode
 from firstread.read.bundle import write_bundle
 from firstread.read.gate import KINDS, NO_GATE, Verdict
 from firstread.read.reader import Reader
@@ -251,25 +252,32 @@ def test_the_gate_looks_for_lungs_on_the_whole_film(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, frame: str, whole: int
 ) -> None:
     seen: list[np.ndarray] = []
+    decoded: list[int] = []
+
+    def decode(source: Path, reduce_to: int, before: object) -> Film:
+        decoded.append(reduce_to)
+        return film_decode(source, reduce_to=reduce_to)
 
     def looked_at(pixels: np.ndarray) -> np.ndarray:
         seen.append(pixels)
         return np.zeros(pixels.shape, bool)
 
+    monkeypatch.setattr("firstread.read.reader.decode", decode)
     monkeypatch.setattr("firstread.read.reader.lung_mask", looked_at)
     monkeypatch.setattr("firstread.read.reader.judge", lambda gate, out, doubt: Verdict(doubt()))
     how = Preprocess(size, frame)
     limits = {"limit": 1.0, "strange": 1.0, "unsure": 1.0, "suspect": 1.0, "how": ""}
     gate = {"kinds": list(KINDS), **limits}
     reader = Reader(gated_bundle(tmp_path / "b", size, preprocess=how.to_dict(), gate=gate), 1)
-    wide = np.random.default_rng(0).integers(10, 80, (600, 1200), np.uint8)
+    wide = np.linspace(10, 80, 600).astype(np.uint8)[:, None].repeat(1200, 1)
     wide[:, 800:] += 150
     Image.fromarray(wide).save(tmp_path / "wide.jpeg", quality=95)
     assert reader.read(tmp_path / "wide.jpeg", heat=False).decision == "rejected"
     assert seen[0].shape == (whole, whole)
     # A third of the film is bright, and only a sixth of the square in its middle.
     assert abs(float((seen[0] > 120).mean()) - 1 / 3) < 0.02
-    assert reader._decoded_to >= whole
+    assert decoded[0] == size  # the model's own pixels are those it learnt from
+    assert decoded[-1] >= whole
 
 
 @pytest.mark.parametrize("spoil", ["upright", "upside down", "on its side", "a negative"])

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -82,11 +82,6 @@ class Reader:
         self.bundle, self.engine = bundle.bundle, bundle.engine
         self.session = bundle.session
         self._lungs = shipped() if lungs else None
-        card = self.bundle.card
-        how = card.preprocess
-        self._own_view = how.frame == "squash" and how.size >= LEAST_SIDE
-        gate_looks = card.gate is not None and not self._own_view
-        self._decoded_to = max(how.first, SIDE) if gate_looks else how.first
 
     def read(self, source: Readable, heat: bool = True, age: float | None = None) -> Opinion:
         """The opinion on one film: a path, the bytes of a file (then `file` is ""), or a `Named`.
@@ -98,8 +93,8 @@ class Reader:
         file = _name(source)
         try:
             with _Turn() as turn:
-                film = _decoded(source, self._decoded_to, turn)
-                return self._judge(file, film, heat, age)
+                film = _decoded(source, self.bundle.card.preprocess.first, turn)
+                return self._judge(file, film, heat, age, lambda: _decoded(source, SIDE, turn))
         except FirstreadError as e:
             return self._rejected(file, str(e))
         except Exception as e:  # whatever is wrong with one film, the next must get its turn
@@ -129,7 +124,9 @@ class Reader:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _judge(self, file: str, film: Film, heat: bool, age: float | None) -> Opinion:
+    def _judge(
+        self, file: str, film: Film, heat: bool, age: float | None, larger: Callable[[], Film]
+    ) -> Opinion:
         card = self.bundle.card
         pixels = preprocess(film, card.preprocess)
         wanted = [OUTPUTS[0], *([OUTPUTS[1]] if heat else []), *([GATE] if card.gate else [])]
@@ -146,7 +143,7 @@ class Reader:
         verdict = Verdict(reject=plain or told_otherwise(film.tags))
         if verdict.reject is None and card.gate is not None:
             verdict = judge(
-                card.gate, found[GATE][0], lambda: doubt(lung_mask(self._whole(film, pixels)))
+                card.gate, found[GATE][0], lambda: doubt(lung_mask(self._whole(pixels, larger)))
             )
         age = age if age is not None else age_of(film.tags)
         decision, reasons = decide(probability, verdict, self.bundle, age)
@@ -176,10 +173,13 @@ class Reader:
             engine=self.engine,
         )
 
-    def _whole(self, film: Film, pixels: Grey) -> Grey:
+    def _whole(self, pixels: Grey, larger: Callable[[], Film]) -> Grey:
         """What the gate's lungs are looked for on: all of the film, and no less than they can be
-        found on. A model may see the middle of a film, which lungs fill, or next to no pixels."""
-        return pixels if self._own_view else preprocess(film, Preprocess(SIDE))
+        found on. A model may see the middle of a film, which lungs fill, or next to no pixels; the
+        film is then decoded once `larger`, since its own pixels are those that it learnt from."""
+        how = self.bundle.card.preprocess
+        seen = how.frame == "squash" and how.size >= LEAST_SIDE
+        return pixels if seen else preprocess(larger(), Preprocess(SIDE))
 
     def _rejected(self, file: str, reason: str) -> Opinion:
         return rejected(file, reason, self.bundle, self.engine)

@@ -145,19 +145,10 @@ class Recipe:
         _check(self.batch_size >= 2, "batch_size", self.batch_size, "2 or more")
         least = MIN_SIZE[self.arch]
         _check(self.size >= least, "size", self.size, f"{least} px or more")
-        _check(
-            self.train_size == 0 or self.train_size >= least,
-            "train_size",
-            self.train_size,
-            f"0 or {least} px and more",
-        )
+        train, keep = self.train_size, self.keep_size
+        _check(train == 0 or train >= least, "train_size", train, f"0 or {least} px and more")
         _check(self.frame in FRAMES, "frame", self.frame, " or ".join(FRAMES))
-        _check(
-            self.keep_size == 0 or self.keep_size >= self.size,
-            "keep_size",
-            self.keep_size,
-            "0 or the size and more",
-        )
+        _check(keep == 0 or keep >= self.size, "keep_size", keep, "0 or the size and more")
         _check(self.lr > 0, "lr", self.lr, "above 0")
         _check(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
         _check(0 < self.warmup < 1, "warmup", self.warmup, "a share between 0 and 1")
