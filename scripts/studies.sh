@@ -52,9 +52,9 @@ for recipe in studies/trials/*.toml; do
 done
 
 # 3. Candidates at full size. Validation: the last eighth of the patients of each series, the very
-#    split that the runs make themselves. Those named settle-* are second steps. `default-6` and
-#    `settle-6` are the recipes `default` and `settle`, as `default-5` and `settle-5` were of earlier
-#    versions; trials stand on both.
+#    split that the runs make themselves. Those named settle-* are second steps. `default-7` and
+#    `settle-7` are the recipes `default` and `settle`, as those with 5 and 6 were of earlier
+#    versions; trials stand on all of them.
 candidate() {  # NAME RECIPE [OPTION...]
     local name=$1 recipe=$2
     shift 2
@@ -82,6 +82,9 @@ candidate settle-grain studies/full/settle-grain.toml --seed 0 --start "$RUNS/gr
 candidate default-6 studies/default-6.toml --seed 0
 candidate settle-6 studies/settle-6.toml --seed 0 --start "$RUNS/default-6"
 candidate settle-6-focus studies/full/settle-6-focus.toml --seed 0 --start "$RUNS/default-6"
+candidate default-7 studies/default-7.toml --seed 0
+candidate settle-7 studies/settle-7.toml --seed 0 --start "$RUNS/default-7"
+candidate settle-7-plain studies/settle-6.toml --seed 0 --start "$RUNS/default-7"
 
 #    The twins, which never saw one of the series: how far a film of another batch moves a network.
 #    Thresholds and calibration of the shipped bundle are chosen by its twin too.
@@ -103,12 +106,17 @@ for name in hide jpeg noise; do
 done
 twin twin-6-focus studies/full/settle-6-focus.toml "$RUNS/trials/full-6"
 twin twin-6 studies/settle-6.toml "$RUNS/trials/full-6"
+twin twin-7 studies/settle-7.toml "$RUNS/trials/full-7"
+twin twin-7-plain studies/settle-6.toml "$RUNS/trials/full-7"
+for name in slow slow-focus; do
+    twin twin-7-$name studies/full/settle-7-$name.toml "$RUNS/trials/full-7"
+done
 step "$RUNS/shipped/card.json" \
-    $bin/firstread export "$RUNS/settle-6" --twin "$RUNS/twin-6" --data "$films" \
-    --name firstread-default-6 --out "$RUNS/shipped"
+    $bin/firstread export "$RUNS/settle-7" --twin "$RUNS/twin-7" --data "$films" \
+    --name firstread-default-7 --out "$RUNS/shipped"
 $bin/python scripts/trial_table.py
 
-# 4. How much a seed matters: three of both steps.
+# 4. How much a seed matters: three of both steps of version 6.
 for seed in 1 2; do
     step "$RUNS/default-6-seed$seed/bundle/card.json" \
         $bin/firstread train studies/default-6.toml --seed "$seed" --data "$films" \
@@ -158,7 +166,7 @@ step "$RESULTS/hint.json" \
 
 # 6. The same film as another file: original and copy, stretched, cropped, stored again.
 step "$RESULTS/consistency.json" \
-    $bin/python benchmarks/consistency.py --run "$RUNS/settle-6" \
+    $bin/python benchmarks/consistency.py --run "$RUNS/settle-7" \
     --bundle src/firstread/read/shipped --json "$RESULTS/consistency.json"
 
 # 7. What is a larger input worth? The small CNN at four sizes, four epochs each, each decoding

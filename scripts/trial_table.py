@@ -93,12 +93,18 @@ def purpose(name: str) -> str:
         "twin-grain": "`full-grain-low`, and then `settle-grain`.",
         "twin-grain-no-swap": "The same, its second step without other films' surroundings.",
         "twin-grain-no-noise": "`full-no-noise`, and then `settle-grain` without noise.",
-        "twin-6": "`full-6`, and then `settle-6`: the twin of what ships, by which thresholds are "
-        "chosen.",
+        "twin-6": "`full-6`, and then `settle-6`: the twin of version 6.",
         "twin-6-hide": "`full-no-noise`, and then `settle-6-hide`, read at 192 px and mirrored.",
         "twin-6-jpeg": "`full-no-noise`, and then `settle-6-jpeg`, read at 192 px and mirrored.",
         "twin-6-focus": "`full-6`, and then `settle-6-focus`.",
         "twin-6-noise": "The same with weak noise in the second step.",
+        "twin-7": "`full-7`, and then `settle-7`: the twin of what ships, by which thresholds are "
+        "chosen.",
+        "twin-7-plain": "`full-7`, and then `settle-6`.",
+        "settle-7-plain": "`settle-6` from the end of `default-7`: `settle-7`, films evened as in "
+        "training.",
+        "twin-7-slow": "`full-7`, and then `settle-7-slow`.",
+        "twin-7-slow-focus": "`full-7`, and then `settle-7-slow-focus`.",
         "twin-standardise": "`full-standardise`, and then `settle-5` with each film standardised.",
     }[name]
 
