@@ -28,6 +28,7 @@ from firstread.model.weights import SCRATCH, Weights
 from firstread.read.bundle import Bundle
 from firstread.train import finish
 from firstread.train.checkpoint import SafeCheckpointIO
+from firstread.train.point import reader_of
 from firstread.train.run import train
 from firstread.train.start import load_start
 from tiny_training import tiny_job, tiny_recipe
@@ -108,6 +109,11 @@ def test_what_is_read_may_be_evened_further_than_what_was_learnt_from(
     name = "net.head.layers.0.weight"
     assert torch.equal(saved[0]["state_dict"][name], saved[1]["state_dict"][name])
     assert not np.allclose(logits(tmp_path / "finer"), logits(tmp_path / "plain"), atol=1e-3)
+    again = finish.made_again(tmp_path / "finer", load_cohort(films), tmp_path / "again", None)
+    films_seen = np.random.default_rng(0).integers(0, 256, (3, 32, 32), np.uint8)
+    graphs = [again.onnx_path, Bundle.load(tmp_path / "finer" / "bundle").onnx_path]
+    once_more, before = (reader_of(path.read_bytes())(films_seen) for path in graphs)
+    assert np.allclose(once_more, before, atol=1e-5)
     # And what is exported so can be gone on from, whatever the next one reads.
     go_on(films, tmp_path / "second", tmp_path / "finer", grain=0.02)
     assert np.allclose(logits(tmp_path / "second"), logits(tmp_path / "plain"), atol=1e-4)
