@@ -184,6 +184,15 @@ def test_split_that_no_longer_fits(tmp_path: Path) -> None:
         load_split(path, load_cohort(tmp_path / "films"))
 
 
+def test_a_corrected_label_wants_a_new_split(tmp_path: Path) -> None:
+    cohort = load_cohort(write_folder(tmp_path / "films", 20, size=16))
+    path = tmp_path / "split.csv"
+    save_split(make_split(cohort, SplitPlan()), path)
+    rows = (replace(cohort.rows[0], label=1), *cohort.rows[1:])
+    with pytest.raises(SplitError, match="has not the label it had; split anew"):
+        load_split(path, Cohort(cohort.root, rows))
+
+
 def test_split_edited_into_a_leak(films: Cohort, tmp_path: Path) -> None:
     split = make_split(films, SplitPlan())
     several = next(p for p, n in Counter(split.patients).items() if n > 1)

@@ -205,6 +205,39 @@ def test_subset_keeps_the_order_asked_for(tmp_path: Path) -> None:
     assert picked.rows == (cohort.rows[4], cohort.rows[0])
 
 
+def test_a_padded_cell_is_no_other_patient(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "b.png", "c.png")
+    text = "file,label,patient,part\na.png,NORMAL,P7,train\nb.png,1,P7 ,train \nc.png,1, ,val\n"
+    cohort = load_cohort(table(tmp_path, text))
+    assert cohort.patients == ["P7", "P7", "film-c.png"]
+    assert [r.part for r in cohort.rows] == ["train", "train", "val"]
+
+
+def test_what_viewers_call_every_export_tells_no_patient(tmp_path: Path) -> None:
+    """OsiriX and Horos name films as the set names its normals."""
+    touch(tmp_path, *(f"NORMAL/pat{i}/IM-0001-0001.jpeg" for i in range(3)))
+    touch(tmp_path, *(f"PNEUMONIA/pat{i}/IM-0001-0001.jpeg" for i in range(3, 6)))
+    cohort = load_cohort(tmp_path)
+    assert len(set(cohort.patients)) == 6
+    assert {r.series for r in cohort.rows} == {""}
+    assert [r.etiology for r in cohort.rows] == ["normal"] * 3 + [""] * 3
+
+
+def test_a_copy_in_another_folder_is_still_that_patient(tmp_path: Path) -> None:
+    for folder in ("NORMAL", "NORMAL/again"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "IM-0001-0001.jpeg").write_bytes(b"one film")
+    touch(tmp_path, "PNEUMONIA/person1_virus_1.jpeg")
+    assert load_cohort(tmp_path).patients == ["IM-1", "IM-1", "virus-1"]
+
+
+def test_a_told_patient_stays_whatever_the_name(tmp_path: Path) -> None:
+    names = ("a/IM-0001-0001.png", "b/IM-0001-0001.png")
+    touch(tmp_path, *names)
+    text = f"file,label,patient\n{names[0]},0,P1\n{names[1]},1,P2\n"
+    assert load_cohort(table(tmp_path, text)).patients == ["P1", "P2"]
+
+
 @pytest.mark.films
 def test_the_real_folder(films_dir: Path) -> None:
     cohort = load_cohort(films_dir / "chest_xray")

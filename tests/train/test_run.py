@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import lightning.pytorch as pl
 import torch
 
 from firstread.cohort.synthetic import write_folder
-from firstread.cohort.table import load_cohort
+from firstread.cohort.table import Cohort, load_cohort
 from firstread.errors import RunError
 from firstread.read.bundle import Bundle
 from firstread.train import finish
@@ -256,6 +257,25 @@ def test_another_recipe_or_other_films_are_refused(
     others = write_folder(tmp_path / "others", 24, seed=2, size=48)
     with pytest.raises(RunError, match="holds another run"):
         train(tiny_job(others, whole), quiet=True)
+
+
+def test_corrected_labels_make_another_run(whole: Path, films: Path) -> None:
+    job = tiny_job(films, whole)
+    rows = (replace(job.films.rows[0], label=1), *job.films.rows[1:])
+    with pytest.raises(RunError, match="films or labels differ"):
+        train(replace(job, films=Cohort(job.films.root, rows)), quiet=True)
+
+
+def test_a_broken_film_is_told_and_the_run_can_be_exported(tmp_path: Path) -> None:
+    films = write_folder(tmp_path / "films", 24, seed=3, size=48)
+    load_cohort(films).paths[0].write_bytes(b"no film")
+    job = tiny_job(films, tmp_path / "run", epochs=1)
+    state = train(replace(job, gate=False), quiet=True)
+    assert len(state["failed_films"]) == 1
+    told = Bundle.load(tmp_path / "run" / "bundle").card.raw["data"]
+    assert told["films"] + told["validation_films"] == 47
+    finish.made_again(tmp_path / "run", load_cohort(films), tmp_path / "again", None)
+    assert Bundle.load(tmp_path / "again").card.raw["data"]["films"] == told["films"]
 
 
 def test_a_folder_that_is_no_run_is_refused(films: Path, tmp_path: Path) -> None:

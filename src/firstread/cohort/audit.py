@@ -30,7 +30,8 @@ from firstread.cohort.table import (
     Cohort,
     FilmRow,
     load_cohort,
-    parse_name,
+    named,
+    told_apart,
 )
 from firstread.errors import ClassFolderError, DataError, NoFilms
 from firstread.film.files import find_films
@@ -52,7 +53,7 @@ def load_for_audit(path: Path) -> Cohort:
         cohort = None
     if cohort is not None and (path.is_file() or any(r.label is not None for r in cohort.rows)):
         return cohort
-    rows = tuple(_loose_row(path, film) for film in find_films([path]))
+    rows = told_apart(_loose_row(path, film) for film in find_films([path]))
     if not rows:
         raise NoFilms(f"{path}: no film found; name the folder that holds NORMAL and PNEUMONIA")
     return Cohort(path, rows)
@@ -74,10 +75,7 @@ def _loose_row(root: Path, path: Path) -> FilmRow:
     folders = file.parts[:-1]
     label = next((CLASS_FOLDERS[f] for f in reversed(folders) if f in CLASS_FOLDERS), None)
     part = next((f for f in folders if f in PARTS), "")
-    patient, series, number, etiology = parse_name(path.name)
-    if number is None:
-        patient = f"film-{file.as_posix()}"
-    etiology = "normal" if label == 0 else etiology
+    patient, series, number, etiology = named(file.as_posix(), label)
     return FilmRow(file.as_posix(), path, label, patient, series, number, etiology, part)
 
 

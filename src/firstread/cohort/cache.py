@@ -4,7 +4,8 @@ Decoding a JPEG takes some 5 ms, reading it back from the map 5 microseconds. A 
 one .npy file whose name is a hash over the films' contents, their order and the
 preprocessing, so a changed film or setting can never meet a stale cache. It is written
 under another name and then renamed: two runs that build the same cache at once each
-write their own file, and the last rename wins with the same bytes.
+write their own file, and the last rename wins with the same bytes. What could not be decoded is
+tried again at every call: a disk may have failed for a moment only.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -58,10 +60,11 @@ def cached_films(
     data, log = folder / f"{key}.npy", folder / f"{key}.failed"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not (data.is_file() and log.is_file()):
+        left = _left(films, how, data, log)
+        if left is None:
             _build(films, how, data, log, progress)
-        failed = _read_log(log)
-        pixels = np.load(data, mmap_mode="r")
+            left = np.load(data, mmap_mode="r"), _read_log(log)
+        pixels, failed = left
     except OSError as e:
         raise OutputError(
             f"{folder}: the decode cache cannot be written ({e.strerror}); "
@@ -72,6 +75,32 @@ def cached_films(
     return CachedFilms(kept, pixels, tuple((films.rows[i].file, why) for i, why in failed))
 
 
+def _left(
+    films: Cohort, how: Preprocess, data: Path, log: Path
+) -> tuple[npt.NDArray[np.uint8], list[tuple[int, str]]] | None:
+    """What an earlier call left, or None where that is nothing, damaged, or lacks films that can
+    be decoded by now."""
+    if not (data.is_file() and log.is_file()):
+        return None
+    try:
+        pixels, failed = np.load(data, mmap_mode="r"), _read_log(log)
+    except (ValueError, EOFError):
+        return None
+    if len(pixels) + len(failed) != len(films):
+        return None
+    again = (_prepared(films.rows[i], how) for i, _ in failed)
+    return (pixels, failed) if all(isinstance(film, str) for film in again) else None
+
+
+def _prepared(row: FilmRow, how: Preprocess) -> npt.NDArray[np.uint8] | str:
+    """A film ready to be read, or why it cannot be."""
+    try:
+        film = decode(row.path, reduce_to=how.first)
+        return preprocess(film.taken_at(row.true_size), how)
+    except FilmError as e:
+        return str(e)
+
+
 def _build(
     films: Cohort,
     how: Preprocess,
@@ -79,17 +108,10 @@ def _build(
     log: Path,
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    def one(row: FilmRow) -> npt.NDArray[np.uint8] | str:
-        try:
-            film = decode(row.path, reduce_to=how.first)
-            return preprocess(film.taken_at(row.true_size), how)
-        except FilmError as e:
-            return str(e)
-
     good: list[npt.NDArray[np.uint8]] = []
     failed: list[str] = []
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for i, result in enumerate(pool.map(one, films.rows)):
+        for i, result in enumerate(pool.map(partial(_prepared, how=how), films.rows)):
             if isinstance(result, str):
                 failed.append(f"{i}\t{result}")
             else:

@@ -175,8 +175,8 @@ def save_split(split: Cohort, path: Path) -> None:
 def load_split(path: Path, cohort: Cohort) -> Cohort:
     """Apply a saved split to a cohort and verify it.
 
-    Every film of the split must be in the cohort with the same bytes, and no patient and no
-    bytes may be on both sides; raises `SplitError` otherwise.
+    Every film of the split must be in the cohort with the same bytes and label, and no patient
+    and no bytes may be on both sides; raises `SplitError` otherwise.
     """
     if not path.is_file():
         raise FolderNotFound(f"{path}: no such split; make one with `firstread data split`")
@@ -192,9 +192,11 @@ def load_split(path: Path, cohort: Cohort) -> Cohort:
             f"(first: {missing[0]}); split that folder anew"
         )
     films = cohort.subset(by_file[r["file"]] for r in records)
-    for record, sha in zip(records, films.hashes, strict=True):
+    for record, row, sha in zip(records, films.rows, films.hashes, strict=True):
         if record["sha256"] != sha:
-            raise SplitError(f"{path}: {record['file']} is not the film it was; split anew")
+            raise SplitError(f"{path}: {row.file} is not the film it was; split anew")
+        if record["label"] != str(row.label):
+            raise SplitError(f"{path}: {row.file} has not the label it had; split anew")
     rows = tuple(
         replace(row, part=record["part"]) for row, record in zip(films.rows, records, strict=True)
     )

@@ -6,7 +6,9 @@ has at least `file` (relative to the CSV's folder, or absolute) and `label`.
 Who the patient is comes from a `patient` (or `patient_id`) column, else from the file's
 name. In the Guangzhou set `personN` is counted separately for bacteria and for virus, and
 `NORMAL2-IM-n` is another child than `IM-n`; the patient is therefore (series, number).
-Films whose name says nothing are each a patient of their own.
+Films whose name says nothing are each a patient of their own, and so are pneumonia films called as
+the set calls its normals, and different films of one such name in several folders: viewers
+(OsiriX, Horos) call every film they export `IM-0001-0001`.
 
 Columns `original_width` and `original_height` tell the size of a film before it was stored at
 another, squashed perhaps; preprocessing that keeps the aspect needs them.
@@ -16,8 +18,9 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -139,6 +142,41 @@ def parse_name(file_name: str) -> tuple[str, str, int | None, str]:
     return f"film-{stem}", "", None, ""
 
 
+def named(file: str, label: int | None) -> tuple[str, str, int | None, str]:
+    """(patient, series, number, etiology) of a film in a cohort, by its path and its label."""
+    patient, series, number, etiology = parse_name(Path(file).name)
+    if number is None or (label == 1 and etiology == "normal"):
+        return f"film-{file}", "", None, "normal" if label == 0 else ""
+    return patient, series, number, "normal" if label == 0 else etiology
+
+
+def told_apart(rows: Iterable[FilmRow]) -> tuple[FilmRow, ...]:
+    """The rows, without what the names of normals tell where different films share one name.
+
+    In the Guangzhou set a name is given once; its byte-identical copy elsewhere is that film.
+    """
+    rows = tuple(rows)
+    places = defaultdict(list)
+    for row in rows:
+        if row.number is not None and _NORMAL.match(Path(row.file).name):
+            places[Path(row.file).name.lower()].append(row.path)
+    many = {name for name, paths in places.items() if len(paths) > 1}
+    shared = {name for name in many if len(_contents(places[name])) > 1}
+    if not shared:
+        return rows
+    return tuple(_anonymous(row) if Path(row.file).name.lower() in shared else row for row in rows)
+
+
+def _contents(paths: Iterable[Path]) -> set[str]:
+    return {file_sha256(path) for path in paths if path.is_file()}
+
+
+def _anonymous(row: FilmRow) -> FilmRow:
+    by_name = row.patient == f"{row.series}-{row.number}"
+    patient = f"film-{row.file}" if by_name else row.patient
+    return replace(row, patient=patient, series="", number=None)
+
+
 def load_cohort(path: Path, need_labels: bool = True) -> Cohort:
     """Read a cohort from a folder or a CSV.
 
@@ -148,6 +186,7 @@ def load_cohort(path: Path, need_labels: bool = True) -> Cohort:
     if not path.exists():
         raise FolderNotFound(f"{path}: no such folder or file; check the path given as --data")
     cohort = _from_csv(path) if path.is_file() else _from_folder(path, need_labels)
+    cohort = Cohort(cohort.root, told_apart(cohort.rows))
     if not cohort.rows:
         raise NoFilms(f"{path}: no film found (looked for {', '.join(sorted(FILM_SUFFIXES))})")
     if need_labels:
@@ -198,12 +237,8 @@ def _films_in(folder: Path) -> list[Path]:
 
 
 def _row(root: Path, path: Path, label: int | None, part: str) -> FilmRow:
-    patient, series, number, etiology = parse_name(path.name)
-    if label == 0:
-        etiology = "normal"
     file = path.relative_to(root).as_posix()
-    if number is None:
-        patient = f"film-{file}"
+    patient, series, number, etiology = named(file, label)
     return FilmRow(file, path, label, patient, series, number, etiology, part)
 
 
@@ -224,25 +259,28 @@ def _from_csv(path: Path) -> Cohort:
 
 
 def _csv_row(table: Path, line: int, record: dict[str, str]) -> FilmRow:
-    file = (record.get("file") or "").strip()
+    def told(column: str) -> str:
+        """What a cell holds; exports pad them, and `P7 ` is no other patient than `P7`."""
+        return (record.get(column) or "").strip()
+
+    file = told("file")
     if not file:
         raise TableError(f"{table}: line {line} has no `file`")
-    word = (record.get("label") or "").strip().lower()
+    word = told("label").lower()
     if word and word not in LABEL_WORDS:
         raise TableError(f"{table}: line {line}: label {word!r}; use NORMAL or PNEUMONIA")
-    patient, series, number, etiology = parse_name(Path(file).name)
-    if number is None:
-        patient = f"film-{file}"
-    patient = record.get("patient") or record.get("patient_id") or patient
+    label = LABEL_WORDS[word] if word else None
+    patient, series, number, etiology = named(file, label)
+    patient = told("patient") or told("patient_id") or patient
     known = {"file", "label", "patient", "part", "split"}
     return FilmRow(
         file=file,
         path=table.parent / file,
-        label=LABEL_WORDS[word] if word else None,
+        label=label,
         patient=patient,
         series=series,
         number=number,
-        etiology="normal" if word and LABEL_WORDS[word] == 0 else etiology,
-        part=record.get("part") or record.get("split") or "",
+        etiology=etiology,
+        part=told("part") or told("split"),
         extra={k: v for k, v in record.items() if k not in known and isinstance(v, str)},
     )

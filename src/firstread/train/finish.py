@@ -73,7 +73,7 @@ def make_bundle(
         large = np.asarray(cached_films(val.films, replace(recipe.seen, size=FULL)).pixels)
     shifted = load_twin(twin, recipe) if twin else None
     point = choose_point(read, large, size, logits, val.films.labels, shifted)
-    films, start = state["films"], state.get("start")
+    start = state.get("start")
     card = {
         "name": name,
         "arch": recipe.arch,
@@ -86,10 +86,10 @@ def make_bundle(
         **told_gate,
         "data": {
             "source": val.films.root.name,
-            "films": films["train"],
-            "patients": state["patients"]["train"],
-            "validation_films": films["val"],
-            "validation_patients": state["patients"]["val"],
+            "films": len(train.films),
+            "patients": len(set(train.films.patients)),
+            "validation_films": len(val.films),
+            "validation_patients": len(set(val.films.patients)),
             "sha256": state["data_sha256"],
             "validation_sha256": val.films.data_hash(),
             **({"earlier_sha256": earlier_data(start)} if start else {}),
@@ -148,7 +148,8 @@ def made_again(
         cached_films(split.part("train"), recipe.kept),
         cached_films(split.part("val"), recipe.seen),
     )
-    if [len(p.films) for p in parts] != [state["films"][k] for k in ("train", "val")]:
+    found = [len(p.films) + len(p.failed) for p in parts]
+    if found != [state["films"][k] for k in ("train", "val")]:
         raise RunError(f"{folder}: was trained on other films; give --data what it was trained on")
     old = Bundle.load(folder / "bundle")
     return make_bundle(out, net, recipe, name or old.name, parts, state, say, twin)[0]

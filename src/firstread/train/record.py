@@ -1,8 +1,8 @@
 """run.json: what a run is, written when it begins, so that a killed run is known again.
 
-A run's identity is a hash over the resolved recipe, the weights, the films of each part and,
-where it goes on from another run, that run's checkpoint; where training looks at lungs, the lung
-net too, and with teachers their resolved recipes.
+A run's identity is a hash over the resolved recipe, the weights, the films of each part with
+their labels and, where it goes on from another run, that run's checkpoint; where training looks at
+lungs, the lung net too, and with teachers their resolved recipes.
 A folder of another identity is refused, never overwritten.
 """
 
@@ -44,9 +44,8 @@ def open_run(
 
     Raises `RunError` where the folder is another run's, damaged, or no run's at all.
     """
-    shares = "\n".join(f"{r.part} {h}" for r, h in zip(split.rows, split.hashes, strict=True))
     resolved = json.dumps(recipe.to_dict(), sort_keys=True)
-    told = f"{resolved}\n{weights.sha256}\n{shares}"
+    told = f"{resolved}\n{weights.sha256}\n{told_of(split)}"
     if start:
         told += f"\nstart {start.sha256}"
     if teachers:
@@ -57,7 +56,7 @@ def open_run(
         told += f"\nlungs {lungs}"
     identity = hashlib.sha256(told.encode()).hexdigest()
     recipe_json = json.dumps(recipe.to_dict(), indent=2) + "\n"
-    state = taken_up(out, identity, "recipe, weights, start or films")
+    state = taken_up(out, identity, "recipe, weights, start, films or labels")
     if state is not None:
         if not (out / "recipe.json").is_file():  # killed between the two
             write_atomic(out / "recipe.json", recipe_json)
@@ -88,6 +87,12 @@ def open_run(
     write_atomic(out / "run.json", json.dumps(state, indent=2) + "\n")
     write_atomic(out / "recipe.json", recipe_json)
     return state
+
+
+def told_of(split: Cohort) -> str:
+    """Part, label and sha256 of every film, a line each: what an identity holds of the films."""
+    lines = zip(split.rows, split.hashes, strict=True)
+    return "\n".join(f"{row.part} {row.label} {sha}" for row, sha in lines)
 
 
 def taken_up(out: Path, identity: str, parts: str) -> dict[str, Any] | None:

@@ -38,6 +38,7 @@ from firstread.cohort.table import Cohort
 from firstread.errors import RunError
 from firstread.model.weights import resolve_weights
 from firstread.train.recipe import Recipe
+from firstread.train.record import told_of
 from firstread.train.run import Job, train
 from firstread.train.search_page import write_search
 from firstread.train.space import Choice, Range, point_of, recipe_at, space_of
@@ -156,11 +157,10 @@ def _study(search: Search) -> Iterator[optuna.Study]:
 
 
 def _identity(search: Search, split: Cohort) -> str:
-    shares = "\n".join(f"{r.part} {h}" for r, h in zip(split.rows, split.hashes, strict=True))
     wanted = search.job.recipe
     weights = resolve_weights(wanted.arch, search.job.weights, wanted.pretrained).sha256
     recipe = json.dumps(wanted.to_dict(), sort_keys=True)
-    return hashlib.sha256(f"{recipe}\n{weights}\n{shares}".encode()).hexdigest()
+    return hashlib.sha256(f"{recipe}\n{weights}\n{told_of(split)}".encode()).hexdigest()
 
 
 def _finished(study: optuna.Study) -> int:

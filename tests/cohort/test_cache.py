@@ -1,0 +1,88 @@
+"""Decode once: a stale, damaged or lacking cache is made again, and nothing else is."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from firstread.cohort import cache
+from firstread.cohort.cache import cached_films
+from firstread.cohort.synthetic import write_folder
+from firstread.cohort.table import Cohort, load_cohort
+from firstread.errors import FilmError, NoFilms
+from firstread.film.preprocess import Preprocess
+
+HOW = Preprocess(32)
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> Cohort:
+    return load_cohort(write_folder(tmp_path / "films", 4, size=48))
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The paths that were decoded, in any order."""
+    seen: list[Path] = []
+    real = cache.decode
+
+    def decode(path, **how):
+        seen.append(path)
+        return real(path, **how)
+
+    monkeypatch.setattr(cache, "decode", decode)
+    return seen
+
+
+def test_films_are_decoded_once(films: Cohort, tmp_path: Path, decoded: list[Path]) -> None:
+    first = cached_films(films, HOW, tmp_path / "cache")
+    assert first.pixels.shape == (8, 32, 32)
+    assert first.pixels.dtype == np.uint8
+    assert len(decoded) == 8
+    again = cached_films(films, HOW, tmp_path / "cache")
+    assert np.array_equal(first.pixels, again.pixels)
+    assert len(decoded) == 8
+    cached_films(films, Preprocess(24), tmp_path / "cache")
+    assert len(decoded) == 16
+
+
+def test_a_film_that_is_broken_is_left_out_and_named(films: Cohort, tmp_path: Path) -> None:
+    films.paths[2].write_bytes(b"no film")
+    for _ in range(2):
+        cached = cached_films(films, HOW, tmp_path / "cache")
+        assert [file for file, _ in cached.failed] == [films.rows[2].file]
+        assert len(cached.films) == len(cached.pixels) == 7
+
+
+def test_a_passing_error_is_not_kept(
+    films: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network drive that failed once must not cost the film in every later run."""
+    real = cache.decode
+
+    def failing(path, **how):
+        if path == films.paths[2]:
+            raise FilmError("the file cannot be opened (Input/output error)")
+        return real(path, **how)
+
+    with monkeypatch.context() as m:
+        m.setattr(cache, "decode", failing)
+        assert len(cached_films(films, HOW, tmp_path / "cache").films) == 7
+    healed = cached_films(films, HOW, tmp_path / "cache")
+    assert len(healed.films) == len(healed.pixels) == 8
+    assert healed.failed == ()
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x93NUMPY", None], ids=["empty", "head", "truncated"])
+def test_a_damaged_cache_is_made_again(films: Cohort, tmp_path: Path, damage: bytes | None) -> None:
+    before = cached_films(films, HOW, tmp_path / "cache").pixels.copy()
+    (data,) = (tmp_path / "cache").glob("*.npy")
+    data.write_bytes(data.read_bytes()[:-9] if damage is None else damage)
+    assert np.array_equal(cached_films(films, HOW, tmp_path / "cache").pixels, before)
+
+
+def test_not_one_film(films: Cohort, tmp_path: Path) -> None:
+    for path in films.paths:
+        path.write_bytes(b"no film")
+    with pytest.raises(NoFilms, match="none of the 8 films"):
+        cached_films(load_cohort(films.root), HOW, tmp_path / "cache")
