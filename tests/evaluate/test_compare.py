@@ -100,6 +100,18 @@ def test_runs_that_cannot_be_compared(tmp_path):
         compare_runs([a, turned], "", no_times)
 
 
+def test_other_films_of_the_same_names_are_not_compared(tmp_path):
+    runs = [write_run(tmp_path / name, 1.0, n=20) for name in "ab"]
+    for run in runs:
+        rows = "".join(f"{i}.jpeg,{run.name}{i}\n" for i in range(20))
+        (run / "split.csv").write_text(f"file,sha256\n{rows}")
+    with pytest.raises(RunError, match="is another film in each of the runs"):
+        compare_runs(runs, "", no_times)
+    (runs[0] / "split.csv").write_text("nothing\n1\n")
+    with pytest.raises(RunError, match=r"split.csv: damaged"):
+        compare_runs(runs, "", no_times)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [

@@ -6,8 +6,16 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from firstread.evaluate import intervals
 from firstread.evaluate.calibration import sigmoid
-from firstread.evaluate.intervals import Sampler, delong, delong_interval, wilson
+from firstread.evaluate.intervals import (
+    Estimate,
+    Sampler,
+    delong,
+    delong_interval,
+    mean_of_two,
+    wilson,
+)
 from firstread.evaluate.metrics import film_losses
+from firstread.evaluate.tables import decisions
 
 
 def films(patients=120, most=4, seed=0):
@@ -137,3 +145,43 @@ def test_five_thousand_films_in_seconds():
     sampler.proportion(p > 0.5)
     assert time.perf_counter() - start < 20
     assert intervals.DRAWS == sampler.draws == 2000
+
+
+@pytest.mark.parametrize("sick", [1, 2, 5])
+def test_few_patients_of_a_class_give_an_interval_that_holds_the_auc(sick):
+    """Drawn ones would not: with one ill child they miss the AUC half of the time."""
+    rng, held = np.random.default_rng(sick), []
+    truth = np.arange(60) < sick
+    sampler = Sampler([str(i) for i in range(60)], draws=10)
+    for _ in range(300):
+        z = rng.normal(0, 1, 60) + 1.8124 * truth  # an AUC of 0.9
+        e = sampler.auc(z, truth)
+        assert e.method == "Wilson over pairs"
+        assert e.low <= e.value <= e.high
+        held.append(e.low <= 0.9 <= e.high)
+    assert np.mean(held) > 0.93
+    assert np.isnan(sampler.average_precision(z, truth).low)
+    assert np.isnan(delong_interval(z, truth)).all() == (sick == 1)
+
+
+def test_one_patient_has_no_drawn_interval():
+    sampler = Sampler(["a"] * 4, draws=20)
+    e = sampler.mean(np.array([0.1, 0.2, 0.3, 0.4]))
+    assert (e.value, np.isnan(e.low)) == (0.25, True)
+    share = sampler.proportion(np.array([True, False, True, True]))
+    assert share.method == "Wilson over patients"
+    assert share.low < 0.75 < share.high
+
+
+def test_the_mean_of_two_is_no_surer_than_its_parts():
+    """Ten normals without an error: a drawn balanced accuracy takes their specificity for 1."""
+    rng, held = np.random.default_rng(0), []
+    truth = np.arange(110) < 100
+    sampler = Sampler([str(i) for i in range(110)], draws=400)
+    for _ in range(200):
+        right = rng.random(110) < np.where(truth, 0.95, 0.9)
+        told = decisions(sampler, truth, right == truth)["balanced_accuracy"]
+        held.append(told["low"] <= 0.925 <= told["high"])
+    assert np.mean(held) > 0.9
+    both = mean_of_two(Estimate(0.8, 0.7, 0.9), Estimate(1.0, 0.6, 1.0))
+    assert (both.low, both.high) == pytest.approx((0.9 - np.hypot(0.1, 0.4) / 2, 0.95))

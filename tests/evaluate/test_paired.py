@@ -60,6 +60,16 @@ def test_delong_of_a_model_with_itself():
     assert json.loads(json.dumps(reverse.to_json(), allow_nan=False))["z"] is None
 
 
+def test_one_film_of_a_class_shows_nothing():
+    rng = np.random.default_rng(0)
+    truth = np.arange(60) == 0
+    test = delong_paired(rng.random(60), rng.random(60), truth)
+    assert test.p_value == 1.0
+    told = json.loads(json.dumps(test.to_json(), allow_nan=False))
+    assert told["difference"]["low"] is None
+    assert told["z"] is None
+
+
 def test_pairing_narrows_the_difference():
     rng = np.random.default_rng(2)
     a = rng.random(500) < 0.9

@@ -29,7 +29,7 @@ from PIL import Image, ImageEnhance
 from firstread.cohort.table import Cohort
 from firstread.errors import DataError
 from firstread.evaluate.calibration import Floats
-from firstread.evaluate.intervals import DRAWS, Estimate, Sampler
+from firstread.evaluate.intervals import DRAWS, Estimate, Sampler, mean_of_two
 from firstread.evaluate.metrics import Bools
 from firstread.film.decode import Film, decode
 from firstread.film.preprocess import Preprocess, preprocess
@@ -273,10 +273,16 @@ def _estimate(sampler: Sampler, truth: Bools, wrong: Bools) -> Estimate:
     """The mean balanced error of `wrong` (n, ...), over all that stands beside a film."""
     table = wrong.reshape(len(truth), -1)
     share, ever = table.mean(axis=1), np.asarray(table.any(axis=1))
-    columns = np.stack([share * truth, truth, share * ~truth, ~truth], axis=1)
-    sides = [sampler.proportion(ever, side) for side in (truth, ~truth)]
-    instead = (sum(s.low for s in sides) / 2, sum(s.high for s in sides) / 2)
-    return sampler.from_sums(columns, _halves, instead)
+    sides = [np.stack([share * side, side], axis=1) for side in (truth, ~truth)]
+    if all(ever[side].any() for side in (truth, ~truth)):
+        return sampler.from_sums(np.concatenate(sides, axis=1), _halves)
+    instead = [sampler.proportion(ever, side) for side in (truth, ~truth)]
+    return mean_of_two(
+        *(
+            sampler.from_sums(side, lambda s: s[..., 0] / s[..., 1], (known.low, known.high))
+            for side, known in zip(sides, instead, strict=True)
+        )
+    )
 
 
 def _halves(sums: Floats) -> Floats:

@@ -4,7 +4,7 @@ Films of one child are alike, so the patient is what is drawn: a draw gives each
 weight (how often it was picked), and every measure is computed on films weighted so. All
 measures share the same draws. Where each patient has one film, Wilson's interval is taken for
 proportions. Where no draw differs from another (no error at all), a bootstrap would claim
-certainty; Wilson's interval over patients stands in.
+certainty; Wilson's interval over patients stands in, and so it does where a class has few patients.
 
 All intervals are two-sided, 95 %.
 """
@@ -36,6 +36,12 @@ Z95 = 1.959963984540054
 DRAWS = 2000
 CHUNK = 2_000_000
 """Weights (draws times films) held at once while an AUC is drawn: 16 MB."""
+
+FEW = 10
+"""Patients of a class from which on an AUC has a drawn interval. From fewer, far too few of these
+hold the AUC."""
+
+NONE = (float("nan"), float("nan"))
 
 Range = tuple[float, float]
 
@@ -91,7 +97,8 @@ def delong(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Floats, Floats
     """AUCs (k,) and their covariance (k, k) of k scores (k, n) of the same n films.
 
     DeLong, DeLong & Clarke-Pearson, Biometrics 44, 1988, by midranks (Sun & Xu 2014). Films
-    count as independent. Raises `DataError` without both classes.
+    count as independent. The covariance is NaN with one film of a class. Raises `DataError`
+    without both classes.
     """
     table = np.atleast_2d(np.asarray(scores, dtype=np.float64))
     truth = checked(table[0], labels)[1]
@@ -102,9 +109,10 @@ def delong(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Floats, Floats
         v1[i] = (ranks[truth] - midranks(row[truth])) / n0
         v0[i] = 1.0 - (ranks[~truth] - midranks(row[~truth])) / n1
     covariance = np.zeros((len(table), len(table)))
+    if min(n1, n0) < 2:
+        return v1.mean(axis=1), np.full_like(covariance, np.nan)
     for v in (v1, v0):
-        if v.shape[1] > 1:
-            covariance += np.atleast_2d(np.cov(v)) / v.shape[1]
+        covariance += np.atleast_2d(np.cov(v)) / v.shape[1]
     return v1.mean(axis=1), covariance
 
 
@@ -112,11 +120,34 @@ def delong_interval(scores: npt.ArrayLike, labels: npt.ArrayLike) -> Range:
     """DeLong's interval of one AUC, on the logit scale so that it stays in 0 to 1 (Pepe 2003)."""
     values, covariance = delong(scores, labels)
     a, variance = float(values[0]), float(covariance[0, 0])
-    if not 0.0 < a < 1.0 or variance <= 0.0:
-        return float("nan"), float("nan")
+    if not (0.0 < a < 1.0 and variance > 0.0):
+        return NONE
     half = Z95 * math.sqrt(variance) / (a * (1 - a))
     z = float(to_logit(a))
     return float(sigmoid(z - half)), float(sigmoid(z + half))
+
+
+def mean_of_two(a: Estimate, b: Estimate) -> Estimate:
+    """The mean of two independent estimates by the intervals that each has (MOVER, Zou & Donner,
+    Statistics in Medicine 27, 2008): where one of them has no error to be drawn, a bootstrap of the
+    mean would take it for certain.
+    """
+    value = (a.value + b.value) / 2
+    below = math.hypot(a.value - a.low, b.value - b.low) / 2
+    above = math.hypot(a.high - a.value, b.high - b.value) / 2
+    return Estimate(value, max(0.0, value - below), min(1.0, value + above), "MOVER")
+
+
+def basic(drawn: Estimate) -> Estimate:
+    """The basic bootstrap interval in place of percentiles (Davison & Hinkley 1997, section 5.2).
+
+    For a measure of at least 0 that chance can only raise, such as the ECE: each draw adds chance
+    of its own, so that percentiles lie above the estimate, and twice as far above the truth. The
+    upper end is never below the estimate.
+    """
+    low, high = 2 * drawn.value - drawn.high, 2 * drawn.value - drawn.low
+    method = f"{drawn.method}, basic"
+    return Estimate(drawn.value, max(0.0, low), max(drawn.value, high), method, drawn.beside)
 
 
 class Sampler:
@@ -160,11 +191,11 @@ class Sampler:
     def interval(self, drawn: Floats) -> Range:
         """The 2.5 and 97.5 percentiles of a measure over the draws.
 
-        NaN where fewer than half of the draws had a value, as with one film of a class.
+        NaN where fewer than half of the draws had a value, and with one patient.
         """
         good = drawn[np.isfinite(drawn)]
-        if len(good) < self.draws / 2:
-            return float("nan"), float("nan")
+        if len(good) < self.draws / 2 or self.m < 2:
+            return NONE
         low, high = np.percentile(good, [2.5, 97.5])
         return float(low), float(high)
 
@@ -183,7 +214,7 @@ class Sampler:
         with np.errstate(divide="ignore", invalid="ignore"):
             value = float(measure(c.sum(axis=0)))
             low, high = self.interval(measure(self.sums(c)))
-        if high - low < 1e-9 and instead is not None:
+        if not high - low > 1e-9 and instead is not None:
             return Estimate(value, *instead, "from Wilson over patients")
         return Estimate(value, low, high, self.method)
 
@@ -205,26 +236,33 @@ class Sampler:
         if not n or not self.clustered:
             return Estimate(ratio(k, n), *films, "Wilson", beside)
         low, high = self.interval(_divide(self.sums(np.stack([hit & base, base], axis=1))))
-        if high - low < 1e-9 or k in (0, n):
+        if not high - low > 1e-9 or k in (0, n):
             m = len(np.unique(self._index[base]))
             return Estimate(k / n, *wilson(k / n * m, m), "Wilson over patients", beside)
         return Estimate(k / n, low, high, self.method, beside)
 
     def auc(self, scores: Floats, truth: Bools) -> Estimate:
-        """The AUC. Where no pair is in the wrong order, or all are, the interval is Wilson's
-        over as many pairs of patients as can be formed without using one twice.
+        """The AUC. Where no pair is in the wrong order, or all are, or a class has fewer than
+        `FEW` patients, the interval is Wilson's over as many pairs of patients as can be formed
+        without using one twice.
         """
-        value = auc(scores, truth)
+        value, pairs = auc(scores, truth), self._fewest(truth)
         beside = {"delong": delong_interval(scores, truth)}
-        if value in (0.0, 1.0):
-            pairs = min(len(np.unique(self._index[side])) for side in (truth, ~truth))
+        if value in (0.0, 1.0) or pairs < FEW:
             return Estimate(value, *wilson(value * pairs, pairs), "Wilson over pairs", beside)
         return Estimate(value, *self.interval(self._ranked(scores, truth)[0]), self.method, beside)
 
     def average_precision(self, scores: Floats, truth: Bools) -> Estimate:
-        """The area under the precision-recall curve."""
-        low, high = self.interval(self._ranked(scores, truth)[1])
-        return Estimate(average_precision(scores, truth), low, high, self.method)
+        """The area under the precision-recall curve; no interval with fewer than `FEW` patients
+        of a class."""
+        value = average_precision(scores, truth)
+        if self._fewest(truth) < FEW:
+            return Estimate(value, *NONE, f"none with fewer than {FEW} patients of a class")
+        return Estimate(value, *self.interval(self._ranked(scores, truth)[1]), self.method)
+
+    def _fewest(self, truth: Bools) -> int:
+        """Patients of the class that has fewer of them."""
+        return min(len(np.unique(self._index[side])) for side in (truth, ~truth))
 
     def _ranked(self, scores: Floats, truth: Bools) -> tuple[Floats, Floats]:
         """(draws,) AUCs and average precisions."""

@@ -83,14 +83,17 @@ def delong_paired(
     """DeLong's test of two AUCs on the same films; scores and labels (n,). Raises `DataError`.
 
     Where the difference has no variance (both order all pairs alike) p is 1 if the AUCs are
-    equal and 0 if not.
+    equal and 0 if not. One film of a class says nothing of how films vary: p is then 1 and the
+    difference has no interval.
     """
     a, b = np.asarray(scores_a, dtype=np.float64), np.asarray(scores_b, dtype=np.float64)
     _same(a, b)
     values, covariance = delong(np.stack([a, b]), labels)
     difference = float(values[0] - values[1])
     variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
-    if variance <= 1e-18:
+    if math.isnan(variance):
+        z, p, spread = math.nan, 1.0, math.nan
+    elif variance <= 1e-18:
         same = abs(difference) < 1e-12
         z, p = (0.0, 1.0) if same else (math.copysign(math.inf, difference), 0.0)
         spread = 0.0

@@ -1,7 +1,8 @@
 """Everything that is measured on a scored cohort, as one JSON object.
 
 An estimate (written E below) is ``{"value", "low", "high", "method"}``, a 95 % interval; a
-proportion also has ``"wilson": {"low", "high"}`` and the AUC ``"delong": {"low", "high"}``.
+proportion also has ``"wilson": {"low", "high"}``, the AUC ``"delong": {"low", "high"}``, and the
+ECE ``"by_chance": {"low", "high"}``, what it would be of as many films, were they calibrated.
 A value or bound that cannot be computed is null. The fields::
 
     accuracy auc sensitivity specificity precision f1 loss ece brier    E; f1 and precision of
@@ -54,8 +55,8 @@ import numpy as np
 
 import firstread
 from firstread.evaluate import tables
-from firstread.evaluate.intervals import DRAWS, Sampler
-from firstread.evaluate.metrics import ECE_BINS, LOSS_FLOOR, bin_of, confusion, film_losses
+from firstread.evaluate.intervals import DRAWS, FEW, Sampler
+from firstread.evaluate.metrics import ECE_BINS, LOSS_FLOOR, confusion, film_losses
 from firstread.evaluate.score import WORST_FILMS, Scored, worst_order
 from firstread.evaluate.shortcuts import shortcut_aucs
 from firstread.evaluate.tables import LABELS, decisions
@@ -81,9 +82,6 @@ def measure(
     counts = confusion(truth, calls)
     slope, intercept = sampler.calibration(p, truth)
     main = decisions(sampler, truth, calls)
-    gaps = np.zeros((len(scored), ECE_BINS + 1))
-    gaps[np.arange(len(scored)), bin_of(p)] = p - truth
-    gaps[:, -1] = 1.0
     result: dict[str, Any] = {
         "format": 1,
         "accuracy": main["accuracy"],
@@ -93,9 +91,7 @@ def measure(
         "precision": main["precision"],
         "f1": main["f1"],
         "loss": sampler.mean(film_losses(p, truth)).to_json(),
-        "ece": sampler.from_sums(
-            gaps, lambda s: np.abs(s[..., :-1]).sum(axis=-1) / s[..., -1]
-        ).to_json(),
+        "ece": tables.calibration_error(sampler, p, truth, seed).to_json(),
         "brier": sampler.mean((p - truth) ** 2).to_json(),
         "n": len(scored),
         "n_refer": int(scored.referred.sum()),
@@ -198,12 +194,14 @@ def _provenance(
             "pneumonia and 1 for none, in every measure",
             "interval": f"95 %; {drawn}{sampler.draws} draws, seed {seed}, percentiles; Wilson's "
             "over films for proportions where each patient has one film; over patients where a "
-            "bootstrap would have no width",
+            "bootstrap would have no width, and over pairs of patients for the AUC where one class "
+            f"has fewer than {FEW}; MOVER (Zou & Donner 2008) for a mean of two such",
             "wilson": "Wilson's score interval over films, as if they were independent",
             "delong": "DeLong's interval on the logit scale, films as if they were independent",
             "loss": f"mean log loss in nats, probabilities clipped to {LOSS_FLOOR} from 0 and 1",
             "ece": f"{ECE_BINS} equal-width bins of the probability of pneumonia; mean over "
-            "films of the bin's |observed share - mean probability|",
+            "films of the bin's |observed share - mean probability|; basic bootstrap interval, not "
+            "below the estimate; by chance: 95 % of what labels drawn from the probabilities give",
             "brier": "mean squared error of the probability of pneumonia",
             "auc": "exact, ties count one half",
             "f1": "of the pneumonia class, as are precision and sensitivity (its recall)",

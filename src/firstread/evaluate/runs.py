@@ -1,7 +1,8 @@
 """What a comparison needs of a training run: its validation logits, its bundle, its times.
 
-A run folder holds val.csv (file, label, patient, logit), run.json and bundle/. Only these
-are read, so runs of any recipe, size or machine can stand side by side.
+A run folder holds val.csv (file, label, patient, logit), run.json and bundle/, and split.csv, which
+tells films of one name apart. Only these are read, so runs of any recipe, size or machine can stand
+side by side.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ TIMED_FILMS = 64
 
 @dataclass(frozen=True)
 class ValFilm:
-    """One line of val.csv. `label`: 1 pneumonia, 0 normal; `logit`: not calibrated."""
+    """One line of val.csv. `label`: 1 pneumonia, 0 normal; `logit`: not calibrated. `sha256`: of
+    the film's bytes, empty where the run has no split.csv."""
 
     label: int
     patient: str
     logit: float
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def load_run(path: Path, name: str | None = None) -> Run:
     """One training run. Raises `RunError` where a part is missing or makes no sense."""
     if not path.is_dir():
         raise RunError(f"{path}: no such run folder; name a folder that firstread train wrote")
-    films = _read_films(path / "val.csv")
+    films = _read_films(path / "val.csv", _read_contents(path / "split.csv"))
     try:
         record = json.loads((path / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -113,7 +116,18 @@ def _unfinished(path: Path) -> RunError:
     )
 
 
-def _read_films(path: Path) -> dict[str, ValFilm]:
+def _read_contents(path: Path) -> dict[str, str]:
+    """sha256 of the run's films by file name."""
+    if not path.is_file():
+        return {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return {line["file"]: line["sha256"] for line in csv.DictReader(file)}
+    except (OSError, UnicodeDecodeError, KeyError, csv.Error):
+        raise RunError(f"{path}: damaged; train again") from None
+
+
+def _read_films(path: Path, contents: dict[str, str]) -> dict[str, ValFilm]:
     films: dict[str, ValFilm] = {}
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -126,7 +140,8 @@ def _read_films(path: Path) -> dict[str, ValFilm]:
                     raise ValueError
                 if line["file"] in films:
                     raise RunError(f"{path}: names {line['file']} twice; train again")
-                films[line["file"]] = ValFilm(label, line["patient"], logit)
+                sha256 = contents.get(line["file"], "")
+                films[line["file"]] = ValFilm(label, line["patient"], logit, sha256)
     except OSError:
         raise _unfinished(path) from None
     except (ValueError, TypeError, csv.Error):
@@ -139,7 +154,8 @@ def _read_films(path: Path) -> dict[str, ValFilm]:
 def common_films(runs: Sequence[Run]) -> list[str]:
     """The films that every run was validated on, sorted.
 
-    Raises `RunError` where there are none, or where the runs disagree about one's label.
+    Raises `RunError` where there are none, or where the runs disagree about one's label or have
+    different films under one name.
     """
     shared = set(runs[0].films).intersection(*(run.films for run in runs[1:]))
     if not shared:
@@ -150,6 +166,10 @@ def common_films(runs: Sequence[Run]) -> list[str]:
         if len({run.films[file].label for run in runs}) > 1:
             raise RunError(
                 f"{file}: the runs disagree about its label; train them on the same data"
+            )
+        if len({run.films[file].sha256 for run in runs} - {""}) > 1:
+            raise RunError(
+                f"{file}: is another film in each of the runs; train them on the same data"
             )
     return sorted(shared)
 

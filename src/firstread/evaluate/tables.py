@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,20 @@ import numpy.typing as npt
 
 from firstread.errors import DataError
 from firstread.evaluate.calibration import Floats, to_logit
-from firstread.evaluate.intervals import Range, Sampler, finite, wilson
+from firstread.evaluate.intervals import (
+    Estimate,
+    Range,
+    Sampler,
+    basic,
+    finite,
+    mean_of_two,
+    wilson,
+)
 from firstread.evaluate.metrics import (
     ECE_BINS,
     Bools,
+    bin_of,
+    ece,
     ppv_npv,
     pr_points,
     reliability_bins,
@@ -29,6 +40,9 @@ PREVALENCES = (0.01, 0.05, 0.1, 0.25, 0.5)
 KEPT_SHARE = 0.80
 """Share of the films kept where selective reading is judged at a fixed coverage."""
 
+CHANCE_DRAWS = 500
+"""Sets of labels drawn from the probabilities, for the ECE that chance alone gives."""
+
 CURVE_POINTS = 400
 """Most points of a curve in the JSON; more cannot be seen."""
 
@@ -37,7 +51,6 @@ def decisions(sampler: Sampler, truth: Bools, calls: Bools) -> dict[str, Any]:
     """The measures of one set of decisions, `calls` (n,) against `truth` (n,)."""
     sensitivity = sampler.proportion(calls, truth)
     specificity = sampler.proportion(~calls, ~truth)
-    both = (sensitivity.low + specificity.low) / 2, (sensitivity.high + specificity.high) / 2
     return {
         "sensitivity": sensitivity.to_json(),
         "specificity": specificity.to_json(),
@@ -45,12 +58,31 @@ def decisions(sampler: Sampler, truth: Bools, calls: Bools) -> dict[str, Any]:
         "precision": sampler.proportion(truth, calls).to_json(),
         "npv": sampler.proportion(~truth, ~calls).to_json(),
         "f1": _f1(sampler, truth, calls),
-        "balanced_accuracy": sampler.from_sums(
-            np.stack([truth & calls, truth, ~truth & ~calls, ~truth], axis=1),
-            lambda s: (s[..., 0] / s[..., 1] + s[..., 2] / s[..., 3]) / 2,
-            instead=both,
-        ).to_json(),
+        "balanced_accuracy": _balanced(sampler, truth, calls, sensitivity, specificity).to_json(),
     }
+
+
+def _balanced(
+    sampler: Sampler, truth: Bools, calls: Bools, sensitivity: Estimate, specificity: Estimate
+) -> Estimate:
+    if {sensitivity.value, specificity.value} & {0.0, 1.0}:
+        return mean_of_two(sensitivity, specificity)
+    return sampler.from_sums(
+        np.stack([truth & calls, truth, ~truth & ~calls, ~truth], axis=1),
+        lambda s: (s[..., 0] / s[..., 1] + s[..., 2] / s[..., 3]) / 2,
+    )
+
+
+def calibration_error(sampler: Sampler, p: Floats, truth: Bools, seed: int = 0) -> Estimate:
+    """The ECE of probabilities `p` (n,), and beside it where chance alone would have it."""
+    rows = np.zeros((len(p), ECE_BINS + 1))
+    rows[np.arange(len(p)), bin_of(p)] = p - truth
+    rows[:, -1] = 1.0
+    drawn = basic(sampler.from_sums(rows, lambda s: np.abs(s[..., :-1]).sum(axis=-1) / s[..., -1]))
+    rng = np.random.default_rng(seed)
+    chance = [ece(p, rng.random(len(p)) < p) for _ in range(CHANCE_DRAWS)]
+    low, high = np.percentile(chance, [2.5, 97.5])
+    return replace(drawn, beside={"by_chance": (float(low), float(high))})
 
 
 def _f1(sampler: Sampler, truth: Bools, calls: Bools) -> dict[str, Any]:
