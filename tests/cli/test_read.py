@@ -177,6 +177,26 @@ def test_an_interrupt_writes_what_is_finished(
     assert "interrupted: 2 of 3 films were read" in capsys.readouterr().err
 
 
+def test_an_interrupt_leaves_an_earlier_result_alone(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read("films", "--json", "o.json", "--csv", "o.csv")
+    before = (place / "o.json").read_bytes(), (place / "o.csv").read_bytes()
+
+    def stop(self: Reader, source: Readable, *told: object) -> Opinion:
+        if calls:
+            raise KeyboardInterrupt
+        calls.append(source)
+        return judge(self, source, *told)  # type: ignore[arg-type]
+
+    calls: list[Readable] = []
+    judge = Reader.read
+    monkeypatch.setattr(Reader, "read", stop)
+    assert read("films", "--json", "o.json", "--csv", "o.csv") == 130
+    assert before == ((place / "o.json").read_bytes(), (place / "o.csv").read_bytes())
+    assert "o.json: left as it was" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_ctrl_c_in_the_middle_of_a_real_process(place: Path) -> None:
     rng = np.random.default_rng(0)

@@ -8,7 +8,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.pixels.processing import apply_modality_lut, apply_windowing
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian
 
 from firstread.errors import FilmTooLarge, UnreadableFilm
 from firstread.film import Preprocess, decode, preprocess
@@ -145,6 +145,30 @@ def test_voi_lut(told: int, vr: str) -> None:
     lut.add_new("LUTData", vr, curve.tobytes() if vr == "OW" else curve.tolist())
     film = decode(dicom(RAMP, 12, VOILUTSequence=[lut], WindowCenter=5, WindowWidth=5))
     assert difference(film.pixels, curve[RAMP] * (255 / 4095)) < 1e-3
+
+
+def test_voi_lut_in_big_endian() -> None:
+    lut = Dataset()
+    lut.LUTDescriptor = [4096, 0, 16]
+    curve = ((np.arange(4096) / 4095) ** 2 * 4095).round().astype(np.uint16)
+    lut.add_new("LUTData", "OW", curve.byteswap().tobytes())
+    ds = pydicom.dcmread(io.BytesIO(dicom(RAMP, 12, VOILUTSequence=[lut])))
+    ds.PixelData = RAMP.astype(">u2").tobytes()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    out = io.BytesIO()
+    pydicom.dcmwrite(out, ds, implicit_vr=False, little_endian=False)
+    film = decode(out.getvalue())
+    assert difference(film.pixels, curve[RAMP] * (255 / 4095)) < 1e-3
+
+
+def test_codes_of_view_and_region_are_told() -> None:
+    codes = {}
+    for name, meaning in (("ViewCodeSequence", "lateral"), ("AnatomicRegionSequence", "Chest")):
+        code = Dataset()
+        code.CodeMeaning = meaning
+        codes[name] = [code]
+    tags = decode(dicom(RAMP, 12, **codes)).tags
+    assert (tags["ViewCode"], tags["RegionCode"]) == ("lateral", "Chest")
 
 
 def test_modality_lut() -> None:

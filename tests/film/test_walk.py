@@ -15,7 +15,7 @@ import pytest
 from pydicom.fileset import FileSet
 from test_dicom import RAMP, dicom
 
-from firstread.errors import FilmTooLarge, FolderNotFound, NoFilms, UnreadableFilm
+from firstread.errors import FilmError, FilmTooLarge, FolderNotFound, NoFilms, UnreadableFilm
 from firstread.film import decode, walk
 from firstread.film import dicom as dicom_room
 from firstread.film.walk import Source, iter_sources
@@ -63,6 +63,15 @@ def test_named_files_are_taken_whatever_they_are(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(NoFilms):
         found(tmp_path / "empty")
+
+
+def test_a_path_that_may_not_be_looked_at_stops_no_other(tmp_path: Path) -> None:
+    """Python raises for some, where it says False of others."""
+    good = touch(tmp_path / "a.dcm")
+    names, _ = found(tmp_path / ("x" * 300), good)
+    assert names == [str(tmp_path / ("x" * 300)), str(good)]
+    with pytest.raises(FilmError):
+        Source(names[0], Path(names[0])).read_bytes()
 
 
 def test_names_keep_the_path_as_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pydicom
 import pytest
 
@@ -17,6 +18,7 @@ import firstread.read.dicom_out as dicom_out
 from bundles import tiny_bundle
 from dicom_films import ID, NAME, dicom_film
 from firstread.errors import MissingExtra, OutputError, UnreadableFilm
+from firstread.film.quiet import quiet
 from firstread.read.dicom_out import results, write_results
 from firstread.read.dicom_out.sr import NOTICE
 from firstread.read.opinion import Opinion
@@ -109,6 +111,34 @@ def test_both_stand_in_the_films_study_and_refer_to_it(reader: Reader) -> None:
     series = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
     assert series.SeriesInstanceUID == source.SeriesInstanceUID
     assert series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
+
+
+def test_a_number_that_is_too_long_is_left_out_and_not_cut(reader: Reader) -> None:
+    """Cut to what the standard allows, it may be another order's."""
+    with quiet:
+        film = dicom_film(AccessionNumber="2024000000001234A7", PatientID="9" * 65)
+    for ds in results(opined(reader, film), film):
+        assert (ds.AccessionNumber, ds.PatientID) == ("", "")
+
+
+def test_a_model_of_the_middle_marks_the_middle(tmp_path: Path) -> None:
+    """The film is wider than high; what is bright lies right of its middle."""
+    seen = tiny_bundle(tmp_path / "bundle", preprocess={"size": 32, "frame": "centre"})
+    reader = Reader(seen)
+    pixels = np.full((60, 180), 90, np.uint8)
+    pixels[20:40, 100:115] = 250
+    film = dicom_film(Rows=60, Columns=180, PixelData=pixels.tobytes())
+    opinion = reader.read(film)
+    assert opinion.seen == pytest.approx((1 / 3, 0, 2 / 3, 1))
+    assert opinion.picture_aspect == 1.0
+    report, capture = results(replace(opinion, decision="pneumonia"), film)
+    (point,) = [i for i in items(report) if i.ValueType == "SCOORD"]
+    assert 100 <= point.GraphicData[0] <= 115
+    assert 20 <= point.GraphicData[1] <= 40
+    picture = capture.pixel_array.astype(int)
+    coloured = np.ptp(picture[-picture.shape[1] // 3 :], axis=2).max(axis=0) > 20
+    across = np.flatnonzero(coloured) / picture.shape[1]
+    assert 1 / 3 - 0.01 <= across.min() < across.max() <= 2 / 3 + 0.01
 
 
 def test_the_capture_is_a_picture_of_the_films_shape_below_a_banner(reader: Reader) -> None:

@@ -96,8 +96,44 @@ def test_tags_that_rule_it_out() -> None:
 
 
 @pytest.mark.parametrize(
+    "tags",
+    [
+        {"BodyPartExamined": "THORACIC SPINE"},
+        {"ViewPosition": "LPO"},
+        {"ViewPosition": "LEFT LATERAL"},
+        {"ViewPosition": "AP OBLIQUE"},
+        {"ViewPosition": "", "ViewCode": "Right lateral"},
+        {"RegionCode": "Foot"},
+        {"PresentationIntentType": "FOR PROCESSING"},
+    ],
+    ids=str,
+)
+def test_other_ways_to_tell_that_it_is_none(tags: dict[str, str]) -> None:
+    assert told_otherwise(tags) is not None
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"ViewPosition": "PA", "ViewCode": "postero-anterior", "RegionCode": "Chest"},
+        {"ViewPosition": "PLATE", "RegionCode": "Torace"},
+        {"BodyPartExamined": "CHEST", "RegionCode": "Head and neck"},
+        {"RegionCode": "Chest, abdomen and pelvis"},
+        {"PresentationIntentType": "FOR PRESENTATION"},
+    ],
+    ids=str,
+)
+def test_what_tells_nothing_against_it(tags: dict[str, str]) -> None:
+    assert told_otherwise(tags) is None
+
+
+@pytest.mark.parametrize(
     ("text", "years"),
-    [("034Y", 34.0), ("006M", 0.5), ("052W", 0.997), ("003D", 0.008), ("", None), ("34", None)],
+    [
+        *[("034Y", 34.0), ("006M", 0.5), ("052W", 0.997), ("003D", 0.008), ("", None)],
+        # Against the standard, and in real files: an adult must not pass for want of a letter.
+        *[("34", 34.0), ("077", 77.0), ("1500D", 4.107), ("ADULT", None), ("3 years", None)],
+    ],
 )
 def test_ages(text: str, years: float | None) -> None:
     found = age_of({"PatientAge": text})

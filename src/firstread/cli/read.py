@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--anonymous", action="store_true", help="leave the patient out of DICOM and FHIR"
     )
     parser.add_argument(
-        "--age", type=_age, metavar="YEARS", help="the patients' age, where the films do not tell"
+        "--age", type=_age, metavar="YEARS", help="the patients' age, whatever the films tell"
     )
     parser.add_argument(
         "--regions",

@@ -213,7 +213,10 @@ class Node:
         except Exception as e:  # an error of ours must not take the association down
             self._note(f"refused a film, status=0x{BROKEN:04X}: {type(e).__name__}")
             return BROKEN
-        if taken.known:
+        if taken.anew:
+            self._note(f"received film={name} again: it failed before and is read once more")
+            self._arrived.set()
+        elif taken.known:
             self._note(f"received film={name} again: known")
         else:
             self._note(f"received film={name} bytes={len(found.data)}")
@@ -251,6 +254,11 @@ class Node:
             return
         try:
             film = self.queue.film(key).read_bytes()
+        except OSError as e:  # a drive that is away for a moment; the try counts, and others wait
+            self._note(f"film={name} cannot be opened ({e.strerror}), next_try={PAUSE:.0f}s")
+            self._stopping.wait(PAUSE)
+            return
+        try:
             opinion = self._reader.read(film)
             files = write_results(opinion, film, self.queue.place(key), self.settings.anonymous)
         except OutputError:

@@ -27,7 +27,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from firstread.errors import OutputError
@@ -66,12 +66,14 @@ class Taken:
     """What became of a film handed to the queue.
 
     `key`: its name here. `known`: the same bytes were here before. `differs`: other bytes were
-    here before under the same UID.
+    here before under the same UID. `anew`: they were here before and no result could be made of
+    them; they are read once more.
     """
 
     key: str
     known: bool
     differs: bool
+    anew: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ class Queue:
             ]
             taken = Taken(key, key in others, any(other != key for other in others))
             if taken.known:
-                return taken
+                return replace(taken, anew=self._begin_anew(key))
             if self._free() < self.reserve + 2 * len(data):
                 raise OutputError(f"{self.folder}: the disk is nearly full; free space")
             path = self.film(key)
@@ -150,6 +152,14 @@ class Queue:
                 path.unlink(missing_ok=True)
                 raise
             return taken
+
+    def _begin_anew(self, key: str) -> bool:
+        """Have a film that failed read again; whether it had."""
+        done = self._db.execute(
+            "update films set state = ?, tries = 0 where key = ? and state = ?",
+            (RECEIVED, key, FAILED),
+        )
+        return done.rowcount > 0
 
     def film(self, key: str) -> Path:
         """Where a film's bytes are, while there are any."""

@@ -10,6 +10,7 @@ from firstread.film.decode import MAX_BYTES
 from firstread.film.guard import CountedBytes
 from firstread.film.quiet import quiet
 from firstread.read.dicom_out import is_own
+from firstread.read.gate import FOR_PROCESSING
 
 if TYPE_CHECKING:
     from pynetdicom.dimse_primitives import C_STORE
@@ -46,8 +47,7 @@ of images are among those even if no film is read of them: "success" would hide 
 that its film is of the wrong kind."""
 
 WHY_NOT = {
-    "1.2.840.10008.5.1.4.1.1.1.1.1": "raw detector values, not made to be looked at; "
-    "send the image for presentation",
+    "1.2.840.10008.5.1.4.1.1.1.1.1": FOR_PROCESSING,
     "1.2.840.10008.5.1.4.1.1.7.1": "of several frames; a film is one",
     "1.2.840.10008.5.1.4.1.1.7.2": "of several frames; a film is one",
     "1.2.840.10008.5.1.4.1.1.7.3": "of several frames; a film is one",

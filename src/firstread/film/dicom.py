@@ -50,8 +50,12 @@ from firstread.film.stored import stored_values
 
 Floats = npt.NDArray[np.float32]
 
-TAGS = ("Modality", "BodyPartExamined", "ViewPosition", "PatientAge", "PatientSex")
+TAGS = ("Modality", "BodyPartExamined", "ViewPosition", "PatientAge", "PatientSex",
+        "PresentationIntentType")  # fmt: skip
 """Tags a reader needs; names, ids and dates are never taken out of the file."""
+
+CODES = {"ViewCode": "ViewCodeSequence", "RegionCode": "AnatomicRegionSequence"}
+"""Codes a reader needs; of each the meaning is taken, under the first name."""
 
 MAKER = "firstread"
 """The manufacturer that our own results name; an exported study holds them beside its films."""
@@ -121,6 +125,10 @@ def _decode(data: bytes, reduce_to: int | None, before: Before) -> Film:
             "its window or rescale makes no numbers of its pixels; export it again"
         )
     tags = {name: str(ds.get(name))[:16] for name in TAGS if ds.get(name)}
+    for name, sequence in CODES.items():
+        items = ds.get(sequence)
+        if items and items[0].get("CodeMeaning"):
+            tags[name] = str(items[0].CodeMeaning)[:64]
     return Film(grey, columns, rows, photometric, "DICOM", len(data), colour, tags)
 
 
@@ -200,7 +208,7 @@ def _from_grey(ds: pydicom.Dataset, stored: npt.NDArray[Any], photometric: str) 
     padding = _hidden(ds, stored)
     window = _window(ds)
     if ds.get("VOILUTSequence"):
-        ends = used_range(0.0, _lut_top(ds.VOILUTSequence[0]))
+        ends = used_range(0.0, _lut_top(ds))
         grey = _in_bands(
             stored,
             lambda part: to_scale(
@@ -223,11 +231,12 @@ def _from_grey(ds: pydicom.Dataset, stored: npt.NDArray[Any], photometric: str) 
     return grey
 
 
-def _lut_top(item: pydicom.Dataset) -> float:
-    """The brightest entry of a LUT. Its descriptor tells bits too, often 16 where 12 are used."""
-    entries = item.LUTData
+def _lut_top(ds: pydicom.Dataset) -> float:
+    """The brightest entry of the first VOI LUT. Its descriptor tells bits too, often 16 where 12
+    are used."""
+    entries = ds.VOILUTSequence[0].LUTData
     if isinstance(entries, bytes):
-        entries = np.frombuffer(entries, "<u2")
+        entries = np.frombuffer(entries, "<u2" if ds.original_encoding[1] else ">u2")
     return float(np.max(entries))
 
 

@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from firstread.film.box import WHOLE, Box
 from firstread.film.decode import Film
 
 FRAMES = ("squash", "centre")
@@ -75,17 +76,19 @@ def preprocess(film: Film, how: Preprocess) -> npt.NDArray[np.uint8]:
     (16, 16)
     """
     image = Image.fromarray(film.pixels)  # mode "L" for uint8, "F" for float32
-    box = _middle(film) if how.frame == "centre" else None
+    rows, columns = film.pixels.shape
+    left, top, right, bottom = seen_box(film, how)
+    box = (left * columns, top * rows, right * columns, bottom * rows)
     square = image.resize((how.first, how.first), Image.Resampling.BILINEAR, box)
     if film.pixels.dtype != np.uint8:
         square = Image.fromarray(np.clip(np.rint(np.asarray(square)), 0, 255).astype(np.uint8))
     return np.array(square.resize((how.size, how.size), Image.Resampling.BILINEAR), np.uint8)
 
 
-def _middle(film: Film) -> tuple[float, float, float, float]:
-    """The square in the middle of the film as it was taken, in pixels of `film.pixels`."""
-    rows, columns = film.pixels.shape
+def seen_box(film: Film, how: Preprocess) -> Box:
+    """What of a film `how` shows: left, top, right and bottom as shares of its width and height."""
+    if how.frame != "centre":
+        return WHOLE
     aspect = film.width / film.height
-    across, down = min(1.0, 1 / aspect) * columns, min(1.0, aspect) * rows
-    left, top = (columns - across) / 2, (rows - down) / 2
-    return left, top, left + across, top + down
+    across, down = min(1.0, 1 / aspect), min(1.0, aspect)
+    return (1 - across) / 2, (1 - down) / 2, (1 + across) / 2, (1 + down) / 2

@@ -40,8 +40,12 @@ FAR = 64
 LEAST_INK = 0.02
 """Share of pixels that the lesser of the two greys must have; with less there is only one."""
 
-OTHER_MODALITIES = frozenset({"CT", "MR", "US", "NM", "PT", "ES", "OP", "XC", "SM", "GM", "ECG"})
-"""DICOM modalities that make no radiographs (PS3.3 C.7.3.1.1.1)."""
+OTHER_MODALITIES = frozenset({
+    "BDUS", "BI", "BMD", "CT", "DG", "DMS", "DOC", "ECG", "EPS", "ES", "GM", "IO", "IVOCT", "IVUS",
+    "KO", "LS", "MG", "MR", "NM", "OAM", "OCT", "OP", "OPT", "PR", "PT", "PX", "RF", "RTDOSE",
+    "RTIMAGE", "SEG", "SM", "SR", "TG", "US", "XA", "XC",
+})  # fmt: skip
+"""DICOM modalities that make no radiographs, or none of a chest (PS3.3 C.7.3.1.1.1)."""
 
 
 def plainly_no_film(film: Film) -> str | None:
@@ -55,7 +59,7 @@ def plainly_no_film(film: Film) -> str | None:
     if max(width, height) > MAX_ASPECT * min(width, height):
         return f"{width} x {height} pixels, a strip and not a film"
     if film.tags.get("Modality") in OTHER_MODALITIES:
-        return f"its DICOM modality is {film.tags['Modality']}, not a radiograph"
+        return f"its DICOM modality is {film.tags['Modality']}, not a chest radiograph"
     if film.colour > MAX_COLOUR:
         return "a colour picture, not an X-ray film"
     share = film.grey_shares

@@ -76,7 +76,7 @@ def iter_sources(given: Iterable[str], note: Note = lambda text: None) -> Iterat
 
 def _under(given: str, note: Note) -> Iterator[Source]:
     path = Path(given)
-    if not path.is_dir():
+    if not os.path.isdir(path):  # noqa: PTH112 a Path's own method raises where it may not look
         yield from _file(given, path, note)
         return
     empty = True
@@ -92,9 +92,9 @@ def _under(given: str, note: Note) -> Iterator[Source]:
 
 
 def _file(name: str, path: Path, note: Note) -> Iterator[Source]:
-    if path.name.upper() == DICOMDIR and path.is_file():
+    if path.name.upper() == DICOMDIR and os.path.isfile(path):  # noqa: PTH113
         yield from _listed(name, path, note)
-    elif path.suffix.lower() == ZIP and path.is_file():
+    elif path.suffix.lower() == ZIP and os.path.isfile(path):  # noqa: PTH113
         yield from _members(name, path, note)
     else:
         yield Source(name, path)
@@ -122,9 +122,9 @@ def _listed(name: str, path: Path, note: Note) -> Iterator[Source]:
         return
     for parts in files:
         film = path.parent.joinpath(*parts)
-        if not film.exists():  # CDs are often shown in lower case
+        if not os.path.exists(film):  # noqa: PTH110 CDs are often shown in lower case
             lower = [part.lower() for part in parts]
-            if path.parent.joinpath(*lower).exists():
+            if os.path.exists(path.parent.joinpath(*lower)):  # noqa: PTH110
                 parts, film = lower, path.parent.joinpath(*lower)
         if not _below(film, path.parent):
             note(f"{name}: lists a file outside of its folder, which is passed over")

@@ -145,13 +145,23 @@ class Batch:
             entries,
             self.counts,
             self.reader.bundle,
-            json_path=self.wanted.json,
-            csv_path=self.wanted.csv,
-            html_path=self.wanted.html,
+            json_path=self._free_for(self.wanted.json, interrupted),
+            csv_path=self._free_for(self.wanted.csv, interrupted),
+            html_path=self._free_for(self.wanted.html, interrupted),
             total=len(self.sources) if interrupted else None,
         )
         lines = [] if self.wanted.jsonl is None else [self.wanted.jsonl]
         return [*lines, *written, *(f for f in self.wanted.folders if f.exists())]
+
+    def _free_for(self, path: Path | None, interrupted: bool) -> Path | None:
+        """Where to write; nowhere, if a part of the films would replace what an earlier run left.
+
+        The journal keeps what was read, and the same command goes on from there.
+        """
+        if path is None or not (interrupted and path.exists()):
+            return path
+        self.note(f"{path}: left as it was; give the same command again to go on")
+        return None
 
     def _finish(self, opinion: Opinion, source: Source, pictured: bool, stems: Stems) -> Entry:
         """Write the film's own files; its entry."""

@@ -55,8 +55,14 @@ OTHER_PARTS = ("ABDOMEN", "ANKLE", "ARM", "BREAST", "CLAVICLE", "ELBOW", "FEMUR"
 spoilt one, or from a careless hand, it may be a patient's name."""
 
 FRONTAL = frozenset({"AP", "PA"})
-OTHER_VIEWS = frozenset({"LL", "RL", "RLD", "LLD", "RLO", "LLO", "LAT", "LATERAL"})
-"""View positions of PS3.3 C.8.1.2.1 that are not frontal, and common free words for them."""
+OTHER_VIEWS = frozenset({"LL", "RL", "RLD", "LLD", "RLO", "LLO", "LPO", "RPO", "LAO", "RAO"})
+"""View positions of PS3.3 C.8.1.2.1 that are not frontal, and the oblique ones that files have."""
+
+OTHER_VIEW_WORDS = re.compile(r"\b(LAT|OBL)")
+"""How the words for such views begin, in ViewPosition and in the code's meaning."""
+
+FOR_PROCESSING = "raw detector values, not made to be looked at; send the image for presentation"
+"""Said of a film that its detector meant for processing alone (PS3.3 C.8.11.1)."""
 
 YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
 """Units of a DICOM age string (PS3.5, AS)."""
@@ -125,21 +131,38 @@ def judge(gate: Gate, outputs: Floats, doubt: Callable[[], str | None]) -> Verdi
 
 
 def told_otherwise(tags: dict[str, str]) -> str | None:
-    """Why the DICOM tags rule a frontal chest film out; None where they do not."""
-    part = tags.get("BodyPartExamined", "").upper().strip()
-    if part and not any(word in part for word in CHEST):
-        told = next((f"{word}, " for word in OTHER_PARTS if word in part), "")
-        return f"its DICOM body part is {told}not the chest"
-    view = tags.get("ViewPosition", "").upper().strip()
+    """Why the DICOM tags rule a frontal chest film out; None where they do not.
+
+    `ViewCode` and `RegionCode`: the meanings of the codes that DX has beside the other two. Of a
+    region, which may be told in any language, only another part's name counts.
+    """
+
+    def told(name: str) -> str:
+        return tags.get(name, "").upper().strip()
+
+    if told("PresentationIntentType") == "FOR PROCESSING":
+        return FOR_PROCESSING
+    part, region = told("BodyPartExamined"), told("RegionCode")
+    chest = any(word in part for word in CHEST) and "SPINE" not in part
+    other = next((f"{word}, " for word in OTHER_PARTS if word in (part or region)), "")
+    if (part and not chest) or (other and not part and not any(w in region for w in CHEST)):
+        return f"its DICOM body part is {other}not the chest"
+    view = told("ViewPosition")
     if view in OTHER_VIEWS:
         return f"its DICOM view position is {view}, not a frontal view (AP or PA)"
+    if OTHER_VIEW_WORDS.search(view) or OTHER_VIEW_WORDS.search(told("ViewCode")):
+        return "its DICOM view position is lateral or oblique, not a frontal view (AP or PA)"
     return None
 
 
 def age_of(tags: dict[str, str]) -> float | None:
-    """PatientAge in years ("034Y", "006M", "010W", "003D"); None where it is not told."""
-    found = re.fullmatch(r"(\d{1,3})([DWMY])", tags.get("PatientAge", "").strip().upper())
-    return None if found is None else int(found[1]) * YEARS[found[2]]
+    """PatientAge in years ("034Y", "006M", "010W", "003D"); None where it is not told.
+
+    Years too where no unit stands, as in many files against the standard: an adult must not pass
+    for a child for want of a letter.
+    """
+    found = re.fullmatch(r"(\d{1,4})([DWMY]?)", tags.get("PatientAge", "").strip().upper())
+    return None if found is None else int(found[1]) * YEARS[found[2] or "Y"]
 
 
 def out_of_age(age: float | None, ages: tuple[float, float]) -> str | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from firstread.film.box import WHOLE, Box
 from firstread.read.gate import Verdict, out_of_age, unknown_age
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class Opinion:
     limits the opinion (an age that nobody told). `notes`: remarks on the film's quality, which
     change nothing. `heat`: (h, w) float32, signed share of the logit by place, or None.
     `pixels`: (size, size) uint8 as the model saw them, or None. `aspect`: width over height of
-    the film before it was squashed, or None. `lungs`: (size, size) bool and `regions`: where in
+    the film before it was squashed, or None. `seen`: what of the film `pixels`, `heat` and `lungs`
+    show, as shares of its width and height. `lungs`: (size, size) bool and `regions`: where in
     them the evidence lies, strongest first; None where not asked for or not found, and then
     `regions_doubt` says why they were not. `engine`: what ran the network, of
     `firstread.read.engine.ENGINES`.
@@ -54,10 +56,16 @@ class Opinion:
     heat: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     pixels: npt.NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
     aspect: float | None = field(default=None, repr=False, compare=False)
+    seen: Box = field(default=WHOLE, repr=False, compare=False)
     lungs: npt.NDArray[np.bool_] | None = field(default=None, repr=False, compare=False)
     regions: tuple[Region, ...] | None = None
     regions_doubt: str | None = None
     engine: str = ""
+
+    @property
+    def picture_aspect(self) -> float:
+        """Width over height of what `pixels` show: a part of a film is cut as a square."""
+        return (self.aspect or 1.0) if self.seen == WHOLE else 1.0
 
     @property
     def remarks(self) -> list[str]:

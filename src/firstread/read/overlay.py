@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from firstread.film.box import WHOLE, Box
+
 COLOURS = np.array(
     [
         (87, 16, 110),
@@ -57,12 +59,31 @@ def overlay_png(
     pixels: npt.NDArray[np.uint8],
     heat: npt.NDArray[np.float32],
     lungs: npt.NDArray[np.bool_] | None = None,
+    seen: Box = WHOLE,
 ) -> bytes:
     """A film (S, S) with the positive part of its map (h, w) laid over it, as PNG bytes.
 
-    `lungs`: their mask (S, S), whose outline is drawn, or None.
+    `lungs`: their mask (S, S), whose outline is drawn, or None. `seen`: what of the film the map
+    and the mask are of.
     """
-    return _png(_laid_over(pixels, strength(heat, pixels.shape[0]), lungs))
+    weight = _placed(strength(heat, pixels.shape[0]), seen)
+    if lungs is not None:
+        lungs = _placed(lungs.astype(np.float32), seen) >= 0.5
+    return _png(_laid_over(pixels, weight, lungs))
+
+
+def _placed(picture: npt.NDArray[np.float32], seen: Box) -> npt.NDArray[np.float32]:
+    """What is of a part of a film (S, S) where that part lies in the film, (S, S); 0 around it."""
+    if seen == WHOLE:
+        return picture
+    side = len(picture)
+    left, top, right, bottom = (round(share * side) for share in seen)
+    part = Image.fromarray(picture).resize(
+        (max(1, right - left), max(1, bottom - top)), Image.Resampling.BILINEAR
+    )
+    out = np.zeros_like(picture)
+    out[top : top + part.height, left : left + part.width] = np.asarray(part)
+    return out
 
 
 def overlay_at_aspect(

@@ -119,7 +119,7 @@ def _overlay(opinion: Opinion) -> bytes:
 
     assert opinion.pixels is not None
     assert opinion.heat is not None
-    return overlay_at_aspect(opinion.pixels, opinion.heat, opinion.lungs, opinion.aspect or 1.0)
+    return overlay_at_aspect(opinion.pixels, opinion.heat, opinion.lungs, opinion.picture_aspect)
 
 
 def _put(path: Path, data: bytes) -> None:

@@ -61,7 +61,7 @@ def shown(opinion: Opinion) -> dict[str, Any]:
         "film": None,
         "overlay": None,
         "where": None,
-        "aspect": min(4.0, max(0.25, opinion.aspect or 1.0)),
+        "aspect": min(4.0, max(0.25, opinion.picture_aspect)),
     }
     if opinion.pixels is None:
         return out

@@ -142,7 +142,7 @@ def _pictures(figure: Figure, opinion: Opinion, y: float) -> float:
         return y
     from firstread.read.overlay import overlay_pixels, size_at, stretched
 
-    aspect = opinion.aspect or 1.0
+    aspect = opinion.picture_aspect
     drawn: list[tuple[str, Any]] = [("film", stretched(opinion.pixels, aspect))]
     if opinion.heat is not None and opinion.decision != REJECTED:
         laid = overlay_pixels(opinion.pixels, opinion.heat, opinion.lungs, aspect)

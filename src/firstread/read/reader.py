@@ -22,6 +22,7 @@ from firstread.film import Film, Preprocess, decode, preprocess
 from firstread.film.decode import Before
 from firstread.film.lungs import LEAST_SIDE, SIDE, Grey, doubt, lung_mask, shipped
 from firstread.film.photo import looks_photographed
+from firstread.film.preprocess import seen_box
 from firstread.film.quality import plainly_no_film, quality_notes
 from firstread.read.bundle import Bundle
 from firstread.read.engine import AUTO, INPUT, OUTPUTS, Opened, default_threads, open_bundle
@@ -167,6 +168,7 @@ class Reader:
             heat=found["map"][0] if heat else None,
             pixels=pixels,
             aspect=film.pixels.shape[1] / film.pixels.shape[0],
+            seen=seen_box(film, card.preprocess),
             lungs=lungs,
             regions=None if lungs is None else regions(found["map"][0], lungs),
             regions_doubt=doubted,

@@ -115,7 +115,7 @@ def film_with_map(opinion: Opinion, film: Film) -> npt.NDArray[np.uint8]:
         lungs = np.asarray(
             Image.fromarray(opinion.lungs).resize((long, long), Image.Resampling.NEAREST)
         )
-    mixed = Image.open(io.BytesIO(overlay_png(square, opinion.heat, lungs)))
+    mixed = Image.open(io.BytesIO(overlay_png(square, opinion.heat, lungs, opinion.seen)))
     return np.array(mixed.resize((width, height), Image.Resampling.BILINEAR), np.uint8)
 
 

@@ -103,7 +103,10 @@ def source_of(ds: pydicom.Dataset, anonymous: bool = False) -> pydicom.Dataset:
 
 def _take_over(ds: pydicom.Dataset, out: pydicom.Dataset) -> None:
     for name, longest in TEXTS.items():
-        text = _text(ds, name)[:longest].strip()
+        text = _text(ds, name)
+        if name != "StudyDescription" and len(text) > longest:
+            text = ""  # cut short, an order's or a patient's number may be another one's
+        text = text[:longest].strip()
         if text or name in TYPE_2:
             setattr(out, name, text)
     for name in NAMES:

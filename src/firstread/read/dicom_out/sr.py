@@ -197,10 +197,10 @@ def _strongest(opinion: Opinion, size: tuple[int, int] | None) -> tuple[float, f
     if float(heat.max(initial=0.0)) <= 0.0:
         return None
     row, column = np.unravel_index(int(heat.argmax()), heat.shape)
-    return (
-        (float(column) + 0.5) / heat.shape[1] * size[1],
-        (float(row) + 0.5) / heat.shape[0] * size[0],
-    )
+    left, top, right, bottom = opinion.seen
+    across = left + (float(column) + 0.5) / heat.shape[1] * (right - left)
+    down = top + (float(row) + 0.5) / heat.shape[0] * (bottom - top)
+    return across * size[1], down * size[0]
 
 
 def _marked(point: tuple[float, float], source: pydicom.Dataset) -> ScoordContentItem:
