@@ -85,6 +85,16 @@ def test_the_same_film_again_is_known_whatever_became_of_it(queue: Queue, end: s
     queue.close()
 
 
+def test_what_failed_is_read_again_from_the_bytes_that_came_last(queue: Queue) -> None:
+    """The kept file may be what failed."""
+    key = queue.take("1.2.3", b"film").key
+    queue.fail(key)
+    queue.film(key).unlink()
+    assert queue.take("1.2.3", b"film").anew
+    assert queue.film(key).read_bytes() == b"film"
+    assert queue.next_film() == (key, 0)
+
+
 def test_other_bytes_under_the_same_uid_are_a_film_of_their_own(queue: Queue) -> None:
     first = queue.take("1.2.3", b"film")
     second = queue.take("1.2.3", b"another")

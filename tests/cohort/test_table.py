@@ -207,8 +207,10 @@ def test_subset_keeps_the_order_asked_for(tmp_path: Path) -> None:
 
 def test_a_padded_cell_is_no_other_patient(tmp_path: Path) -> None:
     touch(tmp_path, "a.png", "b.png", "c.png")
-    text = "file,label,patient,part\na.png,NORMAL,P7,train\nb.png,1,P7 ,train \nc.png,1, ,val\n"
-    cohort = load_cohort(table(tmp_path, text))
+    head = "file,label,patient ,part, view"
+    rows = "a.png,NORMAL,P7,train,AP\nb.png,1,P7 ,train ,AP \nc.png,1, ,val,PA\n"
+    cohort = load_cohort(table(tmp_path, f"{head}\n{rows}"))
+    assert [r.extra["view"] for r in cohort.rows] == ["AP", "AP", "PA"]
     assert cohort.patients == ["P7", "P7", "film-c.png"]
     assert [r.part for r in cohort.rows] == ["train", "train", "val"]
 
@@ -223,10 +225,8 @@ def test_what_viewers_call_every_export_tells_no_patient(tmp_path: Path) -> None
     assert [r.etiology for r in cohort.rows] == ["normal"] * 3 + [""] * 3
 
 
-def test_a_copy_in_another_folder_is_still_that_patient(tmp_path: Path) -> None:
-    for folder in ("NORMAL", "NORMAL/again"):
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "IM-0001-0001.jpeg").write_bytes(b"one film")
+def test_a_copy_at_another_size_is_still_that_patient(tmp_path: Path) -> None:
+    touch(tmp_path, "NORMAL/large/IM-0001-0001.jpeg", "NORMAL/small/IM-0001-0001.jpeg")
     touch(tmp_path, "PNEUMONIA/person1_virus_1.jpeg")
     assert load_cohort(tmp_path).patients == ["IM-1", "IM-1", "virus-1"]
 

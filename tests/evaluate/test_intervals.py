@@ -55,7 +55,7 @@ def test_the_bootstrap_ranks_as_sklearn_does_on_repeated_films():
     sampler = Sampler(patients, seed=5, draws=40)
     areas, precisions = sampler._ranked(p, truth)
     for weights, area, precision in zip(sampler._weights, areas, precisions, strict=True):
-        times = weights[sampler._index].astype(int)
+        times = weights[sampler.index].astype(int)
         y, s = np.repeat(truth, times), np.repeat(p, times)
         assert area == pytest.approx(roc_auc_score(y, s))
         assert precision == pytest.approx(average_precision_score(y, s))
@@ -147,7 +147,7 @@ def test_five_thousand_films_in_seconds():
     assert intervals.DRAWS == sampler.draws == 2000
 
 
-@pytest.mark.parametrize("sick", [1, 2, 5])
+@pytest.mark.parametrize("sick", [1, 2, 5, 15])
 def test_few_patients_of_a_class_give_an_interval_that_holds_the_auc(sick):
     """Drawn ones would not: with one ill child they miss the AUC half of the time."""
     rng, held = np.random.default_rng(sick), []
@@ -185,3 +185,30 @@ def test_the_mean_of_two_is_no_surer_than_its_parts():
     assert np.mean(held) > 0.9
     both = mean_of_two(Estimate(0.8, 0.7, 0.9), Estimate(1.0, 0.6, 1.0))
     assert (both.low, both.high) == pytest.approx((0.9 - np.hypot(0.1, 0.4) / 2, 0.95))
+
+
+@pytest.mark.parametrize("m", [2, 5])
+def test_a_share_of_few_patients_with_many_films(m):
+    """Six films each, alike within a child: drawn intervals hold the share too seldom."""
+    rng, held = np.random.default_rng(m), []
+    sampler = Sampler([f"p{i // 6}" for i in range(6 * m)], draws=10)
+    for _ in range(200):
+        own = np.repeat(rng.beta(2.25, 0.5, m), 6)
+        e = sampler.proportion(rng.random(6 * m) < own)
+        held.append(e.low <= 2.25 / 2.75 <= e.high)
+    assert np.mean(held) > 0.93
+
+
+def test_a_mean_within_a_class_is_as_sure_as_its_patients():
+    sampler = Sampler([f"p{i // 2}" for i in range(120)], draws=300)
+    values = np.random.default_rng(0).random(120)
+    among = np.arange(120) < 80
+    e = sampler.mean_within(values, among)
+    assert e.value == pytest.approx(values[among].mean())
+    assert e.low < e.value < e.high
+    assert e.method == "patient bootstrap"
+    assert sampler.mean_within(values, np.arange(120) < 20).method == "Wilson over patients"
+    none = sampler.mean_within(np.zeros(120), among)
+    assert (none.value, none.low) == (0.0, 0.0)
+    assert 0.05 < none.high < 0.1
+    assert np.isnan(mean_of_two(none, Estimate(float("nan"))).high)

@@ -31,7 +31,7 @@ def example(**changes):
         **rates,
         "auc": est(0.96123, 0.94, 0.98),
         "loss": est(0.2, 0.1, 0.3),
-        "ece": est(0.03, 0.02, 0.05),
+        "ece": est(0.03, 0.02, 0.05) | {"by_chance": {"low": 0.01, "high": 0.04}},
         "brier": est(0.05, 0.03, 0.07),
         "balanced_accuracy": est(0.9, 0.85, 0.94),
         "average_precision": est(0.97, 0.95, 0.99),
@@ -172,6 +172,7 @@ def test_names_from_strangers_are_escaped(html):
 def test_what_must_be_said_is_said(html):
     text = " ".join(Page(html).words)
     for words in (
+        "Expected calibration error (0.010 to 0.040 if calibrated)",
         "Not a medical device",
         "children of one to five years",
         "Said by the card.",

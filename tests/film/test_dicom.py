@@ -171,6 +171,14 @@ def test_codes_of_view_and_region_are_told() -> None:
     assert (tags["ViewCode"], tags["RegionCode"]) == ("lateral", "Chest")
 
 
+def test_a_code_that_is_a_text_spoils_no_film() -> None:
+    ds = pydicom.dcmread(io.BytesIO(dicom(RAMP, 12)))
+    ds.add_new("ViewCodeSequence", "LO", "lateral")
+    out = io.BytesIO()
+    ds.save_as(out)
+    assert "ViewCode" not in decode(out.getvalue()).tags
+
+
 def test_modality_lut() -> None:
     lut = Dataset()
     lut.LUTDescriptor = [4096, 0, 16]

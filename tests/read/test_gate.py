@@ -103,7 +103,10 @@ def test_tags_that_rule_it_out() -> None:
         {"ViewPosition": "LEFT LATERAL"},
         {"ViewPosition": "AP OBLIQUE"},
         {"ViewPosition": "", "ViewCode": "Right lateral"},
+        {"ViewPosition": "PA_LATERAL"},
+        {"ViewPosition": "LLAT"},
         {"RegionCode": "Foot"},
+        {"RegionCode": "Thoracic spine"},
         {"PresentationIntentType": "FOR PROCESSING"},
     ],
     ids=str,
@@ -132,7 +135,8 @@ def test_what_tells_nothing_against_it(tags: dict[str, str]) -> None:
     [
         *[("034Y", 34.0), ("006M", 0.5), ("052W", 0.997), ("003D", 0.008), ("", None)],
         # Against the standard, and in real files: an adult must not pass for want of a letter.
-        *[("34", 34.0), ("077", 77.0), ("1500D", 4.107), ("ADULT", None), ("3 years", None)],
+        *[("34", 34.0), ("077", 77.0), ("1500D", 4.107), ("ADULT", None)],
+        *[("3 years", 3.0), ("034 Y", 34.0), ("34.0", 34.0), ("6 months", 0.5)],
     ],
 )
 def test_ages(text: str, years: float | None) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from firstread.read.overlay import overlay_png, strength, where
+from firstread.read.overlay import overlay_png, place, strength, where
 
 
 def opened(png: bytes) -> np.ndarray:
@@ -56,3 +56,12 @@ def test_the_place_in_words_is_the_patients(row: int, column: int, words: tuple[
     said = where(heat)
     assert all(word in said for word in words)
     assert "looked most at" in said
+
+
+def test_the_place_is_that_in_the_film_and_not_in_its_middle() -> None:
+    """The map is of the middle third of a tall film: its upper part is the film's middle."""
+    heat = np.zeros((7, 7), np.float32)
+    heat[0, 3] = 1.0
+    assert "upper part" in where(heat)
+    assert "middle part" in where(heat, (0.0, 1 / 3, 1.0, 2 / 3))
+    assert place(heat, (0.0, 1 / 3, 1.0, 2 / 3)) == pytest.approx((0.5, 1 / 3 + 1 / 42))

@@ -214,6 +214,11 @@ def table(result: dict[str, Any]) -> str:
         "the 80 % of films furthest from the threshold: "
         f"error {_number(kept['at_80']['error']['value'])}",
     ]
+    chance = result["ece"]["by_chance"]
+    lines.append(
+        f"ece of as many films, were they calibrated: {_number(chance['low'])} to "
+        f"{_number(chance['high'])}"
+    )
     shortcuts = [s for s in result["shortcuts"] if s["auc"] is not None]
     if shortcuts:
         found = ", ".join(f"{s['name']} {_number(s['auc']['value'])}" for s in shortcuts)

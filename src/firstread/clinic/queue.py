@@ -140,26 +140,36 @@ class Queue:
             ]
             taken = Taken(key, key in others, any(other != key for other in others))
             if taken.known:
-                return replace(taken, anew=self._begin_anew(key))
-            if self._free() < self.reserve + 2 * len(data):
-                raise OutputError(f"{self.folder}: the disk is nearly full; free space")
-            path = self.film(key)
-            write_atomic(path, data)
+                return replace(taken, anew=self._begin_anew(key, data))
+            path = self._kept(key, data)
             try:
-                _sync_folder(self.films)
                 self._insert(key)
             except BaseException:
                 path.unlink(missing_ok=True)
                 raise
             return taken
 
-    def _begin_anew(self, key: str) -> bool:
-        """Have a film that failed read again; whether it had."""
-        done = self._db.execute(
-            "update films set state = ?, tries = 0 where key = ? and state = ?",
-            (RECEIVED, key, FAILED),
-        )
-        return done.rowcount > 0
+    def _kept(self, key: str, data: bytes) -> Path:
+        """The film's file, on the disk when this returns."""
+        if self._free() < self.reserve + 2 * len(data):
+            raise OutputError(f"{self.folder}: the disk is nearly full; free space")
+        path = self.film(key)
+        write_atomic(path, data)
+        try:
+            _sync_folder(self.films)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return path
+
+    def _begin_anew(self, key: str, data: bytes) -> bool:
+        """Have a film that failed read again, from the bytes that came now; whether it had."""
+        row = self._db.execute("select state from films where key = ?", (key,)).fetchone()
+        if row is None or row[0] != FAILED:
+            return False
+        self._kept(key, data)
+        self._db.execute("update films set state = ?, tries = 0 where key = ?", (RECEIVED, key))
+        return True
 
     def film(self, key: str) -> Path:
         """Where a film's bytes are, while there are any."""

@@ -7,8 +7,8 @@ Who the patient is comes from a `patient` (or `patient_id`) column, else from th
 name. In the Guangzhou set `personN` is counted separately for bacteria and for virus, and
 `NORMAL2-IM-n` is another child than `IM-n`; the patient is therefore (series, number).
 Films whose name says nothing are each a patient of their own, and so are pneumonia films called as
-the set calls its normals, and different films of one such name in several folders: viewers
-(OsiriX, Horos) call every film they export `IM-0001-0001`.
+the set calls its normals, and normals of the same name as one of these: viewers (OsiriX, Horos)
+call every film they export `IM-0001-0001`.
 
 Columns `original_width` and `original_height` tell the size of a film before it was stored at
 another, squashed perhaps; preprocessing that keeps the aspect needs them.
@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -151,24 +150,18 @@ def named(file: str, label: int | None) -> tuple[str, str, int | None, str]:
 
 
 def told_apart(rows: Iterable[FilmRow]) -> tuple[FilmRow, ...]:
-    """The rows, without what the names of normals tell where different films share one name.
+    """The rows; those of a name that a pneumonia film bears too lose what it told.
 
-    In the Guangzhou set a name is given once; its byte-identical copy elsewhere is that film.
+    In the Guangzhou set only normals are called so. Where it is a viewer that named the films, a
+    name is many patients'. Copies of one normal, at another size too, stay that patient's.
     """
     rows = tuple(rows)
-    places = defaultdict(list)
-    for row in rows:
-        if row.number is not None and _NORMAL.match(Path(row.file).name):
-            places[Path(row.file).name.lower()].append(row.path)
-    many = {name for name, paths in places.items() if len(paths) > 1}
-    shared = {name for name in many if len(_contents(places[name])) > 1}
-    if not shared:
-        return rows
-    return tuple(_anonymous(row) if Path(row.file).name.lower() in shared else row for row in rows)
 
+    def name(row: FilmRow) -> str:
+        return Path(row.file).name.lower()
 
-def _contents(paths: Iterable[Path]) -> set[str]:
-    return {file_sha256(path) for path in paths if path.is_file()}
+    viewers = {name(row) for row in rows if row.label == 1 and _NORMAL.match(name(row))}
+    return tuple(_anonymous(row) if name(row) in viewers else row for row in rows)
 
 
 def _anonymous(row: FilmRow) -> FilmRow:
@@ -246,7 +239,7 @@ def _from_csv(path: Path) -> Cohort:
     try:
         with path.open(newline="", encoding="utf-8-sig") as f:
             reader = csv.DictReader(f)
-            columns = reader.fieldnames or []
+            columns = reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
             records = list(reader)
     except (UnicodeDecodeError, csv.Error):
         raise TableError(f"{path}: not a CSV in UTF-8; save it as one") from None
@@ -282,5 +275,5 @@ def _csv_row(table: Path, line: int, record: dict[str, str]) -> FilmRow:
         number=number,
         etiology=etiology,
         part=told("part") or told("split"),
-        extra={k: v for k, v in record.items() if k not in known and isinstance(v, str)},
+        extra={k: told(k) for k, v in record.items() if k not in known and isinstance(v, str)},
     )

@@ -272,17 +272,12 @@ def _calls(reader: Reader, cohort: Cohort, seed: int, noise: str) -> Iterator[Bo
 def _estimate(sampler: Sampler, truth: Bools, wrong: Bools) -> Estimate:
     """The mean balanced error of `wrong` (n, ...), over all that stands beside a film."""
     table = wrong.reshape(len(truth), -1)
-    share, ever = table.mean(axis=1), np.asarray(table.any(axis=1))
-    sides = [np.stack([share * side, side], axis=1) for side in (truth, ~truth)]
-    if all(ever[side].any() for side in (truth, ~truth)):
-        return sampler.from_sums(np.concatenate(sides, axis=1), _halves)
-    instead = [sampler.proportion(ever, side) for side in (truth, ~truth)]
-    return mean_of_two(
-        *(
-            sampler.from_sums(side, lambda s: s[..., 0] / s[..., 1], (known.low, known.high))
-            for side, known in zip(sides, instead, strict=True)
-        )
-    )
+    share = table.mean(axis=1)
+    sides = [sampler.mean_within(share, side) for side in (truth, ~truth)]
+    if any(side.method != sampler.method for side in sides):
+        return mean_of_two(*sides)
+    columns = [np.stack([share * side, side], axis=1) for side in (truth, ~truth)]
+    return sampler.from_sums(np.concatenate(columns, axis=1), _halves)
 
 
 def _halves(sums: Floats) -> Floats:

@@ -37,9 +37,9 @@ DRAWS = 2000
 CHUNK = 2_000_000
 """Weights (draws times films) held at once while an AUC is drawn: 16 MB."""
 
-FEW = 10
-"""Patients of a class from which on an AUC has a drawn interval. From fewer, far too few of these
-hold the AUC."""
+FEW = 20
+"""Patients from which on an interval is drawn. From fewer, far too few of the drawn ones hold the
+truth."""
 
 NONE = (float("nan"), float("nan"))
 
@@ -133,33 +133,40 @@ def mean_of_two(a: Estimate, b: Estimate) -> Estimate:
     mean would take it for certain.
     """
     value = (a.value + b.value) / 2
+    if not all(math.isfinite(x) for e in (a, b) for x in (e.value, e.low, e.high)):
+        return Estimate(value)
     below = math.hypot(a.value - a.low, b.value - b.low) / 2
     above = math.hypot(a.high - a.value, b.high - b.value) / 2
     return Estimate(value, max(0.0, value - below), min(1.0, value + above), "MOVER")
 
 
-def basic(drawn: Estimate) -> Estimate:
+def basic(drawn: Estimate, by_chance: Range) -> Estimate:
     """The basic bootstrap interval in place of percentiles (Davison & Hinkley 1997, section 5.2).
 
     For a measure of at least 0 that chance can only raise, such as the ECE: each draw adds chance
-    of its own, so that percentiles lie above the estimate, and twice as far above the truth. The
-    upper end is never below the estimate.
+    of its own, so that percentiles lie above the estimate, and twice as far above the truth.
+    `by_chance`: where 95 % of such estimates lie if the truth is 0; it stands beside, and below
+    its upper end the interval begins at 0. The upper end is never below the estimate.
     """
-    low, high = 2 * drawn.value - drawn.high, 2 * drawn.value - drawn.low
-    method = f"{drawn.method}, basic"
-    return Estimate(drawn.value, max(0.0, low), max(drawn.value, high), method, drawn.beside)
+    value, beside = drawn.value, {**drawn.beside, "by_chance": by_chance}
+    if not (math.isfinite(drawn.low) and math.isfinite(drawn.high)):
+        return Estimate(value, *NONE, drawn.method, beside)
+    low = 0.0 if value <= by_chance[1] else max(0.0, 2 * value - drawn.high)
+    high = max(value, 2 * value - drawn.low)
+    return Estimate(value, low, high, f"{drawn.method}, basic", beside)
 
 
 class Sampler:
     """Seeded bootstrap over the patients of n films, and the estimates made with it.
 
-    `patients`: (n,) one key a film. The same `seed` and `draws` give the same intervals.
+    `patients`: (n,) one key a film. The same `seed` and `draws` give the same intervals. `index`:
+    (n,) the number of each film's patient, of `m`.
     """
 
     def __init__(self, patients: Sequence[str], seed: int = 0, draws: int = DRAWS):
         names, index = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
         self.n, self.m, self.draws = len(index), len(names), draws
-        self._index: npt.NDArray[np.int64] = index
+        self.index: npt.NDArray[np.int64] = index
         rng = np.random.default_rng(seed)
         # Each row: how often each patient was picked in m picks. Counts are exact in float32.
         self._weights = np.empty((draws, self.m), np.float32)
@@ -180,10 +187,7 @@ class Sampler:
         """(draws, k) sums over the films of each draw, of `columns` (n, k)."""
         c = np.asarray(columns, dtype=np.float64).reshape(self.n, -1)
         by_patient = np.stack(
-            [
-                np.bincount(self._index, weights=c[:, j], minlength=self.m)
-                for j in range(c.shape[1])
-            ],
+            [np.bincount(self.index, weights=c[:, j], minlength=self.m) for j in range(c.shape[1])],
             axis=1,
         )
         return np.asarray(self._weights.astype(np.float64) @ by_patient, dtype=np.float64)
@@ -223,11 +227,22 @@ class Sampler:
         columns = np.stack([values, np.ones(self.n)], axis=1)
         return self.from_sums(columns, lambda s: s[..., 0] / s[..., 1])
 
+    def mean_within(self, values: Floats, among: Bools) -> Estimate:
+        """The mean of `values` (n,) in 0 to 1 over the films of `among`: patient bootstrap, or
+        Wilson's over patients as in `proportion`."""
+        m, n = len(np.unique(self.index[among])), int(among.sum())
+        value = ratio(float(values[among].sum()), n)
+        low, high = self.interval(_divide(self.sums(np.stack([values * among, among], axis=1))))
+        if not high - low > 1e-9 or value in (0.0, 1.0) or m < FEW:
+            return Estimate(value, *wilson(value * m, m), "Wilson over patients")
+        return Estimate(value, low, high, self.method)
+
     def proportion(self, hit: Bools, among: Bools | None = None) -> Estimate:
         """The share of `hit` (n,) among the films of `among` (n,), all if None.
 
         Patient bootstrap; Wilson over films where each patient has one film; Wilson over
-        patients where the share is 0 or 1. Wilson over films always stands beside it.
+        patients where the share is 0 or 1, or where there are fewer than `FEW` of them. Wilson
+        over films always stands beside it.
         """
         base = np.ones(self.n, bool) if among is None else among
         k, n = int((hit & base).sum()), int(base.sum())
@@ -235,9 +250,9 @@ class Sampler:
         beside = {"wilson": films}
         if not n or not self.clustered:
             return Estimate(ratio(k, n), *films, "Wilson", beside)
+        m = len(np.unique(self.index[base]))
         low, high = self.interval(_divide(self.sums(np.stack([hit & base, base], axis=1))))
-        if not high - low > 1e-9 or k in (0, n):
-            m = len(np.unique(self._index[base]))
+        if not high - low > 1e-9 or k in (0, n) or m < FEW:
             return Estimate(k / n, *wilson(k / n * m, m), "Wilson over patients", beside)
         return Estimate(k / n, low, high, self.method, beside)
 
@@ -246,7 +261,7 @@ class Sampler:
         `FEW` patients, the interval is Wilson's over as many pairs of patients as can be formed
         without using one twice.
         """
-        value, pairs = auc(scores, truth), self._fewest(truth)
+        value, pairs = auc(scores, truth), self.fewest(truth)
         beside = {"delong": delong_interval(scores, truth)}
         if value in (0.0, 1.0) or pairs < FEW:
             return Estimate(value, *wilson(value * pairs, pairs), "Wilson over pairs", beside)
@@ -256,19 +271,19 @@ class Sampler:
         """The area under the precision-recall curve; no interval with fewer than `FEW` patients
         of a class."""
         value = average_precision(scores, truth)
-        if self._fewest(truth) < FEW:
+        if self.fewest(truth) < FEW:
             return Estimate(value, *NONE, f"none with fewer than {FEW} patients of a class")
         return Estimate(value, *self.interval(self._ranked(scores, truth)[1]), self.method)
 
-    def _fewest(self, truth: Bools) -> int:
+    def fewest(self, truth: Bools) -> int:
         """Patients of the class that has fewer of them."""
-        return min(len(np.unique(self._index[side])) for side in (truth, ~truth))
+        return min(len(np.unique(self.index[side])) for side in (truth, ~truth))
 
     def _ranked(self, scores: Floats, truth: Bools) -> tuple[Floats, Floats]:
         """(draws,) AUCs and average precisions."""
         order = np.argsort(-scores, kind="stable")
         starts = np.concatenate([[0], np.flatnonzero(np.diff(scores[order])) + 1])
-        who, y = self._index[order], truth[order].astype(np.float64)
+        who, y = self.index[order], truth[order].astype(np.float64)
         areas, precisions = np.empty(self.draws), np.empty(self.draws)
         step = max(1, CHUNK // self.n)
         for i in range(0, self.draws, step):
@@ -300,7 +315,7 @@ class Sampler:
         bread = np.linalg.pinv((x * (q * (1 - q))[:, None]).T @ x)
         residual = x * (truth - q)[:, None]
         scores = np.stack(
-            [np.bincount(self._index, weights=residual[:, j], minlength=self.m) for j in (0, 1)], 1
+            [np.bincount(self.index, weights=residual[:, j], minlength=self.m) for j in (0, 1)], 1
         )
         spread = np.sqrt(np.diag(bread @ (scores.T @ scores) @ bread))
         name = "patient-robust Wald" if self.clustered else "robust Wald"

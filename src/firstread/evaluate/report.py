@@ -165,11 +165,16 @@ def _quality(result: Mapping[str, Any]) -> list[tuple[str, Any]]:
         ("Balanced accuracy", result.get("balanced_accuracy")),
         ("Log loss", result["loss"]),
         ("Brier score", result["brier"]),
-        ("Expected calibration error", result["ece"]),
+        (f"Expected calibration error{_by_chance(result['ece'])}", result["ece"]),
         ("Calibration slope (1 is right)", line.get("slope")),
         ("Calibration intercept (0 is right)", line.get("intercept")),
     ]
     return [(name, estimate) for name, estimate in rows if estimate is not None]
+
+
+def _by_chance(ece: Mapping[str, Any]) -> str:
+    chance = span(ece.get("by_chance"))
+    return f" ({chance} if calibrated)" if chance else ""
 
 
 def _facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:

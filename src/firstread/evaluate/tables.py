@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy.typing as npt
 from firstread.errors import DataError
 from firstread.evaluate.calibration import Floats, to_logit
 from firstread.evaluate.intervals import (
+    FEW,
     Estimate,
     Range,
     Sampler,
@@ -65,7 +65,7 @@ def decisions(sampler: Sampler, truth: Bools, calls: Bools) -> dict[str, Any]:
 def _balanced(
     sampler: Sampler, truth: Bools, calls: Bools, sensitivity: Estimate, specificity: Estimate
 ) -> Estimate:
-    if {sensitivity.value, specificity.value} & {0.0, 1.0}:
+    if {sensitivity.value, specificity.value} & {0.0, 1.0} or sampler.fewest(truth) < FEW:
         return mean_of_two(sensitivity, specificity)
     return sampler.from_sums(
         np.stack([truth & calls, truth, ~truth & ~calls, ~truth], axis=1),
@@ -74,15 +74,20 @@ def _balanced(
 
 
 def calibration_error(sampler: Sampler, p: Floats, truth: Bools, seed: int = 0) -> Estimate:
-    """The ECE of probabilities `p` (n,), and beside it where chance alone would have it."""
+    """The ECE of probabilities `p` (n,), and beside it where chance alone would have it.
+
+    For that, films of one patient share their luck, as their films are alike.
+    """
     rows = np.zeros((len(p), ECE_BINS + 1))
     rows[np.arange(len(p)), bin_of(p)] = p - truth
     rows[:, -1] = 1.0
-    drawn = basic(sampler.from_sums(rows, lambda s: np.abs(s[..., :-1]).sum(axis=-1) / s[..., -1]))
     rng = np.random.default_rng(seed)
-    chance = [ece(p, rng.random(len(p)) < p) for _ in range(CHANCE_DRAWS)]
+    chance = [ece(p, rng.random(sampler.m)[sampler.index] < p) for _ in range(CHANCE_DRAWS)]
     low, high = np.percentile(chance, [2.5, 97.5])
-    return replace(drawn, beside={"by_chance": (float(low), float(high))})
+    return basic(
+        sampler.from_sums(rows, lambda s: np.abs(s[..., :-1]).sum(axis=-1) / s[..., -1]),
+        (float(low), float(high)),
+    )
 
 
 def _f1(sampler: Sampler, truth: Bools, calls: Bools) -> dict[str, Any]:
@@ -189,11 +194,14 @@ def prevalences(
         row: dict[str, Any] = {"prevalence": share, "given": share == given}
         worst, best = ppv_npv(se.low, sp.low, share), ppv_npv(se.high, sp.high, share)
         for i, name in enumerate(("ppv", "npv")):
-            row[name] = sampler.from_sums(
+            drawn = sampler.from_sums(
                 columns,
                 lambda s, i=i, share=share: _predictive(s, share)[i],  # type: ignore[misc]
                 instead=(worst[i], best[i]),
-            ).to_json()
+            )
+            if sampler.fewest(truth) < FEW:
+                drawn = Estimate(drawn.value, worst[i], best[i], "from Wilson over patients")
+            row[name] = drawn.to_json()
         table.append(row)
     return table
 

@@ -127,7 +127,7 @@ def _decode(data: bytes, reduce_to: int | None, before: Before) -> Film:
     tags = {name: str(ds.get(name))[:16] for name in TAGS if ds.get(name)}
     for name, sequence in CODES.items():
         items = ds.get(sequence)
-        if items and items[0].get("CodeMeaning"):
+        if isinstance(items, pydicom.Sequence) and items and items[0].get("CodeMeaning"):
             tags[name] = str(items[0].CodeMeaning)[:64]
     return Film(grey, columns, rows, photometric, "DICOM", len(data), colour, tags)
 

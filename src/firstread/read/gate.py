@@ -58,7 +58,7 @@ FRONTAL = frozenset({"AP", "PA"})
 OTHER_VIEWS = frozenset({"LL", "RL", "RLD", "LLD", "RLO", "LLO", "LPO", "RPO", "LAO", "RAO"})
 """View positions of PS3.3 C.8.1.2.1 that are not frontal, and the oblique ones that files have."""
 
-OTHER_VIEW_WORDS = re.compile(r"\b(LAT|OBL)")
+OTHER_VIEW_WORDS = re.compile(r"(?<![A-Z])[LR]?(LAT|OBL)")
 """How the words for such views begin, in ViewPosition and in the code's meaning."""
 
 FOR_PROCESSING = "raw detector values, not made to be looked at; send the image for presentation"
@@ -142,10 +142,11 @@ def told_otherwise(tags: dict[str, str]) -> str | None:
 
     if told("PresentationIntentType") == "FOR PROCESSING":
         return FOR_PROCESSING
-    part, region = told("BodyPartExamined"), told("RegionCode")
-    chest = any(word in part for word in CHEST) and "SPINE" not in part
-    other = next((f"{word}, " for word in OTHER_PARTS if word in (part or region)), "")
-    if (part and not chest) or (other and not part and not any(w in region for w in CHEST)):
+    part = told("BodyPartExamined")
+    where = part or told("RegionCode")
+    chest = any(word in where for word in CHEST) and "SPINE" not in where
+    other = next((f"{word}, " for word in OTHER_PARTS if word in where), "")
+    if not chest and (part or other):
         return f"its DICOM body part is {other}not the chest"
     view = told("ViewPosition")
     if view in OTHER_VIEWS:
@@ -158,10 +159,11 @@ def told_otherwise(tags: dict[str, str]) -> str | None:
 def age_of(tags: dict[str, str]) -> float | None:
     """PatientAge in years ("034Y", "006M", "010W", "003D"); None where it is not told.
 
-    Years too where no unit stands, as in many files against the standard: an adult must not pass
-    for a child for want of a letter.
+    Years too where no unit stands, or a word for one, as in many files against the standard: an
+    adult must not pass for a child for want of a letter.
     """
-    found = re.fullmatch(r"(\d{1,4})([DWMY]?)", tags.get("PatientAge", "").strip().upper())
+    told = tags.get("PatientAge", "").strip().upper()
+    found = re.fullmatch(r"(\d{1,4})(?:\.\d*)?\s*([DWMY]?)[A-Z]*", told)
     return None if found is None else int(found[1]) * YEARS[found[2] or "Y"]
 
 

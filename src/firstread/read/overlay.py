@@ -168,18 +168,30 @@ def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
     return out.getvalue()
 
 
-def where(heat: npt.NDArray[np.float32]) -> str:
-    """One sentence on where the strongest evidence for pneumonia lies.
+def place(heat: npt.NDArray[np.float32], seen: Box = WHOLE) -> tuple[float, float] | None:
+    """Across and down, as shares of the film, of the strongest evidence for pneumonia; None where
+    there is none. `seen`: what of the film the map (h, w) is of."""
+    heat = np.nan_to_num(heat, posinf=0.0, neginf=0.0)
+    if float(heat.max(initial=0.0)) <= 0.0:
+        return None
+    row, column = np.unravel_index(int(heat.argmax()), heat.shape)
+    left, top, right, bottom = seen
+    return (
+        left + (float(column) + 0.5) / heat.shape[1] * (right - left),
+        top + (float(row) + 0.5) / heat.shape[0] * (bottom - top),
+    )
+
+
+def where(heat: npt.NDArray[np.float32], seen: Box = WHOLE) -> str:
+    """One sentence on where the strongest evidence for pneumonia lies; as `place`.
 
     Films are hung as if the patient faced the viewer: the left of the picture is the
     patient's right. The words take that for granted and say so.
     """
-    heat = np.nan_to_num(heat, posinf=0.0, neginf=0.0)
-    if float(heat.max(initial=0.0)) <= 0.0:
+    found = place(heat, seen)
+    if found is None:
         return "No part of the film spoke for pneumonia to the model."
-    row, column = np.unravel_index(int(heat.argmax()), heat.shape)
-    down = (float(row) + 0.5) / heat.shape[0]
-    across = (float(column) + 0.5) / heat.shape[1]
+    across, down = found
     part = "upper" if down < 1 / 3 else "middle" if down <= 2 / 3 else "lower"
     if across < 0.5 - MIDDLE:
         side = "on the patient's right (left in the picture)"

@@ -84,7 +84,7 @@ def place_in_words(opinion: Opinion) -> str | None:
     if opinion.regions is not None:
         return in_words(opinion.regions)
     doubt = opinion.regions_doubt
-    return where(opinion.heat) + (f" No zones are named: {doubt}." if doubt else "")
+    return where(opinion.heat, opinion.seen) + (f" No zones are named: {doubt}." if doubt else "")
 
 
 def _film(entry: Entry, with_pictures: bool) -> dict[str, Any]:

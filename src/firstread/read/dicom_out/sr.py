@@ -25,7 +25,7 @@ from firstread.film.dicom import MAKER
 from firstread.read.dicom_out.own import device
 from firstread.read.dicom_out.uids import derive, without_clock
 from firstread.read.opinion import NO_PNEUMONIA, PNEUMONIA, REFER, REJECTED, Opinion
-from firstread.read.overlay import where
+from firstread.read.overlay import place, where
 from firstread.read.regions import in_words
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def sentences(opinion: Opinion, remarks: tuple[str, ...] = ()) -> list[str]:
         if opinion.regions is not None:
             lines.append(in_words(opinion.regions))
         elif opinion.heat is not None:
-            lines.append(where(opinion.heat))
+            lines.append(where(opinion.heat, opinion.seen))
     lines += [NOTICE, *opinion.notices, *remarks]
     return [line for line in lines if line]
 
@@ -193,14 +193,8 @@ def _strongest(opinion: Opinion, size: tuple[int, int] | None) -> tuple[float, f
     """
     if opinion.heat is None or size is None or opinion.decision not in {PNEUMONIA, REFER}:
         return None
-    heat = np.nan_to_num(opinion.heat, posinf=0.0, neginf=0.0)
-    if float(heat.max(initial=0.0)) <= 0.0:
-        return None
-    row, column = np.unravel_index(int(heat.argmax()), heat.shape)
-    left, top, right, bottom = opinion.seen
-    across = left + (float(column) + 0.5) / heat.shape[1] * (right - left)
-    down = top + (float(row) + 0.5) / heat.shape[0] * (bottom - top)
-    return across * size[1], down * size[0]
+    found = place(opinion.heat, opinion.seen)
+    return None if found is None else (found[0] * size[1], found[1] * size[0])
 
 
 def _marked(point: tuple[float, float], source: pydicom.Dataset) -> ScoordContentItem:
