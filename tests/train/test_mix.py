@@ -6,7 +6,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from firstread.train.mix import certainty, cutmix, hide_lungs, mixup, swap_surroundings
+from firstread.train.mix import certainty, hide_lungs, mixup, swap_surroundings
 from firstread.train.recipe import Augment
 
 
@@ -85,12 +85,3 @@ def test_a_label_says_as_much_as_there_is_lung() -> None:
     lungs[2, 0, :1] = 1
     lungs[3] = 1
     torch.testing.assert_close(certainty(lungs, 0.1), torch.tensor([0.0, 0.5, 1.0, 1.0]))
-
-
-def test_cutmix_mixes_labels_by_the_area_that_is_another_films() -> None:
-    films, labels = greys(32, 64), torch.linspace(0, 1, 32)
-    out, mixed = cutmix(films, labels, Augment(cutmix=1.0), rng())
-    # A film's grey is its label, so that the mean of both must stay one.
-    torch.testing.assert_close(out.mean(dim=(1, 2, 3)), mixed, atol=1e-5, rtol=0)
-    untouched = (out == films).all(dim=(1, 2, 3)).float().mean()
-    assert 0.3 < float(untouched) < 0.75

@@ -31,17 +31,12 @@ class Head(nn.Module):
         super().__init__()
         self.pool = pool
         widths = [channels if pool else channels * side * side, *hidden, 1]
-        self.width = widths[0]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.dropout = nn.Dropout(dropout)
 
-    def gathered(self, features: Tensor) -> Tensor:
-        """(n, c, h, w) to (n, width)."""
-        return features.mean(dim=(2, 3)) if self.pool else features.flatten(1)
-
     def forward(self, features: Tensor) -> Tensor:
         """(n, c, h, w) to (n,)."""
-        x = self.gathered(features)
+        x = features.mean(dim=(2, 3)) if self.pool else features.flatten(1)
         for layer in list(self.layers)[:-1]:
             x = torch.relu(layer(x))
         logit: Tensor = self.layers[-1](self.dropout(x))

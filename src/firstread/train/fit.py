@@ -78,9 +78,7 @@ def fit(
     train_labels, val_labels = labels
 
     def batches(epoch: int) -> Batches:
-        order = epoch_order(
-            train_labels.clip(max=1), recipe.balance, recipe.batch_size, recipe.seed, epoch
-        )
+        order = epoch_order(train_labels, recipe.balance, recipe.batch_size, recipe.seed, epoch)
         return Batches(train_films, train_labels, order, recipe.batch_size, lungs)
 
     module = FilmFit(net, recipe, recipe.epochs * len(batches(0)), batches, teachers)

@@ -103,25 +103,3 @@ def mixup(
     other = torch.randperm(n, generator=rng).to(films.device)
     wide = share.reshape(n, 1, 1, 1)
     return films * (1 - wide) + films[other] * wide, labels * (1 - share) + labels[other] * share
-
-
-def cutmix(
-    films: Tensor, labels: Tensor, how: Augment, rng: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Put a box of another film into half of the films (Yun et al. 2019, arXiv:1905.04899).
-
-    The box has the film's proportions and a share of its area drawn from Beta(a, a); what of it
-    lies in the film counts in the label.
-    """
-    n, size = len(films), films.shape[-1]
-    alpha = torch.full((n,), how.cutmix)
-    a, b = (torch._standard_gamma(alpha, generator=rng) for _ in range(2))
-    half = (a / (a + b).clamp(min=1e-8)).clamp(0.0, 1.0).sqrt() / 2
-    half = half * (torch.rand(n, generator=rng) < 0.5)
-    centre = torch.rand(2, n, 1, generator=rng)
-    place = (torch.arange(size) + 0.5) / size
-    rows, columns = ((place - c).abs() < half.unsqueeze(1) for c in centre)
-    box = (rows.unsqueeze(2) & columns.unsqueeze(1)).unsqueeze(1).to(films)
-    other = torch.randperm(n, generator=rng).to(films.device)
-    share = box.mean(dim=(1, 2, 3))
-    return films * (1 - box) + films[other] * box, labels * (1 - share) + labels[other] * share

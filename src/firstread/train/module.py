@@ -17,19 +17,14 @@ from firstread.model.net import FilmNet, channels_last
 from firstread.train.augment import geometry, resampled, spoil
 from firstread.train.batches import Batches
 from firstread.train.focus import evidence_outside
-from firstread.train.mix import certainty, cutmix, hide_lungs, mixup, swap_surroundings
+from firstread.train.mix import certainty, hide_lungs, mixup, swap_surroundings
 from firstread.train.recipe import Recipe
-from firstread.train.sharpness import SharpnessAware
 from firstread.train.style import StyleMixing
 from firstread.train.teachers import opinion_of
 
 
 class FilmFit(pl.LightningModule):
     """Fits a `FilmNet` to films by binary cross-entropy.
-
-    `recipe.kinds`: weight of telling viral from bacterial pneumonia by an output that only
-    training has; 1 makes it the likelihood of three classes. `recipe.robust`: q of the generalised
-    cross-entropy, 0 for the plain one. `recipe.sharpness`: radius of sharpness-aware minimisation.
 
     `history` gathers one row an epoch: epoch, train and val loss and accuracy, val AUC, seconds.
     """
@@ -45,7 +40,6 @@ class FilmFit(pl.LightningModule):
         super().__init__()
         self.teachers = teachers  # in a tuple, so that they are no part of what is learnt or saved
         self.net = channels_last(net)
-        self.kind = torch.nn.Linear(net.head.width, 1) if recipe.kinds else None
         self.recipe = recipe
         self.steps = steps
         self.make_batches = make_batches
@@ -116,28 +110,18 @@ class FilmFit(pl.LightningModule):
             lungs = resampled(lungs, theta, lungs.shape[-1])
         if how.mixup:
             films, labels = mixup(films, labels, how, rng)
-        if how.cutmix:
-            films, labels = cutmix(films, labels, how, rng)
         return films, labels, lungs, clean
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
         """Loss of one batch: films and labels, and the films' lungs where the recipe wants them."""
         lungs = batch[2].unsqueeze(1).float() if len(batch) == 3 else None
-        viral, told = (batch[1] > 1.5).float(), batch[1].clamp(max=1.0)
-        films, labels, lungs, clean = self._varied(self._shown(batch[0]), told, lungs)
+        films, labels, lungs, clean = self._varied(self._shown(batch[0]), batch[1], lungs)
         stray: Tensor | float = 0.0
-        if self.kind is not None:
-            features = self.net.features(films.contiguous(memory_format=torch.channels_last))
-            logits = self.net.head(features).float()
-            pooled = F.dropout(self.net.head.gathered(features), self.recipe.dropout)
-            kinds = self.kind(pooled).float().squeeze(1)
-            apart = F.binary_cross_entropy_with_logits(kinds, viral, reduction="none")
-            stray = self.recipe.kinds * (apart * told).mean()
-        elif lungs is None or not self.recipe.focus:
+        if lungs is None or not self.recipe.focus:
             logits = self._logits(films).float()
         else:
             logits, evidence = self.net.explain(films.contiguous(memory_format=torch.channels_last))
-            stray = self.recipe.focus * evidence_outside(evidence, lungs)
+            stray = evidence_outside(evidence, lungs)
         smooth = self.recipe.label_smoothing
         wanted = labels * (1 - smooth) + smooth / 2
         if self.teachers:
@@ -145,19 +129,12 @@ class FilmFit(pl.LightningModule):
             wanted = (1 - share) * wanted + share * opinion_of(self.teachers, clean)
         if lungs is not None and self.recipe.lung_share:
             wanted = 0.5 + (wanted - 0.5) * certainty(lungs, self.recipe.lung_share)
-        loss = self._off(logits, wanted) + stray
+        loss = F.binary_cross_entropy_with_logits(logits, wanted)
+        loss = loss + self.recipe.focus * stray
         right = float(((logits > 0) == (labels > 0.5)).float().mean())
         self._seen.append((float(loss.detach()), right, len(labels)))
         self.log("loss", loss.detach(), prog_bar=True)
         return loss
-
-    def _off(self, logits: Tensor, wanted: Tensor) -> Tensor:
-        """Cross-entropy, or the generalised one of Zhang & Sabuncu 2018 (arXiv:1805.07836)."""
-        if not self.recipe.robust:
-            return F.binary_cross_entropy_with_logits(logits, wanted)
-        q = self.recipe.robust
-        ill, well = torch.sigmoid(logits), torch.sigmoid(-logits)
-        return (wanted * (1 - ill**q) + (1 - wanted) * (1 - well**q)).mean() / q
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Gather logits; the numbers are computed over the whole part at once."""
@@ -186,15 +163,14 @@ class FilmFit(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW under a one-cycle schedule; no decay on biases and normalisation."""
-        learning = [p for p in self.parameters() if p.requires_grad]
+        learning = [p for p in self.net.parameters() if p.requires_grad]
         groups: list[dict[str, Any]] = [
             {"params": [p for p in learning if p.ndim > 1]},
             {"params": [p for p in learning if p.ndim <= 1], "weight_decay": 0.0},
         ]
-        how: dict[str, Any] = {"lr": self.recipe.lr, "weight_decay": self.recipe.weight_decay}
-        optimizer: torch.optim.Optimizer = torch.optim.AdamW(groups, **how)
-        if self.recipe.sharpness:
-            optimizer = SharpnessAware(groups, radius=self.recipe.sharpness, **how)
+        optimizer = torch.optim.AdamW(
+            groups, lr=self.recipe.lr, weight_decay=self.recipe.weight_decay
+        )
         warmup = self.recipe.warmup
         if warmup * self.steps == 1:
             warmup *= 0.99  # torch divides by the length of the warm-up less one step

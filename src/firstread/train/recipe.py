@@ -21,7 +21,7 @@ from firstread.model.names import ARCHITECTURES, MIN_SIZE, Opening
 SHIPPED = Path(__file__).parent / "recipes"
 NOT_NEGATIVE = (
     *("rotate", "brightness", "contrast", "gamma", "tone", "shade"),
-    *("noise", "speckle", "blur", "sharpen", "mixup", "cutmix", "style"),
+    *("noise", "speckle", "blur", "sharpen", "mixup", "style"),
 )
 
 
@@ -41,8 +41,8 @@ class Augment:
     none), each for half of that share. `swap`: chance that what surrounds the lungs comes from
     another film.
     `hide`: chance that the lungs are painted over, and the label with them is one half.
-    `mixup`, `cutmix`: the Beta distribution's parameter, 0 for none. `style`: the same of what
-    two films' features exchange behind three of the first blocks, each for half of the batches.
+    `mixup`: the Beta distribution's parameter, 0 for none. `style`: the same of what two films'
+    features exchange behind three of the first blocks, each for half of the batches.
     """
 
     crop: tuple[float, float] = (1.0, 1.0)
@@ -65,7 +65,6 @@ class Augment:
     swap: float = 0.0
     hide: float = 0.0
     mixup: float = 0.0
-    cutmix: float = 0.0
     style: float = 0.0
 
     @property
@@ -90,17 +89,18 @@ class Recipe:
     `size`: what the model reads. `frame`: what of a film that is (`firstread.film.preprocess`).
     `keep_size`: what films are kept at to cut crops from, 0 for `size`. `train_size`: what it is
     trained on, 0 for `size`; crops magnify, so training a little smaller than reading evens the
-    apparent size of things (Touvron et al. 2019, arXiv:1906.06423) and is faster. `mirror`: the
-    finished model reads every film mirrored as well and gives the means, which takes nearly twice
-    the time. `pretrained`: start from ImageNet. `freeze`: what keeps from learning; see
-    `FREEZABLE`. `standardise`, `smooth`, `grain`: what the network does to a film first
-    (`firstread.model.names.Opening`). `read_grain`: what the finished model evens films to instead,
-    0 for the same; crops magnify, and what is magnified has less grain than a whole film.
+    apparent size of things
+    (Touvron et al. 2019, arXiv:1906.06423) and is faster. `mirror`: the finished model reads every
+    film mirrored as well and gives the means, which takes nearly twice the time. `pretrained`:
+    start from ImageNet. `freeze`: what keeps from learning; see `FREEZABLE`. `standardise`,
+    `smooth`, `grain`: what the network does to a film first (`firstread.model.names.Opening`).
+    `read_grain`: the grain that the finished model evens films to instead, 0 for the same. Crops
+    magnify, and what is magnified has less of it than a whole film.
     `focus`: weight of a penalty on the share of the evidence that lies outside of the lungs.
     `lung_share`: share of a crop that must be lung for the film's label to count in full; with
     less of it the label goes to one half, since nobody could tell from such a crop.
     `teachers`: recipes of networks to learn from, trained first (`firstread.train.teachers`);
-    `distil`: weight of their opinion in the loss. `kinds`, `robust`, `sharpness`: see `FilmFit`.
+    `distil`: weight of their opinion in the loss, the rest being the label's.
     `balance`: as many normal films as pneumonia films in every batch. `ema`: decay of the
     averaged weights, 0 for none. `patience`: epochs without a better validation AUC before
     the fit stops, 0 to run them all; the best epoch is then kept instead of the last.
@@ -132,9 +132,6 @@ class Recipe:
     label_smoothing: float = 0.0
     teachers: tuple[str, ...] = ()
     distil: float = 0.0
-    kinds: float = 0.0
-    robust: float = 0.0
-    sharpness: float = 0.0
     balance: bool = True
     ema: float = 0.0
     patience: int = 0
@@ -158,8 +155,7 @@ class Recipe:
         _check(self.patience >= 0, "patience", self.patience, "0 or more")
         smooth = self.label_smoothing
         _check(0 <= smooth < 1, "label_smoothing", smooth, "0 to below 1")
-        for key in ("focus", "kinds", "robust", "sharpness"):
-            _check(getattr(self, key) >= 0, key, getattr(self, key), "0 or more")
+        _check(self.focus >= 0, "focus", self.focus, "0 or more")
         _check(0 <= self.lung_share < 1, "lung_share", self.lung_share, "0 to below 1")
         _check(
             not (self.wants_lungs and (self.augment.mixup or self.features_once)),

@@ -111,7 +111,7 @@ def train(
         net,
         recipe,
         (inputs[0], inputs[1]),
-        (_kinds(parts[0].films) if recipe.kinds else labels[0], labels[1]),
+        (labels[0], labels[1]),
         out,
         device=device,
         callbacks=callbacks,
@@ -139,13 +139,6 @@ def train(
     write_atomic(out / "run.json", json.dumps(state, indent=2) + "\n")
     say(f"bundle written to {out / 'bundle'}")
     return state
-
-
-def _kinds(films: Cohort) -> npt.NDArray[np.int8]:
-    """0 normal, 1 bacterial or of no known kind, 2 viral pneumonia."""
-    viral = np.array([row.etiology == "viral" for row in films.rows], dtype=np.int8)
-    kinds: npt.NDArray[np.int8] = films.labels + viral
-    return kinds
 
 
 def _beginning(job: Job) -> tuple[Start | None, Weights]:
