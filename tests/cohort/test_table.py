@@ -238,6 +238,33 @@ def test_a_told_patient_stays_whatever_the_name(tmp_path: Path) -> None:
     assert load_cohort(table(tmp_path, text)).patients == ["P1", "P2"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "file;label;patient\na.png;NORMAL;P1\nb.png;PNEUMONIA;P2\n",
+        "File\tLABEL\tPatient\na.png\t0\tP1\nb.png\t1\tP2\n",
+        '"file", "label", "patient"\na.png,0,P1\nb.png,1,P2\n',
+        "\ufefffile,label,patient\r\na.png,0,P1\r\nb.png,1,P2\r\n",
+    ],
+    ids=["semicolons", "tabs", "spaces", "mark and CRLF"],
+)
+def test_tables_as_spreadsheets_write_them(tmp_path: Path, text: str) -> None:
+    touch(tmp_path, "a.png", "b.png")
+    cohort = load_cohort(table(tmp_path, text))
+    assert list(cohort.labels) == [0, 1]
+    assert cohort.patients == ["P1", "P2"]
+
+
+def test_ages_are_those_told_or_of_the_public_set(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "b.png")
+    told = load_cohort(table(tmp_path, "file,label,age\na.png,0,17.5\nb.png,1,58\n"))
+    assert told.ages == (17.0, 58.0)
+    some = load_cohort(table(tmp_path, "file,label,age\na.png,0,17\nb.png,1,\n"))
+    assert some.ages is None
+    public = load_cohort(write_folder(tmp_path / "films", 3, size=16))
+    assert public.ages == (1.0, 5.0)
+
+
 @pytest.mark.films
 def test_the_real_folder(films_dir: Path) -> None:
     cohort = load_cohort(films_dir / "chest_xray")

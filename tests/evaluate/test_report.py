@@ -174,7 +174,6 @@ def test_what_must_be_said_is_said(html):
     for words in (
         "Expected calibration error (0.010 to 0.040 if calibrated)",
         "Not a medical device",
-        "children of one to five years",
         "Said by the card.",
         "Only one hospital.",
         "0.961",

@@ -128,3 +128,21 @@ def test_probability_does_not_overflow(folder: Path) -> None:
     assert card.probability(-1e6) == 0.0
     assert card.probability(1e6) == 1.0
     assert card.probability(0.0) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("ages", "says"),
+    [
+        ([12, 84], "films of patients of 12 to 84 years"),
+        (None, "Nobody told of what ages"),
+        ([1, 5], "children of one to five years"),
+    ],
+)
+def test_a_card_says_whom_the_model_was_trained_on(
+    tmp_path: Path, ages: list[int] | None, says: str
+) -> None:
+    card = Bundle.load(tiny_bundle(tmp_path / "b", ages=ages)).card
+    assert len(card.notices) == 1
+    assert card.notices[0].startswith("Not a medical device.")
+    assert says in card.notices[0]
+    assert card.ages == (None if ages is None else tuple(ages))

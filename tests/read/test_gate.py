@@ -13,6 +13,7 @@ from firstread.read.gate import (
     out_of_age,
     strangeness,
     told_otherwise,
+    unknown_age,
 )
 
 GATE = Gate(tuple(KINDS), limit=2.0, strange=4.0, unsure=1.0, suspect=-1.0, how="by hand")
@@ -163,3 +164,8 @@ def test_a_card_with_a_senseless_gate() -> None:
     for key, value in (("kinds", []), ("kinds", ["cat"]), ("limit", "2"), ("unsure", float("nan"))):
         with pytest.raises(ValueError, match=key):
             gate_from_card(good | {key: value})
+
+
+def test_ages_that_nobody_told_turn_nobody_away() -> None:
+    assert out_of_age(57, None) is None
+    assert "nobody told of what ages" in unknown_age(None)

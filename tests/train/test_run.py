@@ -149,6 +149,7 @@ def test_a_run_holds_what_it_promises(whole: Path, films: Path) -> None:
     assert bundle.name == "tiny-cnn-32-seed0"
     assert bundle.card.raw["training"]["recipe"]["epochs"] == 4
     assert bundle.card.raw["data"]["films"] == 44
+    assert bundle.card.ages == (1, 5)  # by the names of the films
 
 
 def test_killed_and_resumed_is_the_run_never_stopped(

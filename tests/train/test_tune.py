@@ -18,6 +18,7 @@ from firstread.errors import RunError
 from firstread.read.bundle import Bundle
 from firstread.train import search_page
 from firstread.train import tune as room
+from firstread.train.alone import alone
 from firstread.train.fit import write_history
 from firstread.train.recipe import Recipe, load_recipe
 from firstread.train.run import Job
@@ -239,8 +240,7 @@ def test_another_search_in_the_folder_is_refused(
 @pytest.mark.skipif(os.name == "nt", reason="no flock there")
 def test_two_at_once_are_refused(films: Path, tmp_path: Path, pretend: Pretend) -> None:
     out = tmp_path / "search"
-    out.mkdir()
-    with room._alone(out), pytest.raises(RunError, match="another search runs here"):
+    with alone(out, "search"), pytest.raises(RunError, match="another search runs here"):
         tune(search(films, out, 1))
     tune(search(films, out, 1))
 

@@ -30,9 +30,11 @@ def run(args: argparse.Namespace) -> int:
 
     from firstread.cohort.audit import audit, load_for_audit
     from firstread.cohort.audit_page import write_audit_page
+    from firstread.cohort.inputs import keep_inputs
     from firstread.film.files import write_atomic
 
     cohort = load_for_audit(args.data)
+    keep_inputs([args.json, args.html], [args.data, args.split], cohort.paths)
     report = audit(cohort, args.split, progress=_show_progress, walk=args.data.is_dir())
     print(summary(report, args.data))
     if args.json is not None:

@@ -15,6 +15,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firstread.cli.arguments import seed
+
 if TYPE_CHECKING:
     from firstread.cohort.table import Cohort
 
@@ -35,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="part of the patients that goes to val (default: 0.125)",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="for --by patient (default: 0)"
+        "--seed", type=seed, default=0, metavar="N", help="for --by patient (default: 0)"
     )
     parser.add_argument(
         "--block",
@@ -49,15 +51,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make the split, prove it disjoint, write it, print what went where."""
+    from firstread.cohort.inputs import keep_inputs
     from firstread.cohort.split import SplitPlan, assert_disjoint, make_split, save_split
     from firstread.cohort.table import load_cohort
     from firstread.errors import SplitError
 
-    if args.seed < 0 or args.block < 0:
-        raise SplitError("--seed and --block count from 0; give no negative number")
+    if args.block < 0:
+        raise SplitError("--block counts from 0; give no negative number")
     cohort = load_cohort(args.data)
     split = make_split(cohort, SplitPlan(args.by, args.fraction, args.block, args.seed))
     assert_disjoint(split)
+    keep_inputs([args.out], [args.data], cohort.paths)
     save_split(split, args.out)
     print(summary(split))
     if left := len(cohort) - len(split):

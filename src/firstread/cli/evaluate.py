@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from firstread.cli import evaluate_studies as studies
+from firstread.cli.arguments import seed
 from firstread.errors import BundleError, NoFilms, OutputError
 
 HELP = "judge a model on labelled films: metrics with intervals, as JSON and an HTML report"
@@ -64,13 +65,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="share of pneumonia where the model shall be used, 0 to 1: gives PPV and NPV there",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="of the bootstrap and of the studies (default 0)"
+        "--seed", type=seed, default=0, help="of the bootstrap and of the studies (default 0)"
     )
     studies.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Score, measure, write and print; 1 if some films were rejected, else 0."""
+    from firstread.cohort.inputs import keep_inputs
     from firstread.cohort.split import load_split
     from firstread.cohort.table import load_cohort
     from firstread.evaluate.places import portable
@@ -85,11 +87,17 @@ def run(args: argparse.Namespace) -> int:
     for path in (args.json, args.html):
         _check_output(path)
     cohort = load_cohort(args.data)
+    given = [args.data, args.split, args.recalibrate_on]
+    keep_inputs([args.json, args.html], given, cohort.paths)
     part = args.part
     if args.split is not None:
         cohort, part = load_split(args.split, cohort), part or "val"
     if part is not None:
         there = sorted({r.part for r in cohort.rows} - {""})
+        if not there:
+            raise NoFilms(f"{args.data}: in no parts; give --split, or leave --part away")
+        if part not in there:
+            raise NoFilms(f"no part {part!r}; there are {', '.join(there)}")
         cohort = cohort.part(part)
         if {r.label for r in cohort.rows} != {0, 1}:
             raise NoFilms(

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from firstread.cli.arguments import seed
+
 HELP = "draw lung masks of films; judge or remake the lung net"
 
 NOT_STATED = "not stated"
@@ -30,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     train = children.add_parser("train", help="train the net from films and drawn masks")
     _add_data(train, "from `firstread data split`; else the last eighth of each series validates")
-    train.add_argument("--seed", type=int, default=0, help="default: 0")
+    train.add_argument("--seed", type=seed, default=0, help="default: 0")
     train.add_argument("--epochs", type=int, metavar="N", help="instead of the plan's")
     train.add_argument("--films", type=int, metavar="N", help="films an epoch, drawn anew")
     for name, what in (

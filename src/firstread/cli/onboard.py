@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from firstread.cli.arguments import seed
 from firstread.errors import DataError, OutputError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="W",
         help="width of the 95 %% intervals wanted, from low to high (default 0.1)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of bootstrap and parts (default 0)")
+    parser.add_argument("--seed", type=seed, default=0, help="of bootstrap and parts (default 0)")
     parser.add_argument("--signed-by", metavar="NAME", help="who signs the local bundle off")
     parser.add_argument("--date", metavar="YYYY-MM-DD", help="the day of the sign-off")
     parser.add_argument(

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firstread.cli.arguments import seed
+
 if TYPE_CHECKING:
     from firstread.train.run import Job
 
@@ -23,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="go on from the network of this finished run, its head as well, instead of --weights",
     )
-    parser.add_argument("--seed", type=int, help="instead of the recipe's")
+    parser.add_argument("--seed", type=seed, help="instead of the recipe's")
     parser.add_argument("--size", type=int, metavar="PX", help="instead of the recipe's")
     parser.add_argument("--epochs", type=int, metavar="N", help="instead of the recipe's")
     parser.add_argument(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from firstread.cli.arguments import seed
 from firstread.cli.train import add_data_arguments, job_from
 from firstread.errors import RecipeError
 
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="finished trials wanted in all; with those of an earlier call counted",
     )
-    parser.add_argument("--seed", type=int, help="of the search and of every trial")
+    parser.add_argument("--seed", type=seed, help="of the search and of every trial")
     parser.add_argument("--epochs", type=int, metavar="N", help="of every trial")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
 

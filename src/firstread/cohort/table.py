@@ -17,6 +17,7 @@ another, squashed perhaps; preprocessing that keeps the aspect needs them.
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ import numpy.typing as npt
 from firstread.cohort.hashes import combined_sha256, file_sha256
 from firstread.errors import ClassFolderError, FolderNotFound, NoFilms, TableError
 from firstread.film.decode import FILM_SUFFIXES, read_bytes
+from firstread.read.card import AGES
 
 CLASS_FOLDERS = {"NORMAL": 0, "PNEUMONIA": 1}
 PARTS = ("train", "val", "test")
@@ -42,6 +44,9 @@ LABEL_WORDS = {
 _PERSON = re.compile(r"person(\d+)_(bacteria|virus)_\d+(?:_\d+)*", re.IGNORECASE)
 _NORMAL = re.compile(r"(NORMAL2-IM|IM)-(\d+)(?:-\d+)*", re.IGNORECASE)
 _MENDELEY = re.compile(r"(BACTERIA|VIRUS|NORMAL)-(\d+)-\d+", re.IGNORECASE)
+TAKEN_COLUMNS = {"file", "label", "patient", "part", "split"}
+KNOWN_COLUMNS = TAKEN_COLUMNS | {"patient_id", "age", "original_width", "original_height"}
+_YEARS = re.compile(r"\d{1,3}(\.\d*)?")
 _ETIOLOGY = {"bacteria": "bacterial", "virus": "viral", "normal": "normal"}
 
 
@@ -106,6 +111,16 @@ class Cohort:
     def hashes(self) -> tuple[str, ...]:
         """sha256 of each film's bytes (read once, then kept)."""
         return tuple(file_sha256(r.path) for r in self.rows)
+
+    @property
+    def ages(self) -> tuple[float, float] | None:
+        """Years, from and to, of the patients: of the column `age`, or of the public set; None
+        where the films do not tell."""
+        told = [r.extra.get("age", "") for r in self.rows]
+        if all(_YEARS.fullmatch(age) for age in told):
+            years = [math.floor(float(age)) for age in told]
+            return float(min(years)), float(max(years))
+        return AGES if all(r.number is not None for r in self.rows) else None
 
     def data_hash(self) -> str:
         """One sha256 that names this set of films, whatever their order or folder."""
@@ -238,8 +253,10 @@ def _row(root: Path, path: Path, label: int | None, part: str) -> FilmRow:
 def _from_csv(path: Path) -> Cohort:
     try:
         with path.open(newline="", encoding="utf-8-sig") as f:
-            reader = csv.DictReader(f)
-            columns = reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+            apart = _separator(f.readline())
+            f.seek(0)
+            reader = csv.DictReader(f, delimiter=apart, skipinitialspace=True)
+            columns = reader.fieldnames = [_column(name) for name in reader.fieldnames or []]
             records = list(reader)
     except (UnicodeDecodeError, csv.Error):
         raise TableError(f"{path}: not a CSV in UTF-8; save it as one") from None
@@ -249,6 +266,17 @@ def _from_csv(path: Path) -> Cohort:
         path.parent,
         tuple(_csv_row(path, line, record) for line, record in enumerate(records, start=2)),
     )
+
+
+def _separator(head: str) -> str:
+    """What stands between the columns: where Excel knows a decimal comma, a semicolon."""
+    return max((",", ";", "\t"), key=head.count)
+
+
+def _column(name: str) -> str:
+    """A column's name; those known here as they are known, however they are written."""
+    name = name.strip()
+    return name.lower() if name.lower() in KNOWN_COLUMNS else name
 
 
 def _csv_row(table: Path, line: int, record: dict[str, str]) -> FilmRow:
@@ -265,7 +293,6 @@ def _csv_row(table: Path, line: int, record: dict[str, str]) -> FilmRow:
     label = LABEL_WORDS[word] if word else None
     patient, series, number, etiology = named(file, label)
     patient = told("patient") or told("patient_id") or patient
-    known = {"file", "label", "patient", "part", "split"}
     return FilmRow(
         file=file,
         path=table.parent / file,
@@ -275,5 +302,7 @@ def _csv_row(table: Path, line: int, record: dict[str, str]) -> FilmRow:
         number=number,
         etiology=etiology,
         part=told("part") or told("split"),
-        extra={k: told(k) for k, v in record.items() if k not in known and isinstance(v, str)},
+        extra={
+            k: told(k) for k, v in record.items() if k not in TAKEN_COLUMNS and isinstance(v, str)
+        },
     )

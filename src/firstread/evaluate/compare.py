@@ -113,7 +113,7 @@ def compare_runs(
         "best": runs[best].name,
         "runs": entries,
         "how": HOW,
-        "notices": list(NOTICES),
+        "notices": [*dict.fromkeys(n for run in runs for n in run.bundle.card.notices), *NOTICES],
         "command": command,
         "versions": _versions(),
     }

@@ -15,10 +15,9 @@ from typing import Any
 
 from firstread import __version__
 from firstread.film.files import write_atomic
-from firstread.read.card import NOTICES as EVERYWHERE
+from firstread.read.card import NO_DEVICE
 
 NOTICES = (
-    *EVERYWHERE,
     "Research software: no decision about a patient may rest on it. "
     "On films of another hospital, scanner or age expect it to be worse than here.",
 )
@@ -53,7 +52,8 @@ def render(template: str, context: Mapping[str, Any]) -> str:
         duration=duration,
     )
     said = tuple(context.get("notices", ()))
-    notices = (*NOTICES, *(n for n in said if n not in NOTICES))
+    ours = (*(() if any(n.startswith(NO_DEVICE) for n in said) else (NO_DEVICE,)), *NOTICES)
+    notices = (*(n for n in said if n not in ours), *ours)
     return environment.get_template(template).render(
         {**context, "notices": notices, "firstread_version": __version__}
     )

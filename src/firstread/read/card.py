@@ -26,15 +26,26 @@ FORMAT = 1
 LABELS = ("no pneumonia", "pneumonia")
 """The labels, in the order of the model's classes."""
 
-NOTICES = (
-    "Not a medical device. The model was trained on films of children of one to five years.",
-)
+Ages = tuple[float, float]
+"""Years, from and to."""
+
+AGES: Ages = (1.0, 5.0)
+"""Of the patients that a model is for unless its card says otherwise: those of the Guangzhou set
+(Kermany et al. 2018)."""
+
+NO_DEVICE = "Not a medical device."
 """What every output says at the least."""
 
 
-AGES = (1.0, 5.0)
-"""Years, from and to, of the patients that a model is for unless its card says otherwise: those
-of the Guangzhou set (Kermany et al. 2018)."""
+def notice_of(ages: Ages | None) -> str:
+    """What every output of a model says, by the ages of those it was trained on; None: untold."""
+    if ages is None:
+        trained = "Nobody told of what ages the patients were that the model was trained on."
+    elif ages == AGES:
+        trained = "The model was trained on films of children of one to five years."
+    else:
+        trained = f"The model was trained on films of patients of {ages[0]:g} to {ages[1]:g} years."
+    return f"{NO_DEVICE} {trained}"
 
 
 @dataclass(frozen=True)
@@ -71,7 +82,8 @@ class Refer:
 class Card:
     """A bundle's card. `onnx_file` is a plain file name; `raw` is the whole JSON object.
 
-    `gate`: None where the model has none. `ages`: in years, of the patients it is for.
+    `gate`: None where the model has none. `ages`: in years, of the patients it is for; None where
+    nobody told.
     """
 
     name: str
@@ -88,7 +100,7 @@ class Card:
     notices: tuple[str, ...]
     raw: dict[str, Any]
     gate: Gate | None = None
-    ages: tuple[float, float] = AGES
+    ages: Ages | None = AGES
 
     @property
     def threshold(self) -> float:
@@ -164,7 +176,7 @@ class Card:
                 for key in table.raw
             },
             refer=Refer(low, high, refer.text("how", may_be_empty=True)),
-            notices=_with_ours(top.items("notices")),
+            notices=_with_ours(top.items("notices"), _ages(top)),
             raw=top.raw,
             gate=_gate(top),
             ages=_ages(top),
@@ -205,17 +217,20 @@ def _bends(calibration: _Fields) -> Bends:
     return pairs
 
 
-def _ages(top: _Fields) -> tuple[float, float]:
+def _ages(top: _Fields) -> Ages | None:
     ages = top.raw.get("ages", list(AGES))
+    if ages is None:
+        return None
     sound = isinstance(ages, list) and len(ages) == 2
     if not (sound and all(isinstance(a, int | float) for a in ages) and 0 <= ages[0] <= ages[1]):
         top.wrong("ages", "must be two numbers of years, the lower first")
     return float(ages[0]), float(ages[1])
 
 
-def _with_ours(said: list[str]) -> tuple[str, ...]:
-    """The card's notices; ours go first unless the card says the same."""
-    return (*(n for n in NOTICES if n not in said), *said)
+def _with_ours(said: list[str], ages: Ages | None) -> tuple[str, ...]:
+    """The card's notices; ours goes first unless the card says the same."""
+    ours = notice_of(ages)
+    return tuple(said) if ours in said else (ours, *said)
 
 
 class _Fields:

@@ -167,11 +167,13 @@ def age_of(tags: dict[str, str]) -> float | None:
     return None if found is None else int(found[1]) * YEARS[found[2] or "Y"]
 
 
-def out_of_age(age: float | None, ages: tuple[float, float]) -> str | None:
+def out_of_age(age: float | None, ages: tuple[float, float] | None) -> str | None:
     """Why a patient of `age` years is not one of those the model is for, from and to, last
-    birthdays; None where it is, or where the age is not known."""
+    birthdays; None where it is, or where either is not known."""
+    if age is None or ages is None:
+        return None
     low, high = ages
-    if age is None or low <= age < high + 1:
+    if low <= age < high + 1:
         return None
     return (
         f"the patient is {_years(age)} and the model was trained on patients of {low:g} to "
@@ -179,8 +181,10 @@ def out_of_age(age: float | None, ages: tuple[float, float]) -> str | None:
     )
 
 
-def unknown_age(ages: tuple[float, float]) -> str:
-    """What is said where nobody told the age."""
+def unknown_age(ages: tuple[float, float] | None) -> str:
+    """What is said where nobody told the age, of the patient or of those the model is for."""
+    if ages is None:
+        return "nobody told of what ages the patients were that the model was trained on"
     return f"the patient's age is not known; the opinion holds for {ages[0]:g} to {ages[1]:g} years"
 
 

@@ -131,7 +131,7 @@ def decide(
         return REJECTED, (verdict.reject,)
     found = (verdict.refer, band_reason(probability, card), out_of_age(age, card.ages))
     reasons = [reason for reason in found if reason is not None]
-    said = (unknown_age(card.ages),) if age is None else ()
+    said = (unknown_age(card.ages),) if age is None or card.ages is None else ()
     if reasons:
         return REFER, (*reasons, *said)
     return (PNEUMONIA if probability >= card.threshold else NO_PNEUMONIA), said

@@ -84,6 +84,7 @@ def make_bundle(
         "preprocess": recipe.seen.to_dict(),
         **point.to_card(),
         **told_gate,
+        "ages": list(train.films.ages) if train.films.ages else None,
         "data": {
             "source": val.films.root.name,
             "films": len(train.films),

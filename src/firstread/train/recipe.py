@@ -141,6 +141,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         _check(self.arch in ARCHITECTURES, "arch", self.arch, " or ".join(ARCHITECTURES))
+        _check(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
         _check(self.epochs >= 1, "epochs", self.epochs, "1 or more")
         _check(self.batch_size >= 2, "batch_size", self.batch_size, "2 or more")
         least = MIN_SIZE[self.arch]

@@ -31,6 +31,7 @@ from firstread.film.preprocess import Preprocess
 from firstread.model.build import build_net, freeze
 from firstread.model.net import FilmNet, channels_last
 from firstread.model.weights import Weights, resolve_weights
+from firstread.train.alone import alone
 from firstread.train.finish import make_bundle, val_csv
 from firstread.train.fit import device_for, fit
 from firstread.train.focus import find_lungs
@@ -69,6 +70,13 @@ def train(
     is. Returns run.json's content. Raises `RunError` if the folder is another run's, and the
     errors of the parts.
     """
+    with alone(job.out, "training"):
+        return _train(job, say, callbacks, quiet)
+
+
+def _train(
+    job: Job, say: Callable[[str], None], callbacks: tuple[Any, ...], quiet: bool
+) -> dict[str, Any]:
     recipe, out = job.recipe, job.out
     device = device_for(job.device)
     start, weights = _beginning(job)

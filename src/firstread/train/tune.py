@@ -18,7 +18,6 @@ import hashlib
 import json
 import math
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,6 +36,7 @@ from firstread.cohort.split import SplitPlan, load_split, make_split, save_split
 from firstread.cohort.table import Cohort
 from firstread.errors import RunError
 from firstread.model.weights import resolve_weights
+from firstread.train.alone import alone
 from firstread.train.recipe import Recipe
 from firstread.train.record import told_of
 from firstread.train.run import Job, train
@@ -69,8 +69,7 @@ def tune(
     written anew after every trial, whole or not at all. Of the trials only the best keeps
     its bundle. Raises `RunError` if the folder holds another search or is in use.
     """
-    search.job.out.mkdir(parents=True, exist_ok=True)
-    with _alone(search.job.out), _study(search) as study:
+    with alone(search.job.out, "search"), _study(search) as study:
         for trial in study.get_trials(states=(TrialState.RUNNING,)):
             _ask_again(study, trial)
         result = None
@@ -87,22 +86,6 @@ def tune(
             result = _write(study, search)
             _tidy(search.job.out, result)
         return result
-
-
-@contextlib.contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Hold the folder: two searches at once would take each other's trials for killed ones."""
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
-    with (out / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise RunError(f"{out}: another search runs here; wait or give another --out") from None
-        yield
 
 
 @contextlib.contextmanager

@@ -1,0 +1,42 @@
+"""No command writes over what it reads."""
+
+from pathlib import Path
+
+import pytest
+
+from firstread.cli.main import main
+from firstread.cohort.inputs import keep_inputs
+from firstread.cohort.synthetic import write_folder
+from firstread.errors import OutputError
+
+
+def test_tables_and_films_are_kept(tmp_path: Path) -> None:
+    table, film, other = (tmp_path / name for name in ("a.csv", "f/a.png", "b.json"))
+    film.parent.mkdir()
+    for path in (table, film, other):
+        path.write_text("x")
+    link = tmp_path / "link.csv"
+    link.symlink_to(table)
+    for out in (table, tmp_path / "f/../a.csv", link, film):
+        with pytest.raises(OutputError, match="would be written over"):
+            keep_inputs([None, out], [table, None], [film])
+    keep_inputs([other, tmp_path / "new.json"], [table], [film])
+
+
+def test_the_verbs_refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    films = write_folder(tmp_path / "films", 6, size=48)
+    film = next(films.rglob("*.jpeg"))
+    table = tmp_path / "t.csv"
+    rows = "".join(f"{p},{p.parent.name}\n" for p in sorted(films.rglob("*.jpeg")))
+    table.write_text(f"file,label\n{rows}")
+    before = table.read_bytes(), film.read_bytes()
+    for command in (
+        ["data", "split", str(table), "--by", "patient", "--out", str(table)],
+        ["data", "split", str(films), "--by", "patient", "--out", str(film)],
+        ["data", "check", str(table), "--json", str(table)],
+        ["evaluate", "shipped", "--data", str(table), "--json", str(table)],
+        ["evaluate", "shipped", "--data", str(table), "--html", str(film)],
+    ):
+        assert main(command) == 2
+        assert "would be written over" in capsys.readouterr().err
+    assert before == (table.read_bytes(), film.read_bytes())

@@ -1,0 +1,30 @@
+"""One training at a time in a folder."""
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from firstread.errors import OutputError, RunError
+from firstread.train.alone import alone
+from firstread.train.run import train
+from tiny_training import tiny_job
+
+
+def test_a_second_one_is_refused(films: Path, tmp_path: Path) -> None:
+    with (
+        alone(tmp_path / "run", "training"),
+        pytest.raises(RunError, match="another training runs here"),
+    ):
+        train(tiny_job(films, tmp_path / "run"), quiet=True)
+    assert [p.name for p in (tmp_path / "run").iterdir()] == [".lock"]
+
+
+def test_a_place_that_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with (
+        pytest.raises(OutputError, match="choose another place"),
+        alone(tmp_path / "file" / "run", "training"),
+    ):
+        pass
