@@ -25,6 +25,7 @@ import numpy as np
 
 from firstread import __version__
 from firstread.errors import FirstreadError, RunError
+from firstread.evaluate.intervals import T975
 from firstread.evaluate.metrics import (
     auc,
     average_precision,
@@ -37,9 +38,6 @@ from firstread.evaluate.metrics import (
 from firstread.evaluate.places import command_line, portable
 from firstread.evaluate.runs import Run, common_films, load_runs
 from firstread.film.files import write_atomic
-
-T975 = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
-"""97.5 % points of Student's t for 1 to 9 degrees of freedom (any table of it)."""
 
 AUC_BAR = 0.99
 KEPT = (

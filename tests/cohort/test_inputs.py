@@ -40,3 +40,16 @@ def test_the_verbs_refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         assert main(command) == 2
         assert "would be written over" in capsys.readouterr().err
     assert before == (table.read_bytes(), film.read_bytes())
+
+
+def test_runs_and_bundles_are_kept_and_reports_beside_them_are_not(tmp_path: Path) -> None:
+    (tmp_path / "bundle").mkdir()
+    card, run, report = (tmp_path / n for n in ("bundle/card.json", "run.json", "metrics.json"))
+    for path in (card, run, report):
+        path.write_text("{}")
+    for out in (card, run):
+        with pytest.raises(OutputError, match="would be written over"):
+            keep_inputs([out], [tmp_path])
+    with pytest.raises(OutputError, match="would be written over"):
+        keep_inputs([card], [tmp_path / "bundle"])
+    keep_inputs([report], [tmp_path])

@@ -225,6 +225,12 @@ def test_what_viewers_call_every_export_tells_no_patient(tmp_path: Path) -> None
     assert [r.etiology for r in cohort.rows] == ["normal"] * 3 + [""] * 3
 
 
+def test_names_that_a_viewer_gave_to_normals_alone(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"NORMAL/p{i}/IM-0001-0002.jpeg" for i in range(3)))
+    touch(tmp_path, *(f"PNEUMONIA/p{i}/IM-0001-0001.jpeg" for i in range(3)))
+    assert len(set(load_cohort(tmp_path).patients)) == 6
+
+
 def test_a_copy_at_another_size_is_still_that_patient(tmp_path: Path) -> None:
     touch(tmp_path, "NORMAL/large/IM-0001-0001.jpeg", "NORMAL/small/IM-0001-0001.jpeg")
     touch(tmp_path, "PNEUMONIA/person1_virus_1.jpeg")
@@ -255,14 +261,37 @@ def test_tables_as_spreadsheets_write_them(tmp_path: Path, text: str) -> None:
     assert cohort.patients == ["P1", "P2"]
 
 
-def test_ages_are_those_told_or_of_the_public_set(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("first", "second", "ages"),
+    [
+        ("17.5", "58", (17.0, 58.0)),
+        ('"17,5"', "58", (17.0, 58.0)),
+        ("17", "", None),
+        ("17", "unknown", None),
+        ("17", "999", None),
+        ("", "", (1.0, 5.0)),
+    ],
+)
+def test_ages_are_those_told_or_of_the_public_set(
+    tmp_path: Path, first: str, second: str, ages: tuple[float, float] | None
+) -> None:
+    names = "IM-0115-0001.jpeg", "person1_virus_1.jpeg"
+    touch(tmp_path, *names)
+    text = f"file,label,age\n{names[0]},0,{first}\n{names[1]},1,{second}\n"
+    assert load_cohort(table(tmp_path, text)).ages == ages
+
+
+def test_films_of_nobody_knows_where_tell_no_age(tmp_path: Path) -> None:
     touch(tmp_path, "a.png", "b.png")
-    told = load_cohort(table(tmp_path, "file,label,age\na.png,0,17.5\nb.png,1,58\n"))
-    assert told.ages == (17.0, 58.0)
-    some = load_cohort(table(tmp_path, "file,label,age\na.png,0,17\nb.png,1,\n"))
-    assert some.ages is None
-    public = load_cohort(write_folder(tmp_path / "films", 3, size=16))
-    assert public.ages == (1.0, 5.0)
+    assert load_cohort(table(tmp_path, "file,label\na.png,0\nb.png,1\n")).ages is None
+
+
+def test_a_column_of_nearly_the_same_name_is_another(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "b.png")
+    text = "file,label,Label\na.png,0,normal film\nb.png,1,opacity\n"
+    assert load_cohort(table(tmp_path, text)).rows[1].extra == {"Label": "opacity"}
+    with pytest.raises(TableError, match="`patient` twice"):
+        load_cohort(table(tmp_path, "file,label,Patient,PATIENT\na.png,0,1,2\nb.png,1,1,2\n"))
 
 
 @pytest.mark.films

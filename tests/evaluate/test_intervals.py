@@ -167,7 +167,7 @@ def test_few_patients_of_a_class_give_an_interval_that_holds_the_auc(sick):
 def test_one_patient_has_no_drawn_interval():
     sampler = Sampler(["a"] * 4, draws=20)
     e = sampler.mean(np.array([0.1, 0.2, 0.3, 0.4]))
-    assert (e.value, np.isnan(e.low)) == (0.25, True)
+    assert (e.value, np.isnan(e.low), e.method) == (0.25, True, "none with one patient")
     share = sampler.proportion(np.array([True, False, True, True]))
     assert share.method == "Wilson over patients"
     assert share.low < 0.75 < share.high
@@ -212,3 +212,23 @@ def test_a_mean_within_a_class_is_as_sure_as_its_patients():
     assert (none.value, none.low) == (0.0, 0.0)
     assert 0.05 < none.high < 0.1
     assert np.isnan(mean_of_two(none, Estimate(float("nan"))).high)
+
+
+def test_measures_of_few_patients_are_not_drawn():
+    sampler = Sampler([f"p{i // 6}" for i in range(60)], draws=50)
+    truth, calls = np.arange(60) < 30, np.arange(60) % 3 > 0
+    told = decisions(sampler, truth, calls)
+    assert told["f1"]["method"] == "from Wilson over patients"
+    assert told["balanced_accuracy"]["method"] == "MOVER"
+    assert told["sensitivity"]["method"] == "Wilson over patients"
+
+
+@pytest.mark.parametrize("m", [2, 5, 12])
+def test_a_mean_of_few_patients_holds_the_truth(m):
+    rng, held = np.random.default_rng(m), []
+    sampler = Sampler([f"p{i // 3}" for i in range(3 * m)], draws=10)
+    for _ in range(400):
+        e = sampler.mean(np.repeat(rng.normal(1, 1, m), 3) + rng.normal(0, 0.3, 3 * m))
+        held.append(e.low <= 1 <= e.high)
+    assert 0.92 < np.mean(held) < 0.98
+    assert e.method == "t over patients"

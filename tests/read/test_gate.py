@@ -138,6 +138,7 @@ def test_what_tells_nothing_against_it(tags: dict[str, str]) -> None:
         # Against the standard, and in real files: an adult must not pass for want of a letter.
         *[("34", 34.0), ("077", 77.0), ("1500D", 4.107), ("ADULT", None)],
         *[("3 years", 3.0), ("034 Y", 34.0), ("34.0", 34.0), ("6 months", 0.5)],
+        *[("4 HOURS", None), ("3 SEMANAS", None), ("34YR", 34.0)],
     ],
 )
 def test_ages(text: str, years: float | None) -> None:

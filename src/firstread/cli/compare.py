@@ -25,9 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0: compared and written."""
+    from firstread.cohort.inputs import keep_inputs
     from firstread.evaluate.compare import compare_runs, write_comparison
     from firstread.film.files import write_atomic
 
+    keep_inputs([args.json, args.html], args.runs)
     result = compare_runs(args.runs, command=_command(args))
     print(table(result))
     if args.json is not None:

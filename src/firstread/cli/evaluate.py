@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     for path in (args.json, args.html):
         _check_output(path)
     cohort = load_cohort(args.data)
-    given = [args.data, args.split, args.recalibrate_on]
+    given = [args.data, args.split, args.recalibrate_on, bundle_path, run_dir]
     keep_inputs([args.json, args.html], given, cohort.paths)
     part = args.part
     if args.split is not None:
@@ -105,6 +105,8 @@ def run(args: argparse.Namespace) -> int:
                 f"the parts are {', '.join(there) or 'not known'}"
             )
     local = studies.check(args, cohort)
+    if local is not None:
+        keep_inputs([args.json, args.html], [], local.paths)
     scored = score_cohort(bundle_path, cohort, args.by, studies.progress("read"))
     if scored.rejected.all():
         raise NoFilms(

@@ -125,6 +125,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     import numpy as np
 
     from firstread.cohort.cache import cached_films
+    from firstread.cohort.inputs import keep_inputs
     from firstread.cohort.split import load_split
     from firstread.cohort.table import load_cohort
     from firstread.errors import NoFilms
@@ -137,6 +138,7 @@ def _evaluate(args: argparse.Namespace) -> int:
 
     finder = LungFinder(args.net)
     films, part = load_cohort(args.data), args.part
+    keep_inputs([args.json], [args.data, args.split], films.paths)
     if args.split is not None:
         films, part = load_split(args.split, films), part or "val"
     if part is not None:

@@ -17,7 +17,7 @@ from firstread.clinic import calibrate
 from firstread.clinic.calibrate import Films
 from firstread.clinic.need import LEAST_CLASS
 from firstread.evaluate.calibration import Floats, Platt, sigmoid, to_logit
-from firstread.evaluate.intervals import Estimate, Sampler
+from firstread.evaluate.intervals import FEW, Estimate, Sampler
 from firstread.evaluate.metrics import Bools
 from firstread.evaluate.operating import MARGIN, OperatingPoint, Threshold, sensitivity_name
 from firstread.evaluate.tables import prevalences
@@ -101,7 +101,8 @@ def _at(sampler: Sampler, hit: Bools, truth: Bools, prevalence: float) -> Estima
         for a, b in ((ill.low, well.low), (ill.high, well.high))
     )
     columns = np.stack([hit & truth, truth, hit & ~truth, ~truth], axis=1)
-    return sampler.from_sums(columns, share, instead=(low, high))
+    few = sampler.fewest(truth) < FEW
+    return sampler.from_sums(columns, share, instead=(low, high), few=few)
 
 
 def _tally(

@@ -7,7 +7,7 @@ Who the patient is comes from a `patient` (or `patient_id`) column, else from th
 name. In the Guangzhou set `personN` is counted separately for bacteria and for virus, and
 `NORMAL2-IM-n` is another child than `IM-n`; the patient is therefore (series, number).
 Films whose name says nothing are each a patient of their own, and so are pneumonia films called as
-the set calls its normals, and normals of the same name as one of these: viewers (OsiriX, Horos)
+the set calls its normals, and beside such the normals of a shared name: viewers (OsiriX, Horos)
 call every film they export `IM-0001-0001`.
 
 Columns `original_width` and `original_height` tell the size of a film before it was stored at
@@ -19,6 +19,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -46,7 +47,10 @@ _NORMAL = re.compile(r"(NORMAL2-IM|IM)-(\d+)(?:-\d+)*", re.IGNORECASE)
 _MENDELEY = re.compile(r"(BACTERIA|VIRUS|NORMAL)-(\d+)-\d+", re.IGNORECASE)
 TAKEN_COLUMNS = {"file", "label", "patient", "part", "split"}
 KNOWN_COLUMNS = TAKEN_COLUMNS | {"patient_id", "age", "original_width", "original_height"}
-_YEARS = re.compile(r"\d{1,3}(\.\d*)?")
+_YEARS = re.compile(r"\d{1,3}([.,]\d*)?")
+OLDEST = 130
+"""Years beyond which an age is a number for "not known"."""
+
 _ETIOLOGY = {"bacteria": "bacterial", "virus": "viral", "normal": "normal"}
 
 
@@ -114,13 +118,15 @@ class Cohort:
 
     @property
     def ages(self) -> tuple[float, float] | None:
-        """Years, from and to, of the patients: of the column `age`, or of the public set; None
-        where the films do not tell."""
+        """Years, from and to, of the patients: of the column `age`, or, where it tells nothing, of
+        the public set; None where not every film tells one."""
         told = [r.extra.get("age", "") for r in self.rows]
-        if all(_YEARS.fullmatch(age) for age in told):
-            years = [math.floor(float(age)) for age in told]
-            return float(min(years)), float(max(years))
-        return AGES if all(r.number is not None for r in self.rows) else None
+        if not any(told):
+            return AGES if all(r.number is not None for r in self.rows) else None
+        years = [math.floor(float(age.replace(",", "."))) for age in told if _YEARS.fullmatch(age)]
+        if len(years) < len(told) or max(years) > OLDEST:
+            return None
+        return float(min(years)), float(max(years))
 
     def data_hash(self) -> str:
         """One sha256 that names this set of films, whatever their order or folder."""
@@ -165,18 +171,22 @@ def named(file: str, label: int | None) -> tuple[str, str, int | None, str]:
 
 
 def told_apart(rows: Iterable[FilmRow]) -> tuple[FilmRow, ...]:
-    """The rows; those of a name that a pneumonia film bears too lose what it told.
+    """The rows; where a viewer named films, those of a shared name lose what it told.
 
-    In the Guangzhou set only normals are called so. Where it is a viewer that named the films, a
-    name is many patients'. Copies of one normal, at another size too, stay that patient's.
+    In the Guangzhou set only normals are called so: a pneumonia film of such a name is a viewer's,
+    which calls many patients' films alike. Without one, films of one name are copies of one film,
+    at another size perhaps, and stay that patient's.
     """
     rows = tuple(rows)
 
     def name(row: FilmRow) -> str:
         return Path(row.file).name.lower()
 
-    viewers = {name(row) for row in rows if row.label == 1 and _NORMAL.match(name(row))}
-    return tuple(_anonymous(row) if name(row) in viewers else row for row in rows)
+    named_so = [row for row in rows if _NORMAL.match(name(row))]
+    if not any(row.label == 1 for row in named_so):
+        return rows
+    bearers = Counter(name(row) for row in named_so)
+    return tuple(_anonymous(row) if bearers[name(row)] > 1 else row for row in rows)
 
 
 def _anonymous(row: FilmRow) -> FilmRow:
@@ -256,7 +266,7 @@ def _from_csv(path: Path) -> Cohort:
             apart = _separator(f.readline())
             f.seek(0)
             reader = csv.DictReader(f, delimiter=apart, skipinitialspace=True)
-            columns = reader.fieldnames = [_column(name) for name in reader.fieldnames or []]
+            columns = reader.fieldnames = _columns(path, reader.fieldnames or [])
             records = list(reader)
     except (UnicodeDecodeError, csv.Error):
         raise TableError(f"{path}: not a CSV in UTF-8; save it as one") from None
@@ -273,10 +283,15 @@ def _separator(head: str) -> str:
     return max((",", ";", "\t"), key=head.count)
 
 
-def _column(name: str) -> str:
-    """A column's name; those known here as they are known, however they are written."""
-    name = name.strip()
-    return name.lower() if name.lower() in KNOWN_COLUMNS else name
+def _columns(path: Path, names: Iterable[str]) -> list[str]:
+    """The columns' names; those known here as they are known, however they are written."""
+    stripped = [name.strip() for name in names]
+    exact = set(stripped)
+    columns = [name.lower() if name.lower() in KNOWN_COLUMNS - exact else name for name in stripped]
+    for name in KNOWN_COLUMNS:
+        if columns.count(name) > 1:
+            raise TableError(f"{path}: has the column `{name}` twice; rename one of them")
+    return columns
 
 
 def _csv_row(table: Path, line: int, record: dict[str, str]) -> FilmRow:

@@ -152,7 +152,7 @@ def _measure(run: Run, files: Sequence[str], truth: Any, sampler: Sampler) -> di
     others = {
         "auc": sampler.auc(run.logits(files), truth),
         "loss": sampler.mean(film_losses(p, truth)),
-        "brier": sampler.mean((p - truth) ** 2),
+        "brier": sampler.mean_within((p - truth) ** 2),
     }
     return {
         "name": run.name,

@@ -41,6 +41,10 @@ FEW = 20
 """Patients from which on an interval is drawn. From fewer, far too few of the drawn ones hold the
 truth."""
 
+T975 = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281, 2.2010,
+        2.1788, 2.1604, 2.1448, 2.1314, 2.1199, 2.1098, 2.1009)  # fmt: skip
+"""97.5 % points of Student's t for 1 to 18 degrees of freedom (any table of it)."""
+
 NONE = (float("nan"), float("nan"))
 
 Range = tuple[float, float]
@@ -208,28 +212,39 @@ class Sampler:
         columns: npt.ArrayLike,
         measure: Callable[[Floats], Floats],
         instead: Range | None = None,
+        few: bool = False,
     ) -> Estimate:
         """A measure of sums over films, such as F1 of counts.
 
         `columns` (n, k) what is summed; `measure` takes sums (..., k) to values (...);
-        `instead`: the interval to give where no draw differs from another.
+        `instead`: the interval to give where no draw differs from another, or where there are
+        too `few` patients to draw from.
         """
         c = np.asarray(columns, dtype=np.float64).reshape(self.n, -1)
         with np.errstate(divide="ignore", invalid="ignore"):
             value = float(measure(c.sum(axis=0)))
             low, high = self.interval(measure(self.sums(c)))
-        if not high - low > 1e-9 and instead is not None:
+        if instead is not None and (few or not high - low > 1e-9):
             return Estimate(value, *instead, "from Wilson over patients")
         return Estimate(value, low, high, self.method)
 
     def mean(self, values: Floats) -> Estimate:
-        """The mean of one number a film, `values` (n,)."""
+        """The mean of one number a film, `values` (n,); with fewer than `FEW` patients by Student's
+        t over them, as for a ratio (Cochran 1977, section 2.11)."""
+        if self.m < FEW:
+            value, sizes = float(values.mean()), np.bincount(self.index, minlength=self.m)
+            off = np.bincount(self.index, values, self.m) - value * sizes
+            if self.m < 2:
+                return Estimate(value, *NONE, "none with one patient")
+            half = T975[self.m - 2] * float(off.std(ddof=1)) / math.sqrt(self.m) / sizes.mean()
+            return Estimate(value, value - half, value + half, "t over patients")
         columns = np.stack([values, np.ones(self.n)], axis=1)
         return self.from_sums(columns, lambda s: s[..., 0] / s[..., 1])
 
-    def mean_within(self, values: Floats, among: Bools) -> Estimate:
-        """The mean of `values` (n,) in 0 to 1 over the films of `among`: patient bootstrap, or
-        Wilson's over patients as in `proportion`."""
+    def mean_within(self, values: Floats, among: Bools | None = None) -> Estimate:
+        """The mean of `values` (n,) in 0 to 1 over the films of `among`, all if None: patient
+        bootstrap, or Wilson's over patients as in `proportion`."""
+        among = np.ones(self.n, bool) if among is None else among
         m, n = len(np.unique(self.index[among])), int(among.sum())
         value = ratio(float(values[among].sum()), n)
         low, high = self.interval(_divide(self.sums(np.stack([values * among, among], axis=1))))

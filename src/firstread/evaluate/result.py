@@ -92,7 +92,7 @@ def measure(
         "f1": main["f1"],
         "loss": sampler.mean(film_losses(p, truth)).to_json(),
         "ece": tables.calibration_error(sampler, p, truth, seed).to_json(),
-        "brier": sampler.mean((p - truth) ** 2).to_json(),
+        "brier": sampler.mean_within((p - truth) ** 2).to_json(),
         "n": len(scored),
         "n_refer": int(scored.referred.sum()),
         "n_rejected": int(scored.rejected.sum()),
@@ -194,8 +194,9 @@ def _provenance(
             "pneumonia and 1 for none, in every measure",
             "interval": f"95 %; {drawn}{sampler.draws} draws, seed {seed}, percentiles; Wilson's "
             "over films for proportions where each patient has one film; over patients where a "
-            "bootstrap would have no width, and over pairs of patients for the AUC where one class "
-            f"has fewer than {FEW}; MOVER (Zou & Donner 2008) for a mean of two such",
+            f"bootstrap would have no width or there are fewer than {FEW}, for the AUC over pairs "
+            "of them, and Student's t for the log loss; MOVER (Zou & Donner 2008) for a mean of two "
+            "such",
             "wilson": "Wilson's score interval over films, as if they were independent",
             "delong": "DeLong's interval on the logit scale, films as if they were independent",
             "loss": f"mean log loss in nats, probabilities clipped to {LOSS_FLOOR} from 0 and 1",

@@ -97,6 +97,7 @@ def _f1(sampler: Sampler, truth: Bools, calls: Bools) -> dict[str, Any]:
         np.stack([truth & calls, truth, calls], axis=1),
         lambda s: 2 * s[..., 0] / (s[..., 1] + s[..., 2]),
         instead=(2 * jaccard.low / (1 + jaccard.low), 2 * jaccard.high / (1 + jaccard.high)),
+        few=sampler.fewest(truth) < FEW,
     ).to_json()
 
 
@@ -194,14 +195,12 @@ def prevalences(
         row: dict[str, Any] = {"prevalence": share, "given": share == given}
         worst, best = ppv_npv(se.low, sp.low, share), ppv_npv(se.high, sp.high, share)
         for i, name in enumerate(("ppv", "npv")):
-            drawn = sampler.from_sums(
+            row[name] = sampler.from_sums(
                 columns,
                 lambda s, i=i, share=share: _predictive(s, share)[i],  # type: ignore[misc]
                 instead=(worst[i], best[i]),
-            )
-            if sampler.fewest(truth) < FEW:
-                drawn = Estimate(drawn.value, worst[i], best[i], "from Wilson over patients")
-            row[name] = drawn.to_json()
+                few=sampler.fewest(truth) < FEW,
+            ).to_json()
         table.append(row)
     return table
 

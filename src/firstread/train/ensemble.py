@@ -84,8 +84,8 @@ def ensemble(
             raise RunError(f"{run}: makes films ready otherwise than {runs[0]}; train alike")
         if part != parts[0]:
             raise RunError(f"{run}: was trained on another split than {runs[0]}; split alike")
-    unseen = load_split(runs[0] / "split.csv", films).part("val")
-    val = cached_films(unseen, how)
+    split = load_split(runs[0] / "split.csv", films)
+    val, ages = cached_films(split.part("val"), how), split.part("train").ages
     large = cached_films(val.films, replace(how, size=max(how.size, FULL)))
     graph = merged([member.onnx_path.read_bytes() for member in members])
     read = reader_of(graph)
@@ -103,6 +103,7 @@ def ensemble(
         "labels": first["labels"],
         "preprocess": first["preprocess"],
         **point.to_card(),
+        "ages": list(ages) if ages else None,
         "data": {**first["data"], "validation_sha256": val.films.data_hash()},
         "training": {
             "weights": first["training"]["weights"],

@@ -170,7 +170,7 @@ def _one(study: optuna.Study, search: Search, say: Callable[[str], None], quiet:
     """Ask for a trial, run it and tell the study what came of it."""
     used = {t.user_attrs[FOLDER] for t in study.get_trials() if FOLDER in t.user_attrs}
     study.sampler = optuna.samplers.TPESampler(
-        seed=search.job.recipe.seed * 100_003 + len(used), n_startup_trials=RANDOM_TRIALS
+        seed=(search.job.recipe.seed * 100_003 + len(used)) % 2**32, n_startup_trials=RANDOM_TRIALS
     )
     trial = study.ask(_distributions(search.job.recipe))
     if FOLDER not in trial.user_attrs:
