@@ -195,8 +195,7 @@ def _provenance(
             "interval": f"95 %; {drawn}{sampler.draws} draws, seed {seed}, percentiles; Wilson's "
             "over films for proportions where each patient has one film; over patients where a "
             f"bootstrap would have no width or there are fewer than {FEW}, for the AUC over pairs "
-            "of them, and Student's t for the log loss; MOVER (Zou & Donner 2008) for a mean of two "
-            "such",
+            "of them, and Student's t for the log loss; MOVER (Zou & Donner 2008) for means of two",
             "wilson": "Wilson's score interval over films, as if they were independent",
             "delong": "DeLong's interval on the logit scale, films as if they were independent",
             "loss": f"mean log loss in nats, probabilities clipped to {LOSS_FLOOR} from 0 and 1",
