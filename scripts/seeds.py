@@ -38,6 +38,7 @@ from firstread.evaluate.metrics import (
 from firstread.evaluate.places import command_line, portable
 from firstread.evaluate.runs import Run, common_films, load_runs
 from firstread.film.files import write_atomic
+from firstread.train.recipe import make_recipe
 
 AUC_BAR = 0.99
 KEPT = (
@@ -96,7 +97,9 @@ def without_seed(run: Run) -> dict[str, Any]:
     recipe = run.record.get("recipe")
     if not isinstance(recipe, dict):
         raise RunError(f"{run.path / 'run.json'}: names no recipe; train the run again")
-    return {k: v for k, v in recipe.items() if k != "seed"}
+    # With what an older run's record lacks: a key that came later, at its default.
+    whole = make_recipe(recipe, str(run.path)).to_dict()
+    return {k: v for k, v in whole.items() if k != "seed"}
 
 
 def summary(paths: Sequence[Path]) -> dict[str, Any]:
