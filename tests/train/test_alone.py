@@ -1,5 +1,7 @@
 """One training at a time in a folder."""
 
+import errno
+import fcntl
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,15 @@ def test_a_second_one_is_refused(films: Path, tmp_path: Path) -> None:
     ):
         train(tiny_job(films, tmp_path / "run"), quiet=True)
     assert [p.name for p in (tmp_path / "run").iterdir()] == [".lock"]
+
+
+def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with alone(tmp_path, "training"):
+        pass
 
 
 def test_a_place_that_is_no_folder(tmp_path: Path) -> None:
