@@ -12,10 +12,10 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -70,20 +70,35 @@ def train(
     is. Returns run.json's content. Raises `RunError` if the folder is another run's, and the
     errors of the parts.
     """
-    with alone(job.out, "training"):
-        return _train(job, say, callbacks, quiet)
-
-
-def _train(
-    job: Job, say: Callable[[str], None], callbacks: tuple[Any, ...], quiet: bool
-) -> dict[str, Any]:
-    recipe, out = job.recipe, job.out
     device = device_for(job.device)
     start, weights = _beginning(job)
     split = load_split(job.split, job.films) if job.split else make_split(job.films, SplitPlan())
     if start:
         assert_unseen(start, split)
-    taught = teacher_recipes(recipe)
+    ready = _Ready(device, start, weights, split, teacher_recipes(job.recipe))
+    with alone(job.out, "training"):  # of what is refused before nothing is left
+        return _train(job, ready, say, callbacks, quiet)
+
+
+class _Ready(NamedTuple):
+    """What a job comes to, once nothing speaks against it."""
+
+    device: str
+    start: Start | None
+    weights: Weights
+    split: Cohort
+    taught: Sequence[Recipe]
+
+
+def _train(
+    job: Job,
+    ready: _Ready,
+    say: Callable[[str], None],
+    callbacks: tuple[Any, ...],
+    quiet: bool,
+) -> dict[str, Any]:
+    recipe, out = job.recipe, job.out
+    device, start, weights, split, taught = ready
     state = open_run(out, job.name, recipe, split, weights, start, device, taught)
     if state.get("finished"):
         say(f"{out} is finished already; delete it to train anew")
@@ -100,8 +115,8 @@ def _train(
 
     teachers, told = taught_by(out, recipe, taught, train_one)
     started = time.perf_counter()
-    ready = {"train": recipe.kept, "val": recipe.seen}
-    parts = [_decoded(split.part(name), how, name, say) for name, how in ready.items()]
+    hows = {"train": recipe.kept, "val": recipe.seen}
+    parts = [_decoded(split.part(name), how, name, say) for name, how in hows.items()]
     decode_seconds = time.perf_counter() - started
     net = _network(recipe, weights, start, say)
     pixels = [np.asarray(p.pixels) for p in parts]
