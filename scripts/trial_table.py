@@ -87,6 +87,10 @@ def purpose(name: str) -> str:
     return {
         "default-5-seed1": "`default-5`, seed 1.",
         "settle-5-seed1": "`settle-5`, seed 1: what `settle-hide` is held against.",
+        "full-kinds": "`full-6`, viral told from bacterial in training, which makes three classes: "
+        "the code of commit ada9120, gone since. Its minutes hold a halt of nearly two hours.",
+        "full-cutmix": "`full-6`, a box of another film in half of the films, their labels mixed "
+        "by its area: the same code, the same halt.",
         "full-places": "`full-no-noise`, films smoothed by place, as far as each part of them "
         "needs it: the code of commit fce98c3, gone since.",
         "twin-5": "`default-5` and `settle-5` on this split: the twin of versions 4 and 5.",
