@@ -91,6 +91,8 @@ def purpose(name: str) -> str:
         "the code of commit ada9120, gone since. Its minutes hold a halt of nearly two hours.",
         "full-cutmix": "`full-6`, a box of another film in half of the films, their labels mixed "
         "by its area: the same code, the same halt.",
+        "full-robust": "`full-6` with the generalised cross-entropy, in case labels are wrong: the "
+        "code of commit ada9120, gone since.",
         "full-places": "`full-no-noise`, films smoothed by place, as far as each part of them "
         "needs it: the code of commit fce98c3, gone since.",
         "twin-5": "`default-5` and `settle-5` on this split: the twin of versions 4 and 5.",
