@@ -3,12 +3,12 @@
 A folder holds `NORMAL/` and `PNEUMONIA/`, or these below `train/`, `val/`, `test/`. A CSV
 has at least `file` (relative to the CSV's folder, or absolute) and `label`.
 
-Who the patient is comes from a `patient` (or `patient_id`) column, else from the file's
-name. In the Guangzhou set `personN` is counted separately for bacteria and for virus, and
-`NORMAL2-IM-n` is another child than `IM-n`; the patient is therefore (series, number).
-Films whose name says nothing are each a patient of their own, and so are pneumonia films called as
-the set calls its normals, and beside such the normals of a shared name: viewers (OsiriX, Horos)
-call every film they export `IM-0001-0001`.
+Who the patient is comes from a `patient` (or `patient_id`) column, else from the PatientID of a
+DICOM file (`firstread.cohort.tags`), else from the file's name. In the Guangzhou set `personN` is
+counted separately for bacteria and for virus, and `NORMAL2-IM-n` is another child than `IM-n`; the
+patient is therefore (series, number). Films whose name says nothing are each a patient of their
+own, and so are pneumonia films called as the set calls its normals, and beside such the normals
+of a shared name: viewers (OsiriX, Horos) call every film they export `IM-0001-0001`.
 
 Columns `original_width` and `original_height` tell the size of a film before it was stored at
 another, squashed perhaps; preprocessing that keeps the aspect needs them.
@@ -29,8 +29,10 @@ import numpy as np
 import numpy.typing as npt
 
 from firstread.cohort.hashes import combined_sha256, file_sha256
+from firstread.cohort.tags import told_by_files
 from firstread.errors import ClassFolderError, FolderNotFound, NoFilms, TableError
 from firstread.film.decode import FILM_SUFFIXES, read_bytes
+from firstread.film.files import find_films
 from firstread.read.card import AGES
 
 CLASS_FOLDERS = {"NORMAL": 0, "PNEUMONIA": 1}
@@ -171,6 +173,24 @@ def named(file: str, label: int | None) -> tuple[str, str, int | None, str]:
 
 
 def told_apart(rows: Iterable[FilmRow]) -> tuple[FilmRow, ...]:
+    """The rows with what their DICOM files tell of patients whom only a name has told so far.
+
+    Ages that no column tells are theirs too. Beside such films, where a viewer named films, those
+    of a shared name lose what it told.
+    """
+    rows = _without_viewers_names(rows)
+    out = []
+    for row, told in zip(rows, told_by_files([row.path for row in rows]), strict=True):
+        if told.age is not None and not row.extra.get("age"):
+            row = replace(row, extra=row.extra | {"age": f"{told.age:g}"})
+        by_name = row.patient in (f"film-{row.file}", named(row.file, row.label)[0])
+        if told.patient and by_name:
+            row = replace(row, patient=told.patient, series="", number=None)
+        out.append(row)
+    return tuple(out)
+
+
+def _without_viewers_names(rows: Iterable[FilmRow]) -> tuple[FilmRow, ...]:
     """The rows; where a viewer named films, those of a shared name lose what it told.
 
     In the Guangzhou set only normals are called so: a pneumonia film of such a name is a viewer's,
@@ -227,12 +247,12 @@ def _from_folder(root: Path, need_labels: bool) -> Cohort:
     for part, base in bases:
         folders = {d.name: d for d in sorted(base.iterdir()) if d.is_dir()}
         if not need_labels and not any(name in folders for name in CLASS_FOLDERS):
-            rows += [_row(root, f, None, part) for f in _films_in(base)]
+            rows += [_row(root, f, None, part) for f in find_films([base])]
             continue
         for name, label in CLASS_FOLDERS.items():
             if name not in folders:
                 raise ClassFolderError(_missing_class(base, name, list(folders)))
-            rows += [_row(root, f, label, part) for f in _films_in(folders[name])]
+            rows += [_row(root, f, label, part) for f in find_films([folders[name]])]
     return Cohort(root, tuple(rows))
 
 
@@ -242,16 +262,6 @@ def _missing_class(base: Path, name: str, there: list[str]) -> str:
         return f"{base}: class folder {name} is missing; rename {near[0]} to {name}"
     found = ", ".join(t for t in there if not t.startswith(".")) or "no folder"
     return f"{base}: class folder {name} is missing (found {found}); expected NORMAL and PNEUMONIA"
-
-
-def _films_in(folder: Path) -> list[Path]:
-    return sorted(
-        p
-        for p in folder.rglob("*")
-        if p.suffix.lower() in FILM_SUFFIXES
-        and p.is_file()
-        and not any(s.startswith(".") or s == "__MACOSX" for s in p.relative_to(folder).parts)
-    )
 
 
 def _row(root: Path, path: Path, label: int | None, part: str) -> FilmRow:

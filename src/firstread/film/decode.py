@@ -120,7 +120,7 @@ def decode(
     Raises `UnreadableFilm`, `FilmTooLarge`, or `FolderNotFound` where there is no file.
     """
     data = source if isinstance(source, bytes) else read_bytes(Path(source))
-    if _looks_like_dicom(data):
+    if looks_like_dicom(data):
         from firstread.film.dicom import decode_dicom
 
         return decode_dicom(data, reduce_to, before)
@@ -151,7 +151,7 @@ def read_bytes(path: Path) -> bytes:
 _TOO_MANY_BYTES = f"the file is larger than {MAX_BYTES // 2**20} MiB; save the film by itself"
 
 
-def _looks_like_dicom(data: bytes) -> bool:
+def looks_like_dicom(data: bytes) -> bool:
     """Whether the DICOM mark is there, or the first element of a file written without it."""
     if data[128:132] == b"DICM":
         return True

@@ -25,7 +25,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import firstread
-from firstread.film.decode import _looks_like_dicom
+from firstread.film.decode import looks_like_dicom
 from firstread.read.bundle import Bundle
 from firstread.read.dicom_out.source import STAND_IN_DATE, read_header, source_of
 from firstread.read.dicom_out.sr import NOTICE, PRESENCE, sentences
@@ -90,7 +90,7 @@ class _About:
 
 
 def _about(source: bytes, anonymous: bool) -> _About:
-    if not _looks_like_dicom(source):
+    if not looks_like_dicom(source):
         # RFC 6920: a name for these very bytes, for whoever holds them.
         digest = base64.urlsafe_b64encode(hashlib.sha256(source).digest()).decode().rstrip("=")
         film = f"ni:///sha-256;{digest}"

@@ -93,12 +93,12 @@ class OwnFiles:
 
     def _dicom(self, opinion: Opinion, data: bytes) -> list[Path]:
         """The film's DICOM results; films that are not DICOM are mentioned once."""
-        from firstread.film.decode import _looks_like_dicom
+        from firstread.film.decode import looks_like_dicom
         from firstread.film.dicom import NO_PICTURE, OWN_RESULT
         from firstread.read.dicom_out import write_results
 
         assert self.wanted.dicom is not None
-        if _looks_like_dicom(data):
+        if looks_like_dicom(data):
             if any(why.startswith((OWN_RESULT, NO_PICTURE)) for why in opinion.reasons):
                 return []  # a report about a report helps nobody
             return write_results(opinion, data, self.wanted.dicom, self.wanted.anonymous)

@@ -1,0 +1,88 @@
+"""Patients and ages that stand in DICOM files."""
+
+from pathlib import Path
+
+import pytest
+from tests.dicom_films import dicom_film
+
+from firstread.cohort.split import SplitPlan, make_split
+from firstread.cohort.table import load_cohort
+from firstread.cohort.tags import Told, told_by_files
+
+
+def export(root: Path, *films: tuple[str, dict[str, str | None]]) -> list[Path]:
+    """Files by name, each with its tags."""
+    for seed, (name, tags) in enumerate(films):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(dicom_film(seed, size=32, **tags))
+    return [root / name for name, _ in films]
+
+
+def test_films_of_one_id_are_one_patients(tmp_path: Path) -> None:
+    films = export(
+        tmp_path,
+        ("a.dcm", {"PatientID": "4711", "PatientAge": "018M"}),
+        ("1.2.840.1", {"PatientID": "4711 ", "PatientAge": None}),
+        ("c.dcm", {"PatientID": "4712", "PatientAge": "030Y"}),
+    )
+    first, same, other = told_by_files(films)
+    assert first.patient == same.patient != other.patient
+    assert (first.age, same.age, other.age) == (1.5, None, 30.0)
+    assert "4711" not in first.patient
+
+
+def test_another_hospitals_number_is_another_patient(tmp_path: Path) -> None:
+    a, b = told_by_files(
+        export(
+            tmp_path,
+            ("a.dcm", {"IssuerOfPatientID": "A"}),
+            ("b.dcm", {"IssuerOfPatientID": "B"}),
+        )
+    )
+    assert a.patient != b.patient
+
+
+@pytest.mark.parametrize("who", ["ANON", "", None])
+def test_an_id_that_all_bear_tells_nobody_apart(tmp_path: Path, who: str | None) -> None:
+    films = export(tmp_path, *((f"{i}.dcm", {"PatientID": who}) for i in range(3)))
+    assert [t.patient for t in told_by_files(films)] == [""] * 3
+
+
+def test_other_files_tell_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.dcm").write_bytes(dicom_film(size=32)[:200])
+    (tmp_path / "b.png").write_bytes(dicom_film(size=32))
+    (tmp_path / "c.dcm").write_text("no film")
+    names = ("a.dcm", "b.png", "c.dcm", "missing.dcm")
+    assert told_by_files([tmp_path / name for name in names]) == [Told()] * 4
+
+
+def test_a_folder_of_an_archive(tmp_path: Path) -> None:
+    """Names without an ending, a viewer's name, and a child with films of both classes."""
+    export(
+        tmp_path,
+        ("NORMAL/1.2.840.1", {"PatientID": "1", "PatientAge": "002Y"}),
+        ("NORMAL/1.2.840.2", {"PatientID": "2", "PatientAge": "007Y"}),
+        ("NORMAL/IM-0001-0001.dcm", {"PatientID": "3", "PatientAge": "003Y"}),
+        ("PNEUMONIA/1.2.840.3", {"PatientID": "1", "PatientAge": "002Y"}),
+        ("PNEUMONIA/IM-0001-0002.dcm", {"PatientID": "4", "PatientAge": "011M"}),
+    )
+    cohort = load_cohort(tmp_path)
+    assert len(cohort) == 5
+    assert len(set(cohort.patients)) == 4
+    assert cohort.patients[0] == cohort.patients[3]
+    assert {r.series for r in cohort.rows} == {""}
+    assert cohort.ages == (0.0, 7.0)
+    split = make_split(cohort, SplitPlan(by="patient", fraction=0.5))
+    parts = {r.file: r.part for r in split.rows}
+    assert parts["NORMAL/1.2.840.1"] == parts["PNEUMONIA/1.2.840.3"]
+
+
+def test_a_table_is_believed_before_the_files(tmp_path: Path) -> None:
+    export(tmp_path, *((f"{i}.dcm", {"PatientID": f"P{i}"}) for i in range(3)))
+    (tmp_path / "films.csv").write_text(
+        "file,label,patient,age\n0.dcm,0,A,3\n1.dcm,1,A,\n2.dcm,1,,5\n"
+    )
+    cohort = load_cohort(tmp_path / "films.csv")
+    assert cohort.patients[:2] == ["A", "A"]
+    assert cohort.patients[2].startswith("dicom-")
+    assert [r.extra["age"] for r in cohort.rows] == ["3", "4", "5"]
