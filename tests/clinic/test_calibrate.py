@@ -160,3 +160,22 @@ def test_the_rates_told_are_those_on_new_films() -> None:
         true.append((calls[new.truth].mean(), calls[~new.truth].mean(), band.mean()))
     gap = np.array(told) - true
     assert np.abs(gap.mean(axis=0)).max() < 3 * gap.std(axis=0).max() / np.sqrt(40) + 0.005
+
+
+@pytest.mark.parametrize("ill", [20, 40])
+def test_the_rates_told_are_those_on_new_films_where_few_are_ill(ill: int) -> None:
+    """The least that onboarding takes: one film missed is all that a sensitivity of 95 % leaves."""
+    told, true = [], []
+    share = ill / (200 + ill)
+    new = films(20_000, 999, share)
+    for seed in range(60):
+        f = films(200 + ill, seed, share)
+        judged = cross_decided(f, "intercept", 0.95, 0)
+        told.append((judged.calls[f.truth].mean(), judged.calls[~f.truth].mean()))
+        platt = fit("intercept", f)
+        calls = platt.probability(new.z) >= point_on(f, platt, 0.95, "them").threshold
+        true.append((calls[new.truth].mean(), calls[~new.truth].mean()))
+    gap = np.array(told) - true
+    error = gap.std(axis=0) / np.sqrt(60)
+    assert (np.abs(gap.mean(axis=0)) < 3 * error + 0.005).all()
+    assert np.mean(true, axis=0)[0] == pytest.approx(0.95, abs=0.015)

@@ -17,9 +17,10 @@ from firstread.clinic import calibrate
 from firstread.clinic.calibrate import Films
 from firstread.clinic.need import LEAST_CLASS
 from firstread.evaluate.calibration import Floats, Platt, sigmoid, to_logit
+from firstread.evaluate.cuts import MARGIN
 from firstread.evaluate.intervals import FEW, Estimate, Sampler
 from firstread.evaluate.metrics import Bools
-from firstread.evaluate.operating import MARGIN, OperatingPoint, Threshold, sensitivity_name
+from firstread.evaluate.operating import OperatingPoint, Threshold, sensitivity_name
 from firstread.evaluate.tables import prevalences
 
 SURE = 0.95

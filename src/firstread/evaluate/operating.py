@@ -11,8 +11,7 @@ with at most `RISK` it falls on the wrong side of the point: a film with pneumon
 "rule_out", one without at or above "rule_in". The chance is over validation sets and films
 together, and nothing is promised for films that are drawn otherwise.
 
-A cut never lies on a film but halfway between two neighbours, so that rounding on another
-machine cannot turn a validation film over.
+Where a cut may lie: `evaluate.cuts`.
 """
 
 from __future__ import annotations
@@ -33,9 +32,7 @@ from firstread.evaluate.calibration import (
     sigmoid,
     to_logit,
 )
-
-MARGIN = 0.5
-"""Logits beyond the outermost film at which a cut is put that has films on one side only."""
+from firstread.evaluate.cuts import Cuts, best_cut, cut_expected, cut_reaching, cuts_of
 
 LIMIT = 30.0
 """Calibrated logits are clipped to ± this, so that every cut is a probability below 1."""
@@ -100,66 +97,7 @@ class OperatingPoint:
         }
 
 
-@dataclass(frozen=True)
-class _Cuts:
-    """Every way to cut the films in two, from all-positive to all-negative.
-
-    `low`, `high` (m,): the stretch of logits in which a cut gives the same decisions.
-    `sensitivity`, `specificity` (m,): of those decisions. `n1`, `n0`: weight of the films with
-    pneumonia and of those without.
-    """
-
-    low: Floats
-    high: Floats
-    sensitivity: Floats
-    specificity: Floats
-    n1: float
-    n0: float
-
-    @property
-    def balanced(self) -> Floats:
-        return (self.sensitivity + self.specificity) / 2.0
-
-    def says(self, z: float) -> str:
-        i = int(np.searchsorted(self.high, z, side="left"))
-        i = min(i, len(self.high) - 1)
-        return f"sensitivity {self.sensitivity[i]:.3f}, specificity {self.specificity[i]:.3f} there"
-
-
-def _cuts(z: Floats, truth: npt.NDArray[np.bool_], weights: Floats) -> _Cuts:
-    values, index = np.unique(z, return_inverse=True)
-    positives = np.bincount(index, weights=truth * weights, minlength=len(values))
-    negatives = np.bincount(index, weights=~truth * weights, minlength=len(values))
-    n1, n0 = float(positives.sum()), float(negatives.sum())
-    return _Cuts(
-        low=np.concatenate([[values[0] - 2 * MARGIN], values]),
-        high=np.concatenate([values, [values[-1] + 2 * MARGIN]]),
-        sensitivity=1.0 - np.concatenate([[0.0], np.cumsum(positives)]) / n1,
-        specificity=np.concatenate([[0.0], np.cumsum(negatives)]) / n0,
-        n1=n1,
-        n0=n0,
-    )
-
-
-def _best(cuts: _Cuts) -> float:
-    """The middle of the widest stretch of cuts with the highest balanced accuracy."""
-    score = cuts.balanced
-    winners = np.flatnonzero(score >= score.max() - 1e-12)
-    # Neighbouring winners are one plateau.
-    runs = np.split(winners, np.flatnonzero(np.diff(winners) > 1) + 1)
-    low, high = max(
-        ((cuts.low[r[0]], cuts.high[r[-1]]) for r in runs), key=lambda lh: float(lh[1] - lh[0])
-    )
-    return float(low + high) / 2.0
-
-
-def _at_sensitivity(cuts: _Cuts, wanted: float) -> float:
-    """The highest cut that still reaches a sensitivity; it exists, since the lowest reaches 1."""
-    i = int(np.flatnonzero(cuts.sensitivity >= wanted - 1e-12)[-1])
-    return float(cuts.low[i] + cuts.high[i]) / 2.0
-
-
-def _conformal(cuts: _Cuts, on: str) -> dict[str, Threshold]:
+def _conformal(cuts: Cuts, on: str) -> dict[str, Threshold]:
     """The points "rule_out" and "rule_in": at most `RISK` of either class beyond them.
 
     A new film's p-value is (k + 1) / (n + 1), with k of the class's n validation films at least
@@ -278,9 +216,9 @@ def fit_operating_point(
     of `RULES`: which threshold is in use. `band`, one of `BANDS`: the refer band leaves few
     errors in all, or lies between the conformal points. `calibration`: one that was fitted
     already, in place of Platt scaling here. `sensitivity`, 0.5 to below 1: the threshold in use is
-    the highest that reaches it, under the name "sensitivity_90" or the like, whatever `rule` says.
-    Raises `DataError` if a class is missing, a logit is no number, the lengths differ, or a rule
-    is not known.
+    the one that reaches it on average on new films, each film counting once, under the name
+    "sensitivity_90" or the like, whatever `rule` says. Raises `DataError` if a class is missing, a
+    logit is no number, the lengths differ, or a rule is not known.
 
     By default the threshold in use is "best", not 0.5 or a wanted sensitivity: films of another
     batch come out shifted, and the middle of the plateau between the classes is furthest from
@@ -295,8 +233,8 @@ def fit_operating_point(
     w = checked_weights(weights, truth)
     platt = fit_platt(raw, truth, on, weights) if calibration is None else calibration
     z = np.clip(platt.logit(raw), -LIMIT, LIMIT)
-    cuts = _cuts(z, truth, w)
-    best = _best(cuts)
+    cuts = cuts_of(z, truth, w)
+    best = best_cut(cuts)
     named = {
         "0.5": Threshold(0.5, f"even odds after calibration; on {on} {cuts.says(0.0)}"),
         "best": Threshold(
@@ -305,14 +243,24 @@ def fit_operating_point(
             f"calibrated logits; {cuts.says(best)}",
         ),
     }
-    asked = [] if sensitivity is None else [checked_sensitivity(sensitivity)]
-    for wanted in dict.fromkeys([*asked, 0.95, 0.98]):
-        z_cut = _at_sensitivity(cuts, wanted)
+    for wanted in (0.95, 0.98):
+        z_cut = cut_reaching(cuts, wanted)
         named[sensitivity_name(wanted)] = Threshold(
             float(sigmoid(z_cut)),
             f"the highest with sensitivity {100 * wanted:g} % on {on}, "
             f"halfway to the next film below; {cuts.says(z_cut)}",
         )
+    if sensitivity is not None:
+        z_cut = cut_expected(cuts, z[truth], checked_sensitivity(sensitivity))
+        name = sensitivity_name(sensitivity)
+        expected = Threshold(
+            float(sigmoid(z_cut)),
+            f"sensitivity {100 * sensitivity:g} % on average of films drawn like those of {on} "
+            f"(quantile by Weibull's plotting position); {cuts.says(z_cut)}",
+        )
+        named = {"0.5": named.pop("0.5"), "best": named.pop("best"), name: expected} | {
+            k: t for k, t in named.items() if k != name
+        }
     points = _conformal(cuts, on)
     rule = rule if sensitivity is None else sensitivity_name(sensitivity)
     used = named[rule]
