@@ -164,6 +164,7 @@ def test_what_a_peer_refuses_lets_the_others_pass(queue: Queue) -> None:
     first, *others = queue.deliveries(PEER)
     queue.refused(first)
     assert queue.deliveries(PEER) == [*others, first]
+    assert queue.deliveries(PEER, new=True) == others
     assert queue.peers() == {PEER: 3}
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,16 @@ class Peer:
         return cls(found["aet"], found["host"].strip("[]"), int(found["port"]))
 
 
+@dataclass
+class _Done:
+    """What came of one association: how many results the peer took, what kept us from going on,
+    and the last result that it would not have."""
+
+    sent: int = 0
+    trouble: str | None = None
+    refused: str | None = None
+
+
 class Deliverer(threading.Thread):
     """Sends what waits for `peer` until `stop` is set; then ends after the result under way.
 
@@ -70,27 +81,37 @@ class Deliverer(threading.Thread):
         self._stopped = stop
 
     def run(self) -> None:
-        """Send, pause, try again."""
-        pause = FIRST_PAUSE
+        """Send, pause, try again; what was refused waits by itself and holds up nothing new."""
+        pause = refusal = FIRST_PAUSE
+        again = 0.0
         while not self._stopped.is_set():
-            trouble: str | None
+            new = time.monotonic() < again
             try:
-                batch = self._queue.deliveries(str(self._peer))
-                sent, trouble = self._send(batch) if batch else (0, None)
+                batch = self._queue.deliveries(str(self._peer), new)
+                done = self._send(batch) if batch else _Done()
             except OutputError as e:
-                sent, trouble = 0, str(e)
-            if trouble is None:
-                pause = FIRST_PAUSE
-                if not sent:
-                    self._stopped.wait(LOOK)
+                done = _Done(trouble=str(e))
+            if done.trouble is not None:
+                pause = FIRST_PAUSE if done.sent else pause
+                self._wait_note(pause, done.trouble)
+                self._stopped.wait(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
                 continue
-            pause = FIRST_PAUSE if sent else pause
-            self._note(f"waiting peer={self._peer} next_try={pause:.0f}s: {trouble}")
-            self._stopped.wait(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = FIRST_PAUSE
+            if done.refused is not None:
+                self._wait_note(refusal, done.refused)
+                again = time.monotonic() + refusal
+                refusal = min(2 * refusal, LONGEST_PAUSE)
+            elif not new:
+                refusal = FIRST_PAUSE
+            if not done.sent:
+                self._stopped.wait(LOOK)
 
-    def _send(self, batch: list[Delivery]) -> tuple[int, str | None]:
-        """Send over one association; how many the peer took, and what went wrong if anything."""
+    def _wait_note(self, pause: float, why: str) -> None:
+        self._note(f"waiting peer={self._peer} next_try={pause:.0f}s: {why}")
+
+    def _send(self, batch: list[Delivery]) -> _Done:
+        """Send over one association."""
         from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
         from pynetdicom import AE
         from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at import
@@ -105,41 +126,42 @@ class Deliverer(threading.Thread):
         association = ae.associate(self._peer.host, self._peer.port, ae_title=self._peer.aet)
         if not association.is_established:
             why = "turned us away" if association.is_rejected else "does not answer"
-            return 0, f"it {why}"
-        sent, trouble = 0, None
+            return _Done(trouble=f"it {why}")
+        done = _Done()
         try:
             for delivery in batch:
                 if self._stopped.is_set():
                     break
                 if not association.is_established:
-                    trouble = "it broke off"
+                    done.trouble = "it broke off"
                     break
-                wrong = self._store(association, delivery)
-                sent += wrong is None
-                trouble = wrong or trouble
+                self._store(association, delivery, done)
         finally:
             if association.is_established:
                 association.release()
-        return sent, trouble
+        return done
 
-    def _store(self, association: Association, delivery: Delivery) -> str | None:
-        """Send one result; what went wrong, or None."""
+    def _store(self, association: Association, delivery: Delivery, done: _Done) -> None:
+        """Send one result, and put down in `done` how it went."""
         name = delivery.key.split("-")[0][:12]
         if not delivery.file.exists():
             self._note(f"lost film={name}: a result was deleted from the queue; not sent")
             self._queue.delivered(delivery)
-            return None
+            done.sent += 1
+            return
         try:
             answer = association.send_c_store(delivery.file)
         except Exception as e:  # no context was accepted, or the file was changed
             self._queue.refused(delivery)
-            return f"film={name} cannot be sent to it ({type(e).__name__})"
+            done.refused = f"film={name} cannot be sent to it ({type(e).__name__})"
+            return
         status = answer.get("Status")
         if status is None:
-            return "it broke off or gave no answer"
-        if status == 0x0000 or 0xB000 <= status <= 0xBFFF:
+            done.trouble = "it broke off or gave no answer"
+        elif status == 0x0000 or 0xB000 <= status <= 0xBFFF:
             self._queue.delivered(delivery)
             self._note(f"sent film={name} peer={self._peer}")
-            return None
-        self._queue.refused(delivery)
-        return f"it refused film={name} with status 0x{status:04X}"
+            done.sent += 1
+        else:
+            self._queue.refused(delivery)
+            done.refused = f"it refused film={name} with status 0x{status:04X}"

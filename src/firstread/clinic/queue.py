@@ -25,6 +25,7 @@ import hashlib
 import os
 import shutil
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -234,13 +235,14 @@ class Queue:
 
     # Sending
 
-    def deliveries(self, peer: str) -> list[Delivery]:
-        """What `peer` has not got yet, at most 100: oldest film first, what it refused last."""
+    def deliveries(self, peer: str, new: bool = False) -> list[Delivery]:
+        """What `peer` has not got yet, at most 100: oldest film first, what it refused last, or
+        with `new` not at all."""
         with self._lock, self._errors():
             rows = self._db.execute(
                 "select d.key, d.file from deliveries d join films f on f.key = d.key "
-                "where d.peer = ? order by d.refused, f.rowid, d.file limit 100",
-                (peer,),
+                "where d.peer = ? and d.refused <= ? order by d.refused, f.rowid, d.file limit 100",
+                (peer, 0 if new else sys.maxsize),
             ).fetchall()
         return [Delivery(key, peer, self.results / file) for key, file in rows]
 
