@@ -69,10 +69,66 @@ def test_proposal_then_sign_off_then_reading(
     assert len(read) == 80
     assert {o["threshold"] for o in read} == {after["thresholds"]["decision"]["value"]}
 
-    # Without a signature again: the bundle stays, and is said to be of before.
-    assert onboard(*words) == 0
-    assert "is of an earlier sign-off and stays as it was" in capsys.readouterr().out
-    assert Bundle.load(out / "bundle").sha256 == local.sha256
+    # Nothing takes the place of what somebody signed but another signature.
+    assert onboard(*words) == 2
+    assert "holds a sign-off" in capsys.readouterr().err
+    assert onboard(write_films(tmp_path / "few", 8), *words[1:], *SIGN) == 2
+    assert "too few films for another" in capsys.readouterr().err
+    assert onboard(films, "--bundle", local.path, "--out", out, *SIGN) == 2
+    assert "is the bundle to begin with" in capsys.readouterr().err
+    assert (told(out), Bundle.load(local.path).sha256) == (after, local.sha256)
+    assert onboard(*words, *SIGN) == 0
+
+
+@pytest.mark.parametrize("name", ["bundle/notes.txt", "onboard.json/x", "onboard.html/x"])
+def test_a_place_that_will_not_do_is_told_before_films_are_read(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    films = write_films(tmp_path / "films", 25)
+    there = tmp_path / "o" / name
+    there.parent.mkdir(parents=True)
+    there.touch()
+    assert onboard(films, "--bundle", bundle, "--out", tmp_path / "o", *SIGN) == 2
+    said = capsys.readouterr().err
+    assert "holds other files" in said or "is a folder" in said
+    assert "read 1" not in said
+    assert [p for p in (tmp_path / "o").rglob("*") if p.is_file()] == [there]
+
+
+def test_a_film_counts_once_however_often_it_is_there(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    films = write_films(tmp_path / "films", 12)
+    for path in sorted(films.rglob("*.png")):
+        path.with_name(f"copy-{path.name}").write_bytes(path.read_bytes())
+    assert onboard(films, "--bundle", bundle, "--out", tmp_path / "o", *SIGN) == 1
+    assert "24 of 48 films are copies of others" in capsys.readouterr().out
+    result = told(tmp_path / "o")
+    assert (result["n"], result["n_patients"], result["signed"]) == (24, 24, None)
+    words = ["evaluate", bundle, "--data", films, "--json", tmp_path / "m.json"]
+    assert main([str(w) for w in words]) == 0
+    (warning,) = told(tmp_path, "m")["warnings"]
+    assert "24 of 48 films are copies" in warning
+
+    (films / "NORMAL" / "x.png").write_bytes((films / "PNEUMONIA" / "3.png").read_bytes())
+    assert onboard(films, "--bundle", bundle, "--out", tmp_path / "o") == 2
+    assert "one film has both labels: NORMAL/x.png and PNEUMONIA/3.png" in capsys.readouterr().err
+
+
+def test_ages_of_a_table_refer_as_those_of_films_do(bundle: Path, tmp_path: Path) -> None:
+    films = write_films(tmp_path / "films", 25)
+    rows = [f"{p.relative_to(tmp_path)},{p.parent.name},{{}}\n" for p in films.rglob("*.png")]
+    rates = {}
+    for age in (3, 40):
+        table = tmp_path / f"{age}.csv"
+        table.write_text("file,label,age\n" + "".join(rows).format(*[age] * len(rows)))
+        assert onboard(table, "--bundle", bundle, "--out", tmp_path / f"o{age}") == 0
+        result = told(tmp_path / f"o{age}")
+        rates[age] = result["local"]["refer_rate"]["value"]
+        warned = [w for w in result["warnings"] if "outside of the ages" in w]
+        assert len(warned) == (age == 40)
+    assert rates[3] < 0.9
+    assert rates[40] == 1.0
 
 
 def test_evaluating_the_local_bundle_on_its_films_is_warned_of(

@@ -11,7 +11,7 @@ pytest.importorskip("onnx")
 
 from bundles import tiny_bundle
 from clinics import write_films
-from firstread.clinic.films import Watch, look_at, looked, score_and_look
+from firstread.clinic.films import Watch, look_at, looked, one_a_patient, score_and_look
 from firstread.cohort.table import load_cohort
 from firstread.read.bundle import Bundle
 from firstread.read.gate import Verdict
@@ -79,3 +79,7 @@ def test_sizes_are_those_of_the_files_at_hand(bundle: Bundle, tmp_path: Path) ->
     watch = Watch(bundle.card)
     watch(rejected("f", "broken", bundle))
     assert looked(cohort, watch).numbers["area"].tolist() == [1600]
+
+
+def test_the_first_film_of_each_patient() -> None:
+    assert list(one_a_patient(["b", "a", "b", "c", "a"])) == [0, 1, 3]

@@ -206,3 +206,27 @@ def test_an_operating_point_of_a_folder_is_for_the_network_alone(
         assert point is not None
         cuts.append(float(point.calibration.undo(point.threshold)))
     assert cuts[0] == pytest.approx(cuts[1], abs=1e-6)
+
+
+def test_rejected_films_do_not_move_the_calibration(bundle: Bundle) -> None:
+    """Half of the normals are not read: without a prevalence asked for, those read decide."""
+    rng = np.random.default_rng(0)
+    truth = np.arange(400) % 2 == 0
+    rejected = ~truth & (np.arange(400) % 4 == 1)
+    films = told(bundle, network(truth, rng), truth, rejected=rejected)
+    point = run(bundle, films).point
+    assert point is not None
+    read = ~rejected
+    p = point.calibration.probability(films[1].logit[read])
+    assert p.mean() == pytest.approx(truth[read].mean(), abs=0.01)
+    assert point.calibration.prevalence == pytest.approx(2 / 3)
+
+
+def test_the_drift_baseline_holds_a_film_a_patient(bundle: Bundle) -> None:
+    patients = [f"p{i // 4}" for i in range(240)]
+    truth = np.arange(240) % 8 < 4
+    z = network(truth, np.random.default_rng(0))
+    films = told(bundle, z, truth, patients=patients)
+    base = run(bundle, films).result["drift"]
+    assert base["n"] == 60
+    assert base["numbers"]["logit"]["mean"] == pytest.approx(z[::4].mean())

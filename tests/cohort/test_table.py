@@ -112,6 +112,12 @@ def test_misspelt_class_folder_is_named(tmp_path: Path) -> None:
         load_cohort(tmp_path / "b")
 
 
+def test_classes_beside_a_part_are_not_left_out_unsaid(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{p}{c}/1.png" for p in ("", "test/") for c in ("NORMAL", "PNEUMONIA")))
+    with pytest.raises(ClassFolderError, match="NORMAL lies beside the part test"):
+        load_cohort(tmp_path)
+
+
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(FolderNotFound, match="check the path"):
         load_cohort(tmp_path / "none")

@@ -63,3 +63,12 @@ def test_what_is_bent_is_made_straight():
     made = bend(z, fit_isotonic(z, truth))
     middle = np.abs(right) < 4
     assert np.abs(sigmoid(made) - sigmoid(right))[middle].max() < 0.08
+
+
+def test_no_step_is_made_of_rounding() -> None:
+    """Shares alike but for the last digit would be a line that no card takes, and none can undo."""
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        truth = rng.random(400) < 0.5
+        bends = fit_isotonic(rng.normal(size=400) + truth, truth)
+        assert np.all(np.diff([y for _, y in bends]) > 1e-6), seed

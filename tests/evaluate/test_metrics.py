@@ -123,3 +123,9 @@ def test_risk_coverage_keeps_the_surest_first():
     )
     assert coverage.tolist() == [0.25, 0.75, 1.0]
     assert error == pytest.approx([0.0, 1 / 3, 0.5])
+
+
+@pytest.mark.parametrize("p", [[0.1, 0.5, 0.5, 0.9], [0.9, 0.5, 0.5, 0.1], [0.3, 0.3, 0.3, 0.3]])
+def test_classes_that_only_touch_have_no_calibration_line(p):
+    slope, intercept = ours.calibration_line(np.array(p), np.array([False, False, True, True]))
+    assert np.isnan([slope, intercept]).all()

@@ -56,6 +56,8 @@ def test_the_fixed_names_hold_value_low_and_high():
     assert r["brier"]["value"] == pytest.approx(theirs.brier_score_loss(y, p))
     assert (r["n"], r["n_rejected"], r["threshold"]) == (240, 0, 0.5)
     assert r["n_refer"] == films.decisions.count("refer") > 0
+    low, high = films.refer
+    assert r["n_band"] == int(((p >= low) & (p <= high)).sum())
     assert r["n_patients"] == 120
     assert {"wilson", "method"} <= set(r["accuracy"])
     assert "delong" in r["auc"]

@@ -85,3 +85,11 @@ def test_sharpness_is_the_noise_of_a_film_and_no_edge_or_slope():
 def test_a_film_that_was_not_read_has_no_sharpness():
     assert np.isnan(sharpness_of(None))
     assert np.isnan(sharpness_of(np.zeros((2, 2), np.uint8)))
+
+
+def test_a_number_told_of_one_class_alone_gives_it_away():
+    values = np.array([1.0, 2.0, 3.0, np.nan, np.nan])
+    truth = np.array([True, True, True, False, False])
+    (row,) = shortcut_aucs({"area": (values, "of the table")}, truth, tuple("abcde"))
+    assert row["auc"] is None
+    assert "told of films with pneumonia alone" in row["note"]

@@ -1,8 +1,12 @@
-"""Kinds of arguments that several verbs have."""
+"""Arguments that several verbs have, and what is asked of them."""
 
 from __future__ import annotations
 
 import argparse
+import os
+from pathlib import Path
+
+from firstread.errors import OutputError
 
 MOST_SEED = 2**32 - 1
 """The largest seed that every generator takes (numpy's, torch's, Optuna's)."""
@@ -17,3 +21,14 @@ def seed(text: str) -> int:
     if not 0 <= value <= MOST_SEED:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to {MOST_SEED}")
     return value
+
+
+def check_output(path: Path | None) -> None:
+    """Refuse a place that cannot be written to before, not after, the films are read."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; name a file to write to")
+    there = next(p for p in path.absolute().parents if p.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise OutputError(f"{path}: {there} cannot be written to; choose another place")

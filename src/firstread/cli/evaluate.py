@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from firstread.cli import evaluate_studies as studies
-from firstread.cli.arguments import seed
-from firstread.errors import BundleError, NoFilms, OutputError
+from firstread.cli.arguments import check_output, seed
+from firstread.errors import BundleError, NoFilms
 
 HELP = "judge a model on labelled films: metrics with intervals, as JSON and an HTML report"
 
@@ -72,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score, measure, write and print; 1 if some films were rejected, else 0."""
+    from firstread.cohort.copies import copies_warning
     from firstread.cohort.inputs import keep_inputs
     from firstread.cohort.split import load_split
     from firstread.cohort.table import load_cohort
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     bundle_path, run_dir = find_bundle(args.model)
     check_prevalence(args.prevalence)
     for path in (args.json, args.html):
-        _check_output(path)
+        check_output(path)
     cohort = load_cohort(args.data)
     given = [args.data, args.split, args.recalibrate_on, bundle_path, run_dir]
     keep_inputs([args.json, args.html], given, cohort.paths)
@@ -120,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
             "split": args.split and portable(args.split),
         }
     )
-    warnings = seen_warnings(cohort, scored.bundle["data"], run_dir)
+    warnings = seen_warnings(cohort, scored.bundle["data"], run_dir) + copies_warning(cohort)
     if local is not None:
         seen = seen_warnings(local, scored.bundle["data"], run_dir)
         warnings += [f"--recalibrate-on: {said}" for said in seen]
@@ -184,17 +184,6 @@ def find_bundle(model: str) -> tuple[Path | None, Path | None]:
     )
 
 
-def _check_output(path: Path | None) -> None:
-    """Refuse a place that cannot be written to before, not after, the films are read."""
-    if path is None:
-        return
-    if path.is_dir():
-        raise OutputError(f"{path}: is a folder; name a file to write to")
-    there = next(p for p in path.absolute().parents if p.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        raise OutputError(f"{path}: {there} cannot be written to; choose another place")
-
-
 def table(result: dict[str, Any]) -> str:
     """The main measures as plain text."""
     bundle, matrix = result["bundle"], result["confusion"]["matrix"]
@@ -203,7 +192,8 @@ def table(result: dict[str, Any]) -> str:
         f"{result['n_patients']} patients: {result['n_normal']} normal, "
         f"{result['n_pneumonia']} pneumonia",
         f"called pneumonia at a probability of {result['threshold']:.4f} or more; "
-        f"{result['n_refer']} in the refer band, {result['n_rejected']} rejected",
+        f"{result['n_refer']} referred ({result['n_band']} in the band), "
+        f"{result['n_rejected']} rejected",
         "",
         f"{'':18}  {'value':>7}  95 % interval",
     ]
@@ -218,7 +208,7 @@ def table(result: dict[str, Any]) -> str:
     kept = result["selective"]
     lines += [
         "",
-        f"outside of the refer band: {kept['n_kept']} films, "
+        f"decided, so neither referred nor rejected: {kept['n_kept']} films, "
         f"error {_number(kept['error']['value'])} "
         f"(all films: {_number(kept['error_all']['value'])})",
         "the 80 % of films furthest from the threshold: "

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firstread.cli.arguments import seed
+from firstread.cli.arguments import check_output, seed
 from firstread.errors import DataError, OutputError
 
 if TYPE_CHECKING:
@@ -77,22 +77,20 @@ def run(args: argparse.Namespace) -> int:
         return _plan(args)
     from firstread.cli.evaluate_studies import progress
     from firstread.clinic.bundle import check_signature, write_local
-    from firstread.clinic.films import score_and_look
+    from firstread.clinic.films import age_warning, score_and_look
     from firstread.clinic.onboard import check_asked, onboard
     from firstread.clinic.page import onboard_page
+    from firstread.cohort.copies import without_copies
     from firstread.cohort.table import load_cohort
     from firstread.evaluate.places import portable
     from firstread.evaluate.seen import seen_warnings
     from firstread.film.files import write_atomic
     from firstread.read.bundle import Bundle
 
-    if args.out is None:
-        raise OutputError("name a folder for the page, the JSON and the bundle with --out FOLDER")
-    if args.out.exists() and not args.out.is_dir():
-        raise OutputError(f"{args.out}: is a file; name a folder with --out")
     check_asked(args.sensitivity, args.interval, args.prevalence)
     signed = check_signature(args.signed_by, args.date)
-    cohort = load_cohort(args.data)
+    local, pages = _places(args, signed is not None)
+    cohort, copies = without_copies(load_cohort(args.data))
     bundle = Bundle.load(args.bundle)
     scored, look = score_and_look(bundle, cohort, progress("read"))
     scored.data["given"] = portable(args.data)
@@ -105,10 +103,18 @@ def run(args: argparse.Namespace) -> int:
         prevalence=args.prevalence,
         seed=args.seed,
         command=_command(args),
-        warnings=seen_warnings(cohort, scored.bundle["data"], None),
+        warnings=[
+            *copies,
+            *age_warning(cohort, bundle.card),
+            *seen_warnings(cohort, scored.bundle["data"], None),
+        ],
     )
     result = found.result
-    local = args.out / "bundle"
+    if signed is not None and found.point is None and _is_signed(args.out):
+        raise OutputError(
+            f"{args.out}: holds a sign-off, and these are too few films for another; name another "
+            "folder with --out for what they tell"
+        )
     if signed is not None and found.point is not None:
         made = write_local(local, bundle, found.point, result, signed)
         result["status"], result["signed"] = "signed", signed
@@ -118,10 +124,10 @@ def run(args: argparse.Namespace) -> int:
             "sha256": made.sha256,
         }
     text = json.dumps(result, indent=1, allow_nan=False) + "\n"
-    write_atomic(args.out / "onboard.json", text)
-    write_atomic(args.out / "onboard.html", onboard_page(result))
+    write_atomic(pages["json"], text)
+    write_atomic(pages["html"], onboard_page(result))
     print("\n".join(lines(result)))
-    print(f"wrote {args.out / 'onboard.html'} and {args.out / 'onboard.json'}")
+    print(f"wrote {pages['html']} and {pages['json']}")
     if result["local_bundle"] is not None:
         print(f"wrote {local}; read with it: firstread read FILMS --bundle {local}")
     elif found.point is None:
@@ -129,9 +135,46 @@ def run(args: argparse.Namespace) -> int:
         return 1
     else:
         print("a proposal: to sign it off, run again with --signed-by NAME --date YYYY-MM-DD")
-        if local.is_dir():
-            print(f"{local} is of an earlier sign-off and stays as it was")
     return 1 if result["n_rejected"] else 0
+
+
+def _places(args: argparse.Namespace, signs: bool) -> tuple[Path, dict[str, Path]]:
+    """Where the local bundle and the pages go; `OutputError` for a place that will not do, before
+    the films are read."""
+    from firstread.cohort.inputs import keep_inputs
+    from firstread.read.bundle import refuse_foreign
+
+    if args.out is None:
+        raise OutputError("name a folder for the page, the JSON and the bundle with --out FOLDER")
+    if args.out.exists() and not args.out.is_dir():
+        raise OutputError(f"{args.out}: is a file; name a folder with --out")
+    pages = {kind: args.out / f"onboard.{kind}" for kind in ("json", "html")}
+    for path in pages.values():
+        check_output(path)
+    keep_inputs(pages.values(), [args.data])
+    local = args.out / "bundle"
+    if signs:
+        refuse_foreign(local)
+        if args.bundle is not None and local.is_dir() and local.samefile(args.bundle):
+            raise OutputError(
+                f"{local}: is the bundle to begin with, and would be replaced; name another folder "
+                "with --out"
+            )
+    elif _is_signed(args.out):
+        raise OutputError(
+            f"{args.out}: holds a sign-off, which a proposal must not replace; name another folder "
+            "with --out"
+        )
+    return local, pages
+
+
+def _is_signed(folder: Path) -> bool:
+    """Whether the folder holds an onboarding that somebody has signed off."""
+    try:
+        told = json.loads((folder / "onboard.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(told, dict) and told.get("status") == "signed"
 
 
 def _plan(args: argparse.Namespace) -> int:
@@ -151,7 +194,7 @@ def _drift(args: argparse.Namespace) -> int:
     from firstread import __version__
     from firstread.cli.evaluate_studies import progress
     from firstread.clinic.drift import NAMES, compare, load_baseline
-    from firstread.clinic.films import look_at
+    from firstread.clinic.films import look_at, one_a_patient
     from firstread.clinic.page import write_drift_page
     from firstread.evaluate.places import portable
     from firstread.film.files import write_atomic
@@ -163,8 +206,11 @@ def _drift(args: argparse.Namespace) -> int:
         raise DataError("name a folder of films, or a CSV, to compare with the baseline")
     base = load_baseline(args.drift)
     bundle = Bundle.load(args.bundle)
-    look = look_at(bundle, _films(args.data), progress("read"))
-    result = compare(base, look, bundle.card.onnx_sha256) | {
+    films = _films(args.data)
+    look = look_at(bundle, films, progress("read"))
+    first = look.some(one_a_patient(films.patients))
+    result = compare(base, first, bundle.card.onnx_sha256) | {
+        "n_films": len(films),
         "format": 1,
         "data": {"source": portable(args.data), "baseline": portable(args.drift)},
         "bundle": {"name": bundle.name, "sha256": bundle.sha256},
@@ -188,7 +234,7 @@ def _drift(args: argparse.Namespace) -> int:
 
 def _films(path: Path) -> Cohort:
     """The films to compare, labelled or not: a CSV, or any folder."""
-    from firstread.cohort.table import Cohort, FilmRow, load_cohort
+    from firstread.cohort.table import Cohort, FilmRow, load_cohort, told_apart
     from firstread.errors import NoFilms
     from firstread.film.files import find_films
 
@@ -200,7 +246,7 @@ def _films(path: Path) -> Cohort:
     root = path if path.is_dir() else path.parent
     names = [p.relative_to(root).as_posix() for p in paths]
     rows = [FilmRow(n, p, None, f"film-{n}") for n, p in zip(names, paths, strict=True)]
-    return Cohort(root, tuple(rows))
+    return Cohort(root, told_apart(rows))
 
 
 def _command(args: argparse.Namespace) -> str:

@@ -6,17 +6,18 @@ it; so the films are read once, and 10,000 of them fit in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
-from firstread.cohort.table import Cohort
+from firstread.cohort.table import Cohort, FilmRow
 from firstread.evaluate.calibration import Floats
 from firstread.evaluate.metrics import Bools
 from firstread.evaluate.shortcuts import shortcut_numbers
-from firstread.read.gate import unknown_age
+from firstread.read.gate import out_of_age, unknown_age
 from firstread.read.opinion import REFER, REJECTED, band_reason
 
 if TYPE_CHECKING:
@@ -27,6 +28,46 @@ if TYPE_CHECKING:
 
 BLACK = 16
 """Grey levels, of 255, below which a pixel is air or border."""
+
+
+@dataclass(frozen=True)
+class AgedFilm:
+    """A film of a table with the age that stands there, as `firstread read --age` would have it."""
+
+    row: FilmRow
+
+    @property
+    def name(self) -> str:
+        """What the opinion calls the film."""
+        return self.row.name
+
+    @property
+    def true_size(self) -> tuple[int, int] | None:
+        """Its size in pixels before it was stored at another, if told."""
+        return self.row.true_size
+
+    @property
+    def age(self) -> float | None:
+        """The patient's age in years, if told."""
+        return self.row.told_age
+
+    def read_bytes(self) -> bytes:
+        """The bytes of the file."""
+        return self.row.read_bytes()
+
+
+def age_warning(cohort: Cohort, card: Card) -> list[str]:
+    """What to say where patients are of ages that the model is not for; [] where none is told."""
+    rows = cohort.rows
+    out = {r.patient for r in rows if out_of_age(r.told_age, card.ages)}
+    if not out or card.ages is None:
+        return []
+    (low, high), all_of = card.ages, len(set(cohort.patients))
+    return [
+        f"{len(out)} of {all_of} patients are outside of the ages that the model is for, {low:g} "
+        f"to {high:g} years: whatever is set here, they are referred in routine where the film or "
+        "`--age` tells their age"
+    ]
 
 
 @dataclass
@@ -76,6 +117,18 @@ class Look:
     def __len__(self) -> int:
         return len(self.logit)
 
+    def some(self, keep: npt.NDArray[np.int64]) -> Look:
+        """The films at `keep` (m,)."""
+        numbers = {name: values[keep] for name, values in self.numbers.items()}
+        return Look(self.logit[keep], self.aside[keep], self.rejected[keep], numbers)
+
+
+def one_a_patient(patients: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Where each patient's first film stands. Films of one patient are alike, and what counts
+    films as if each told as much as another patient's is sure too soon."""
+    _, first = np.unique(np.array(patients), return_index=True)
+    return np.sort(first)
+
 
 def looked(cohort: Cohort, watch: Watch) -> Look:
     """What `watch` saw of the films of `cohort`, and what their files tell without a pixel."""
@@ -102,7 +155,7 @@ def look_at(
 
     watch = Watch(bundle.card)
     for done, opinion in enumerate(
-        Reader(bundle, engine=JUDGED_BY).read_many(cohort.rows, heat=False), 1
+        Reader(bundle, engine=JUDGED_BY).read_many(map(AgedFilm, cohort.rows), heat=False), 1
     ):
         watch(opinion)
         if progress is not None:
@@ -117,5 +170,6 @@ def score_and_look(
     from firstread.evaluate.score import score_cohort
 
     watch = Watch(bundle.card)
-    scored = score_cohort(bundle.path, cohort, (), progress, watch)
+    aged = [AgedFilm(row) for row in cohort.rows]
+    scored = score_cohort(bundle.path, cohort, (), progress, watch, aged)
     return scored, looked(cohort, watch)

@@ -40,7 +40,7 @@ from typing import Any
 import numpy as np
 
 from firstread.clinic import calibrate, drift
-from firstread.clinic.films import Look
+from firstread.clinic.films import Look, one_a_patient
 from firstread.clinic.need import LEAST_CLASS, WIDTH, check_width, needs
 from firstread.clinic.point import Told, local_point, operating, told
 from firstread.clinic.shift import shift_of
@@ -131,7 +131,7 @@ def onboard(
     if all(enough):
         recalibration, method = _recalibration(films, seed, draws)
         if not any(w["name"] == "thresholds" for w in withheld):
-            point = local_point(films, method, shipped, sensitivity, share, bundle.name)
+            point = local_point(films, method, shipped, sensitivity, prevalence, bundle.name)
             judged = calibrate.cross_decided(films, method, sensitivity, seed)
             calls, referred = ~truth, look.aside & read
             calls[read], referred[read] = judged.calls, judged.referred | look.aside[read]
@@ -170,7 +170,7 @@ def onboard(
         "as_shipped": as_shipped,
         "local": local,
         "thresholds": {} if point is None else point.to_card()["thresholds"],
-        "drift": _baseline(look, bundle, point, truth, prevalence),
+        "drift": _baseline(look, bundle, point, scored, prevalence),
         "local_bundle": None,
     }
     taken = {name: base[name] for name in TAKEN}
@@ -247,10 +247,12 @@ def _baseline(
     look: Look,
     bundle: Bundle,
     point: OperatingPoint | None,
-    truth: Any,
+    scored: Scored,
     prevalence: float | None,
 ) -> Told:
     """The drift baseline, with the local point where there is one, at the prevalence asked for."""
+    first = one_a_patient(scored.patients)
+    truth = scored.truth[first]
     card = bundle.card
     c = Platt.of(card.calibration) if point is None else point.calibration
     threshold = card.threshold if point is None else point.threshold
@@ -258,8 +260,8 @@ def _baseline(
     points = {"threshold": threshold, "refer_low": band.low, "refer_high": band.high}
     cuts = {name: float(c.undo(p)) for name, p in points.items()}
     weights: Floats | None = None
-    if prevalence is not None:
+    if prevalence is not None and 0 < truth.mean() < 1:
         share = float(truth.mean())
         weights = np.where(truth, prevalence / share, (1 - prevalence) / (1 - share))
-    made = drift.baseline(look, cuts, card.onnx_sha256, weights)
+    made = drift.baseline(look.some(first), cuts, card.onnx_sha256, weights)
     return made | {"prevalence": prevalence, "point": "shipped" if point is None else "local"}

@@ -130,29 +130,35 @@ def _tally(
 
 
 def local_point(
-    films: Films, method: str, shipped: Platt, sensitivity: float, prevalence: float, base: str
+    films: Films,
+    method: str,
+    shipped: Platt,
+    sensitivity: float,
+    prevalence: float | None,
+    base: str,
 ) -> OperatingPoint:
     """Calibration, thresholds and band of the local bundle, on all films that were read.
 
-    `method`: of `calibrate`. `prevalence`: the share at which the probabilities shall be true.
-    `base`: the name of the bundle that `shipped` is of.
+    `method`: of `calibrate`. `prevalence`: the share at which the probabilities shall be true, None
+    for that of `films`. `base`: the name of the bundle that `shipped` is of.
     """
     share = float(films.truth.mean())
+    true_at = share if prevalence is None else prevalence
     n0, n1 = int((~films.truth).sum()), int(films.truth.sum())
     on = f"the clinic's {n0 + n1} films"
     how = (
         f"{calibrate.HOW[method]} on top of {base}'s, on {on} ({n0} normal, {n1} pneumonia); "
         "the way with the lowest log loss on films it was not fitted on; true at a share of "
-        f"pneumonia of {prevalence:.3f}"
+        f"pneumonia of {true_at:.3f}"
     )
-    if prevalence != share:
+    if true_at != share:
         how += f", that of the films ({share:.3f}) moved by the intercept"
-    on_top = calibrate.fit(method, films).moved(float(to_logit(prevalence) - to_logit(share)))
+    on_top = calibrate.fit(method, films).moved(float(to_logit(true_at) - to_logit(share)))
     point = calibrate.point_on(films, on_top, sensitivity, on)
     thresholds = dict(point.thresholds)
     if sure := sure_threshold(films, on_top, sensitivity):
         thresholds[sensitivity_name(sensitivity) + "_sure"] = sure
-    whole = dataclasses.replace(shipped.then(on_top), how=how, prevalence=prevalence)
+    whole = dataclasses.replace(shipped.then(on_top), how=how, prevalence=true_at)
     return dataclasses.replace(point, calibration=whole, thresholds=thresholds)
 
 

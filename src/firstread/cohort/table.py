@@ -87,6 +87,13 @@ class FilmRow:
             return None
         return int(told[0]), int(told[1])
 
+    @property
+    def told_age(self) -> float | None:
+        """The patient's age in years, of the column `age` or the DICOM file, if it tells one."""
+        told = self.extra.get("age", "")
+        years = float(told.replace(",", ".")) if _YEARS.fullmatch(told) else None
+        return None if years is None or years > OLDEST else years
+
 
 @dataclass(frozen=True)
 class Cohort:
@@ -122,13 +129,11 @@ class Cohort:
     def ages(self) -> tuple[float, float] | None:
         """Years, from and to, of the patients: of the column `age`, or, where it tells nothing, of
         the public set; None where not every film tells one."""
-        told = [r.extra.get("age", "") for r in self.rows]
-        if not any(told):
+        if not any(r.extra.get("age") for r in self.rows):
             return AGES if all(r.number is not None for r in self.rows) else None
-        years = [math.floor(float(age.replace(",", "."))) for age in told if _YEARS.fullmatch(age)]
-        if len(years) < len(told) or max(years) > OLDEST:
-            return None
-        return float(min(years)), float(max(years))
+        years = [r.told_age for r in self.rows]
+        known = [math.floor(age) for age in years if age is not None]
+        return (float(min(known)), float(max(known))) if len(known) == len(years) else None
 
     def data_hash(self) -> str:
         """One sha256 that names this set of films, whatever their order or folder."""
@@ -243,6 +248,12 @@ def _need_both_classes(path: Path, cohort: Cohort) -> None:
 
 def _from_folder(root: Path, need_labels: bool) -> Cohort:
     bases = [(p, root / p) for p in PARTS if (root / p).is_dir()] or [("", root)]
+    beside = [name for name in CLASS_FOLDERS if bases[0][0] and (root / name).is_dir()]
+    if beside:
+        raise ClassFolderError(
+            f"{root}: {beside[0]} lies beside the part {bases[0][0]}, and its films would be left "
+            "out; move it into a part, or name a folder that holds the classes alone"
+        )
     rows: list[FilmRow] = []
     for part, base in bases:
         folders = {d.name: d for d in sorted(base.iterdir()) if d.is_dir()}

@@ -18,6 +18,10 @@ from firstread.read.bends import Bends
 
 GROUPS = 10
 
+LEAST_RISE = 1e-6
+"""Rise of the share of pneumonia below which two steps are one: what rounding makes is no step,
+and undoing a line so flat would turn a hair into logits."""
+
 
 def fit_isotonic(z: Floats, truth: Bools) -> Bends:
     """Points that bend logits `z` (n,) towards the shares of pneumonia seen in `truth` (n,).
@@ -33,7 +37,7 @@ def fit_isotonic(z: Floats, truth: Bools) -> Bends:
         here = group == g
         n = int(here.sum())
         steps.append((float(z[here].mean()), (float(truth[here].sum()) + 0.5) / (n + 1.0), n))
-        while len(steps) > 1 and steps[-2][1] >= steps[-1][1]:
+        while len(steps) > 1 and steps[-2][1] >= steps[-1][1] - LEAST_RISE:
             (x, p, a), (u, q, b) = steps.pop(-2), steps.pop()
             steps.append(((a * x + b * u) / (a + b), (a * p + b * q) / (a + b), a + b))
     return tuple((x, float(to_logit(p))) for x, p, _ in steps)

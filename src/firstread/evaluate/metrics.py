@@ -177,9 +177,10 @@ def calibration_line(p: Floats, truth: Bools) -> tuple[float, float]:
     """Slope and intercept of a logistic regression of truth on logit(p) (Cox 1958).
 
     1 and 0 are perfect; a slope below 1 means too sure of itself. Probabilities are clipped
-    at `LOSS_FLOOR`. NaN where the classes are told apart without error: no finite line fits.
+    at `LOSS_FLOOR`. NaN where the classes are told apart, or share one value at most: no finite
+    line fits.
     """
-    if p[truth].min() > p[~truth].max() or p[truth].max() < p[~truth].min():
+    if p[truth].min() >= p[~truth].max() or p[truth].max() <= p[~truth].min():
         return float("nan"), float("nan")
     z = to_logit(np.clip(p, LOSS_FLOOR, 1.0 - LOSS_FLOOR))
     return fit_logistic(z, truth.astype(np.float64))

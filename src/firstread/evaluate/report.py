@@ -106,7 +106,7 @@ def _figures(result: Mapping[str, Any]) -> dict[str, Any]:
             figures.selective(
                 band["curve"]["coverage"],
                 band["curve"]["error"],
-                _mark("outside the band", kept, wrong),
+                _mark("decided", kept, wrong),
             )
         )
     if (result.get("map_curves") or {}).get("n"):

@@ -7,7 +7,7 @@ A value or bound that cannot be computed is null. The fields::
 
     accuracy auc sensitivity specificity precision f1 loss ece brier    E; f1 and precision of
                                                                         the pneumonia class
-    n n_refer n_rejected threshold                                      plain numbers
+    n n_refer n_band n_rejected threshold                               plain numbers
     n_normal n_pneumonia n_patients                                     plain numbers
     balanced_accuracy npv average_precision                             E
     calibration     {"slope": E, "intercept": E, "how"}
@@ -95,6 +95,7 @@ def measure(
         "brier": sampler.mean_within((p - truth) ** 2).to_json(),
         "n": len(scored),
         "n_refer": int(scored.referred.sum()),
+        "n_band": int(scored.in_band.sum()),
         "n_rejected": int(scored.rejected.sum()),
         "threshold": scored.threshold,
         "n_normal": int((~truth).sum()),

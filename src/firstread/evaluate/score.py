@@ -25,6 +25,7 @@ from firstread.evaluate.shortcuts import SHARPNESS, sharpness_of, shortcut_numbe
 
 if TYPE_CHECKING:
     from firstread.read.opinion import Opinion
+    from firstread.read.reader import Readable
 
 WORST_FILMS = 24
 """Most films that are shown with their pixels in a report."""
@@ -94,6 +95,12 @@ class Scored:
         return np.array([d == "refer" for d in self.decisions], bool)
 
     @property
+    def in_band(self) -> npt.NDArray[np.bool_]:
+        """(n,) bool: between the bounds of the refer band, whatever else refers the film."""
+        low, high = self.refer
+        return (self.probabilities >= low) & (self.probabilities <= high) & ~self.rejected
+
+    @property
     def scores(self) -> Floats:
         """(n,) probabilities, the worst possible answer where a film was rejected."""
         worst = np.where(self.truth, 0.0, 1.0)
@@ -110,12 +117,14 @@ def score_cohort(
     by: Iterable[str] = (),
     progress: Callable[[int, int], None] | None = None,
     watch: Callable[[Opinion], None] | None = None,
+    films: Sequence[Readable] | None = None,
 ) -> Scored:
     """Read every film of a labelled cohort.
 
     `bundle_path`: a bundle folder, None for the one shipped. `by`: columns to report within
     ("etiology", "series", "part" or a column of the CSV). `progress` is called with (done,
-    all), `watch` with each opinion while it still holds its pixels. Raises `BundleError`, or
+    all), `watch` with each opinion while it still holds its pixels. `films`: what is read in place
+    of the rows, one for each. Raises `BundleError`, or
     `DataError` where a film has no label or a column does not exist.
     """
     from firstread.read.bundle import Bundle
@@ -130,7 +139,7 @@ def score_cohort(
     card = bundle.card
     opinions: list[Opinion] = []
     sharpness: list[float] = []
-    for opinion in Reader(bundle, engine=JUDGED_BY).read_many(cohort.rows, heat=False):
+    for opinion in Reader(bundle, engine=JUDGED_BY).read_many(films or cohort.rows, heat=False):
         if watch is not None:
             watch(opinion)
         sharpness.append(sharpness_of(opinion.pixels))

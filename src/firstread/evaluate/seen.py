@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from firstread.cohort.copies import readable_hashes
 from firstread.cohort.hashes import combined_sha256
 from firstread.cohort.table import Cohort
 
@@ -21,7 +22,7 @@ def seen_warnings(cohort: Cohort, card_data: Mapping[str, Any], run: Path | None
     `card_data`: the card's "data" entry; `run`: the training run's folder, if there is one.
     """
     warnings = []
-    hashes = _hashes(cohort)
+    hashes = readable_hashes(cohort)
     made_from = [card_data.get("sha256"), *card_data.get("earlier_sha256", ())]
     if any(_is_same_set(cohort, hashes, wanted) for wanted in made_from):
         warnings.append(
@@ -70,19 +71,18 @@ def seen_warnings(cohort: Cohort, card_data: Mapping[str, Any], run: Path | None
 
 
 def _is_same_set(cohort: Cohort, hashes: list[str], wanted: object) -> bool:
-    if not wanted or not hashes:
+    """Whether these films, or those of one part, are the `wanted` set: all of them that can be
+    read, counted as often as they are there or once each."""
+    if not wanted:
         return False
-    sets = [hashes]
-    for part in {r.part for r in cohort.rows}:
-        sets.append([h for h, r in zip(hashes, cohort.rows, strict=True) if r.part == part])
-    return any(combined_sha256(s) == wanted for s in sets)
-
-
-def _hashes(cohort: Cohort) -> list[str]:
-    try:
-        return list(cohort.hashes)
-    except OSError:  # a film of the table is missing; it will be rejected
-        return []
+    parts: list[str | None] = [None, *{r.part for r in cohort.rows}]
+    for part in parts:
+        there = [
+            h for h, r in zip(hashes, cohort.rows, strict=True) if h and part in (None, r.part)
+        ]
+        if wanted in (combined_sha256(there), combined_sha256(set(there))):
+            return True
+    return False
 
 
 def _name(file: str) -> str:

@@ -38,7 +38,11 @@ def shortcut_numbers(cohort: Cohort) -> dict[str, tuple[Floats, str]]:
     headers = np.array([_header(path) for path in cohort.paths]).reshape(-1, 4)
     original = np.array([_original(row) for row in cohort.rows]).reshape(-1, 2)
     told = np.isfinite(original).all(axis=1)
-    known = bool(told.mean() > 0.5)
+    labels = cohort.labels == 1
+    # Of each class alike: told of one class alone, it could be compared with nothing.
+    known = bool(told.mean() > 0.5) and all(
+        told[labels == c].any() for c in (False, True) if (labels == c).any()
+    )
     width, height = original.T if known else headers[:, :2].T
     note = FROM_TABLE if known else FROM_FILES
     if known and not told.all():
@@ -123,6 +127,9 @@ def shortcut_aucs(
             if not larger:
                 estimate = sampler.auc(-there, truth[has])
             note_here = f"{note}; {'larger' if larger else 'smaller'} means pneumonia"
+        elif has.any() and (truth[has].all() or not truth[has].any()):
+            which = "with" if truth[has].all() else "without"
+            note_here = f"{note}; told of films {which} pneumonia alone, which gives the class away"
         else:
             note_here = f"{note}; it does not vary, so it tells nothing"
         table.append(

@@ -123,7 +123,7 @@ def classes(sampler: Sampler, truth: Bools, calls: Bools) -> dict[str, Any]:
 
 
 def selective(sampler: Sampler, scored: Scored, calls: Bools) -> dict[str, Any]:
-    """Coverage and error if films in the refer band, and rejected ones, go to a person."""
+    """Coverage and error if films that are referred, and rejected ones, go to a person."""
     low, high = scored.refer
     kept = ~scored.referred & ~scored.rejected
     truth = scored.truth
@@ -135,8 +135,9 @@ def selective(sampler: Sampler, scored: Scored, calls: Bools) -> dict[str, Any]:
     return {
         "low": low,
         "high": high,
-        "how": "films outside of the refer band are decided; those in it, and rejected ones, go "
-        "to a person. The curve keeps films in the order of their distance from the threshold",
+        "how": "films in the refer band, those referred for another reason (their age, the gate) "
+        "and rejected ones go to a person, all others are decided. The curve keeps films in the "
+        "order of their distance from the threshold",
         "coverage": sampler.proportion(kept).to_json(),
         "error": sampler.proportion(wrong, kept).to_json(),
         "error_all": sampler.proportion(wrong).to_json(),

@@ -133,7 +133,7 @@ def write_bundle(folder: Path | str, onnx_bytes: bytes, card: dict[str, Any]) ->
         raise BundleError(f"{CARD_FILE}: cannot be written as JSON ({e}); mend the card") from None
     digest = hashlib.sha256(bare.encode()).hexdigest()
     text = json.dumps({**fields, "sha256": digest}, indent=2) + "\n"
-    _refuse_foreign(folder)
+    refuse_foreign(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -159,7 +159,8 @@ def _cannot_write(folder: Path, e: OSError) -> OutputError:
     )
 
 
-def _refuse_foreign(folder: Path) -> None:
+def refuse_foreign(folder: Path) -> None:
+    """Raise `OutputError` where `folder` is none that a bundle may be written to."""
     if folder.is_dir():
         others = {p.name for p in folder.iterdir()} - {MODEL_FILE, CARD_FILE}
         if others:

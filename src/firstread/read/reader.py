@@ -42,7 +42,8 @@ more memory than one of them. The largest detector, 43 cm at 0.1 mm, has 18.5 mi
 class Named(Protocol):
     """A film with a name of its own, wherever its bytes are: in a zip, in a table's row.
 
-    May also have `true_size`, (width, height) in pixels before it was stored squashed.
+    May also have `true_size`, (width, height) in pixels before it was stored squashed, and `age`,
+    the patient's in years or None, as somebody has told it.
     """
 
     @property
@@ -89,9 +90,10 @@ class Reader:
 
         A film that cannot be read is an opinion too: "rejected", with the reason and without
         a probability. Nothing is raised for it. With `heat` the model's map comes along.
-        `age`: the patient's in years, before what the file tells.
+        `age`: the patient's in years, before what the source and then the file tell.
         """
         file = _name(source)
+        age = age if age is not None else getattr(source, "age", None)
         try:
             with _Turn() as turn:
                 film = _decoded(source, self.bundle.card.preprocess.first, turn)

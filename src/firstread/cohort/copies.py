@@ -1,0 +1,65 @@
+"""Films of one content: copies under other names, and one film under both labels."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from firstread.cohort.hashes import file_sha256
+from firstread.cohort.table import Cohort
+from firstread.errors import DataError
+
+
+def readable_hashes(cohort: Cohort) -> list[str]:
+    """sha256 of each film's bytes, "" where the file cannot be opened (it will be rejected)."""
+    try:
+        return list(cohort.hashes)
+    except OSError:
+        return [_hash(cohort, i) for i in range(len(cohort))]
+
+
+def _hash(cohort: Cohort, i: int) -> str:
+    try:
+        return file_sha256(cohort.rows[i].path)
+    except OSError:
+        return ""
+
+
+def without_copies(cohort: Cohort, hashes: list[str] | None = None) -> tuple[Cohort, list[str]]:
+    """The films, each content once, and sentences on what was left out.
+
+    A copy tells nothing that its film has not told; of copies the first stays. `hashes`: of
+    `readable_hashes`, where they are at hand. Raises `DataError` where a film has both labels.
+    """
+    hashes = readable_hashes(cohort) if hashes is None else hashes
+    of: dict[str, list[int]] = defaultdict(list)
+    for i, name in enumerate(hashes):
+        of[name or f"unread {i}"].append(i)
+    for same in of.values():
+        if len({cohort.rows[i].label for i in same}) > 1:
+            files = " and ".join(cohort.rows[i].file for i in same[:2])
+            raise DataError(
+                f"one film has both labels: {files}; give it the right one (`firstread data "
+                "check` lists all such films)"
+            )
+    kept = sorted(same[0] for same in of.values())
+    left_out = len(cohort) - len(kept)
+    if not left_out:
+        return cohort, []
+    return cohort.subset(kept), [
+        f"{left_out} of {len(cohort)} films are copies of others among them and are left out"
+    ]
+
+
+def copies_warning(cohort: Cohort, hashes: list[str] | None = None) -> list[str]:
+    """What to say of copies where each counts as a film of its own; [] if there are none."""
+    try:
+        kept, said = without_copies(cohort, hashes)
+    except DataError as e:
+        return [str(e)]
+    if not said:
+        return []
+    more = len(cohort) - len(kept)
+    return [
+        f"{more} of {len(cohort)} films are copies of others among them: the intervals take them "
+        "for films of their own where they are under another patient, and are too narrow"
+    ]
