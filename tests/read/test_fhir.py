@@ -91,7 +91,7 @@ def opined(reader: Reader, film: bytes, decision: str = "refer") -> Opinion:
         reader.read(film),
         file="in/Doe John.dcm",
         decision=decision,
-        reasons=("in/Doe John.dcm lies in the band", "an adult"),
+        reasons=("in/Doe John.dcm: lies in the band", "an adult"),
         notes=("small",),
     )
 
@@ -188,7 +188,7 @@ def test_it_tells_decision_numbers_and_words(reader: Reader, decision: str, pres
     }
     assert sure["component"][1]["valueQuantity"]["value"] == 50.0
     notes = [n["text"] for n in said["note"]]
-    assert notes[:4] == ["the film lies in the band", "an adult", "small", NOTICE]
+    assert notes[:4] == ["lies in the band", "an adult", "small", NOTICE]
     assert notes[-1] == "Research only."
     assert all(text in report["conclusion"] for text in notes)
     assert reader.bundle.sha256 in [v["value"] for v in device["version"]]
@@ -202,7 +202,7 @@ def test_a_rejected_film_has_no_value_and_says_why(reader: Reader) -> None:
     for o in (said, sure):
         reason = o["dataAbsentReason"]
         assert reason["coding"][0]["code"] == "not-performed"
-        assert reason["text"].startswith("the film lies in the band; an adult")
+        assert reason["text"].startswith("lies in the band; an adult")
     assert "%" not in report["conclusion"]
     assert "valueQuantity" not in json.dumps(sure)
 

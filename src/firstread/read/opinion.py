@@ -69,9 +69,12 @@ class Opinion:
 
     @property
     def remarks(self) -> list[str]:
-        """Reasons and notes without the file's name, which may hold a patient's."""
-        said = (*self.reasons, *self.notes)
-        return [text.replace(self.file, "the film") if self.file else text for text in said]
+        """Reasons and notes without the file's name, which may hold a patient's.
+
+        It stands in front of a reason, where errors have it. Further in, what looks like it is a
+        number or a word of the reason: a film may be called "1".
+        """
+        return [text.removeprefix(f"{self.file}: ") for text in (*self.reasons, *self.notes)]
 
     def to_json(self) -> dict[str, Any]:
         """The opinion without its pictures, ready for `json.dumps`."""
