@@ -263,6 +263,19 @@ def test_a_header_that_allows_no_results_is_named(reader: Reader, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("burned", ["YES", "NO"])
+def test_an_opinion_without_its_map_is_refused_by_that_name(
+    reader: Reader, tmp_path: Path, burned: str
+) -> None:
+    """Also where no picture would be made of it: the report tells the place of the evidence."""
+    source = dicom_film(BurnedInAnnotation=burned)
+    (opinion,) = reader.read_many([source])
+    with pytest.raises(ValueError, match="no heat map; read the film with heat=True"):
+        write_results(opinion, source, tmp_path / "out", anonymous=True)
+    assert not (tmp_path / "out").exists()
+    assert len(write_results(replace(opinion, decision="rejected"), source, tmp_path / "out")) == 1
+
+
 def test_odd_and_broken_patient_fields_are_cleaned(reader: Reader) -> None:
     with warnings.catch_warnings(action="ignore"):  # pydicom minds, rightly
         film = dicom_film(

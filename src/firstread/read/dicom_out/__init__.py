@@ -48,10 +48,12 @@ def write_results(
     rejected film gets a report only: there is no map of it that anyone should look at. So does,
     with `anonymous`, a film whose pixels are marked as holding the patient's identity.
 
-    Raises `MissingExtra`, `OutputError`, and `UnreadableFilm` where the bytes are no DICOM film
-    or nothing could refer to it.
+    Raises `MissingExtra`, `OutputError`, `UnreadableFilm` where the bytes are no DICOM film or
+    nothing could refer to it, and `ValueError` where the opinion lacks its heat map.
     """
     require()
+    if opinion.heat is None and opinion.decision != REJECTED:
+        raise ValueError("the opinion has no heat map; read the film with heat=True")
     try:
         made = results(opinion, source, anonymous)
     except FirstreadError:

@@ -103,8 +103,7 @@ def banner(opinion: Opinion) -> tuple[str, ...]:
 
 def film_with_map(opinion: Opinion, film: Film) -> npt.NDArray[np.uint8]:
     """The film with its map, (h, w, 3) uint8, in the film's own proportions."""
-    if opinion.heat is None:
-        raise ValueError("the opinion has no heat map; read the film with heat=True")
+    assert opinion.heat is not None
     rows, columns = film.pixels.shape[:2]
     long = min(LONG_SIDE, max(SHORT_SIDE, film.width, film.height))
     ratio = min(WIDEST, max(1 / WIDEST, columns / rows))
