@@ -317,8 +317,10 @@ def test_dicom_results_for_dicom_films_and_one_word_on_the_others(
     # An exported study holds our results beside its film: no report is made about a report.
     for path in made:
         (place / "films" / path.name).write_bytes(path.read_bytes())
-    assert read("films", "--dicom", "again", "--anonymous", "--json", "again.json") == 1
+    assert read("films", "--dicom", "again", "--fhir", "fhir", "--anonymous") == 1
     assert sorted(p.name for p in (place / "again").iterdir()) == [p.name for p in made]
+    bundles = sorted(p.name for p in (place / "fhir").iterdir())
+    assert bundles == [*(f"films_{i}.json" for i in range(6)), "films_d.json"]
 
 
 def test_a_fhir_bundle_a_film_goes_on_where_it_was(

@@ -52,7 +52,7 @@ class OwnFiles:
             page = wanted.pdf / f"{stem}.pdf"
             _put(page, opinion_pdf(opinion, self.bundle))
             files.append(page)
-        data = self._data(read)
+        data = None if _is_no_film(opinion) else self._data(read)
         if data is None:
             return Made(tuple(files), overlay, None)
         troubles = []
@@ -94,13 +94,10 @@ class OwnFiles:
     def _dicom(self, opinion: Opinion, data: bytes) -> list[Path]:
         """The film's DICOM results; films that are not DICOM are mentioned once."""
         from firstread.film.decode import looks_like_dicom
-        from firstread.film.dicom import NO_PICTURE, OWN_RESULT
         from firstread.read.dicom_out import write_results
 
         assert self.wanted.dicom is not None
         if looks_like_dicom(data):
-            if any(why.startswith((OWN_RESULT, NO_PICTURE)) for why in opinion.reasons):
-                return []  # a report about a report helps nobody
             return write_results(opinion, data, self.wanted.dicom, self.wanted.anonymous)
         if not self._said_no_dicom:
             self._said_no_dicom = True
@@ -112,6 +109,15 @@ class OwnFiles:
 
         _put(place, opinion_fhir(opinion, self.bundle, data, self.wanted.anonymous))
         return [place]
+
+
+def _is_no_film(opinion: Opinion) -> bool:
+    """Whether it was a result of ours or a document: a report about a report helps nobody."""
+    if opinion.decision != REJECTED:
+        return False
+    from firstread.film.dicom import NO_PICTURE, OWN_RESULT
+
+    return any(why.startswith((OWN_RESULT, NO_PICTURE)) for why in opinion.reasons)
 
 
 def _overlay(opinion: Opinion) -> bytes:
