@@ -205,6 +205,20 @@ def test_anonymous_results_tell_nothing_of_the_patient(reader: Reader, tmp_path:
     assert report.StudyInstanceUID == pydicom.dcmread(paths[0]).StudyInstanceUID
 
 
+def test_an_anonymous_report_tells_that_the_age_is_another_and_not_which(reader: Reader) -> None:
+    film = dicom_film(PatientAge="095Y")
+    opinion = reader.read(film)
+    said = {}
+    for hide in (True, False):
+        report = results(opinion, film, hide)[0]
+        said[hide] = " ".join(i.TextValue for i in named(report, "121106"))
+    assert "95 years old" in said[False]
+    assert "the patient's age lies outside of 1 to 5 years" in said[True]
+    assert "95" not in said[True]
+    uids = {results(reader.read(film, age=age), film, True)[0].SOPInstanceUID for age in (94, 95)}
+    assert len(uids) == 1
+
+
 def test_an_anonymous_result_shows_no_pixels_that_name_the_patient(reader: Reader) -> None:
     film = dicom_film(BurnedInAnnotation="YES")
     (report,) = results(opined(reader, film), film, anonymous=True)

@@ -251,6 +251,16 @@ def test_anonymous_leaves_the_patient_out_and_keeps_a_study_together(reader: Rea
     assert made["id"] != bundled(reader, opined(reader, film), film)["id"]
 
 
+def test_anonymous_tells_that_the_age_is_another_and_not_which(reader: Reader) -> None:
+    for decision in ("refer", "rejected"):
+        film = dicom_film(PatientAge="095Y")
+        opinion = replace(reader.read(film), decision=decision)
+        assert "95 years old" in json.dumps(bundled(reader, opinion, film))
+        whole = " ".join(texts(bundled(reader, opinion, film, hide=True)))
+        assert "the patient's age lies outside of 1 to 5 years" in whole
+        assert "95 years" not in whole
+
+
 def test_a_picture_is_named_by_its_bytes(reader: Reader) -> None:
     film = (SAMPLES / "NORMAL/synthetic-08.png").read_bytes()
     report, said, *_ = resources(bundled(reader, opined(reader, film), film))

@@ -56,11 +56,13 @@ def opinion_fhir(opinion: Opinion, bundle: Bundle, source: bytes, anonymous: boo
     """The Bundle (type collection) of one opinion, as JSON in ASCII with a line end.
 
     `bundle`: the one that gave the opinion. `source`: the bytes of the film's file. With
-    `anonymous`, patient, order number and date are left out, and the study and the film of a
-    DICOM file are named by UIDs derived from theirs. Raises `UnreadableFilm` where a DICOM film
+    `anonymous`, patient, age, order number and date are left out, and the study and the film of
+    a DICOM file are named by UIDs derived from theirs. Raises `UnreadableFilm` where a DICOM film
     has no UID that a result could refer to it by.
     """
     about = _about(source, anonymous)
+    if anonymous:
+        opinion = opinion.anonymous()
     key = result_key(opinion, about.film, anonymous)
     device = _device(opinion, bundle)
     common = about.common | {"device": _link(device), "derivedFrom": about.sources}

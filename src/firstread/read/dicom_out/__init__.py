@@ -86,6 +86,8 @@ def results(opinion: Opinion, source: bytes, anonymous: bool = False) -> list[py
     from firstread.read.dicom_out.uids import derive, result_key
 
     header = read_header(source)
+    if anonymous:
+        opinion = opinion.anonymous()
     with quiet:
         about = source_of(header, anonymous)
         told = str(header.get("BurnedInAnnotation") or "").upper() == "YES"
