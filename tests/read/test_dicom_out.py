@@ -14,6 +14,7 @@ import numpy as np
 import pydicom
 import pytest
 
+import firstread
 import firstread.read.dicom_out as dicom_out
 from bundles import tiny_bundle
 from dicom_films import ID, NAME, dicom_film
@@ -23,6 +24,7 @@ from firstread.read.dicom_out import results, write_results
 from firstread.read.dicom_out.sr import NOTICE
 from firstread.read.opinion import Opinion
 from firstread.read.reader import Reader
+from firstread.read.regions import Region
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +175,9 @@ def test_read_again_the_bytes_are_the_same(reader: Reader, tmp_path: Path) -> No
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in again]
 
 
-def test_another_reading_has_uids_of_its_own(reader: Reader) -> None:
+def test_another_reading_has_uids_of_its_own(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
     film = dicom_film()
     opinion = opined(reader, film)
     readings = [
@@ -183,10 +187,40 @@ def test_another_reading_has_uids_of_its_own(reader: Reader) -> None:
         results(replace(opinion, bundle_sha256="0" * 12), film),
         results(opinion, film, anonymous=True),
         results(opined(reader, dicom_film(seed=1)), dicom_film(seed=1)),
+        results(replace(opinion, regions=(Region("right upper", 0.5),)), film),
+        results(replace(opinion, notices=("Research only, still.",)), film),
     ]
+    monkeypatch.setattr(firstread, "__version__", "99.0")
+    readings.append(results(opinion, film))
     uids = [str(ds.SOPInstanceUID) for made in readings for ds in made]
-    assert len(set(uids)) == len(uids) == 12
+    assert len(set(uids)) == len(uids) == 18
     assert all(uid.startswith("2.25.") and len(uid) <= 64 for uid in uids)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"PatientID": "OTHER"},
+        {"PatientName": "Other"},
+        {"StudyInstanceUID": "1.2.3"},
+        {"SeriesInstanceUID": "1.2.3"},
+        {"AccessionNumber": "B2"},
+        {"StudyDate": "20250101"},
+        {"InstanceNumber": 4},
+        {"BurnedInAnnotation": "NO"},
+        {"LossyImageCompression": "01"},
+    ],
+)
+def test_a_corrected_film_gives_results_that_no_archive_takes_for_the_former(
+    reader: Reader, changes: dict[str, Any]
+) -> None:
+    """One UID never stands for two contents; an archive would keep the first."""
+    film, corrected = dicom_film(), dicom_film(**changes)
+    opinion = opined(reader, film)
+    for a, b in zip(results(opinion, film), results(opinion, corrected), strict=True):
+        same = a.SOPInstanceUID == b.SOPInstanceUID
+        assert same == (dicom_out._to_bytes(a) == dicom_out._to_bytes(b))
+    assert not same  # the capture's
 
 
 def test_anonymous_results_tell_nothing_of_the_patient(reader: Reader, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from firstread.read.dicom_out.uids import derive
 from firstread.read.fhir import opinion_fhir
 from firstread.read.opinion import DECISIONS, Opinion, rejected
 from firstread.read.reader import Reader
+from firstread.read.regions import Region
 
 SAMPLES = Path(firstread.__file__).parent / "samples"
 SCHEMA = Path(__file__).parent / "fhir-4.0.0.schema.json.xz"
@@ -281,6 +282,26 @@ def test_the_same_film_gives_the_same_bytes(
     other = json.loads(opinion_fhir(replace(opinion, threshold=0.4), reader.bundle, film))
     mine, others = resources(json.loads(first)), resources(other)
     assert [a["id"] == b["id"] for a, b in zip(mine, others, strict=True)] == [False] * 3 + [True]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"PatientID": "OTHER"}, {"StudyInstanceUID": "1.2.3"}, {"AccessionNumber": "B2"}]
+)
+def test_a_later_report_takes_the_place_of_the_former(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    """A server updates what has the same id: a corrected film, with regions, by a new version."""
+    film, corrected = dicom_film(), dicom_film(**changes)
+    opinion = opined(reader, film)
+    first = bundled(reader, opinion, film)
+    monkeypatch.setattr(firstread, "__version__", "99.0")
+    told = replace(opinion, regions=(Region("right upper", 0.5),))
+    later = bundled(reader, told, corrected)
+    assert later["id"] == first["id"]
+    *mine, _ = resources(first)
+    *others, _ = resources(later)
+    assert [r["id"] for r in mine] == [r["id"] for r in others]
+    assert mine[0] != others[0]
 
 
 def test_words_from_anywhere_are_made_fit(reader: Reader, problems: Any) -> None:

@@ -12,7 +12,8 @@ A film that was rejected gives a report that is `cancelled`, and observations wi
 
 The codes are those of the DICOM report (`dicom_out.sr`). Ids are name-based UUIDs over what was
 read and what came of it, and the only date is the study's: the same film read again by the same
-bundle gives the same bytes, and sent twice it is one report.
+bundle gives the same bytes, and sent twice it is one report. So it is where a later one tells more,
+of regions or of a patient who was corrected: a server puts it in the former one's place.
 """
 
 from __future__ import annotations
