@@ -15,8 +15,11 @@ from PIL import Image
 
 from bundles import tiny_bundle
 from firstread.cli.main import main
+from firstread.film.walk import Source
+from firstread.read.batch import Batch
 from firstread.read.opinion import Opinion
 from firstread.read.reader import Reader
+from firstread.read.wanted import Wanted
 
 
 def film(path: Path, mean: int, shape: tuple[int, int] = (64, 48)) -> Path:
@@ -317,8 +320,10 @@ def test_dicom_results_for_dicom_films_and_one_word_on_the_others(
     # An exported study holds our results beside its film: no report is made about a report.
     for path in made:
         (place / "films" / path.name).write_bytes(path.read_bytes())
-    assert read("films", "--dicom", "again", "--anonymous", "--json", "again.json") == 1
+    assert read("films", "--dicom", "again", "--fhir", "fhir", "--anonymous") == 1
     assert sorted(p.name for p in (place / "again").iterdir()) == [p.name for p in made]
+    bundles = sorted(p.name for p in (place / "fhir").iterdir())
+    assert bundles == [*(f"films_{i}.json" for i in range(6)), "films_d.json"]
 
 
 def test_a_fhir_bundle_a_film_goes_on_where_it_was(
@@ -362,6 +367,65 @@ def test_a_film_without_a_fhir_bundle_is_told_and_the_next_gets_its_own(
     assert read("films", "--fhir", "fhir") == 1
     assert "films/2.png: no FHIR: cannot be made from it (KeyError)" in capsys.readouterr().err
     assert len(list((place / "fhir").iterdir())) == 5
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_no_result_lies_under_the_patient_of_a_film_that_was_not_judged(
+    place: Path, gone: bool
+) -> None:
+    """Its file is replaced by another patient's between the opinion and the results."""
+    pytest.importorskip("highdicom")
+    from dicom_films import ID, dicom_film
+
+    class Replaced(Source):
+        def read_bytes(self) -> bytes:
+            data = super().read_bytes()
+            self.path.unlink()
+            if not gone:
+                self.path.write_bytes(dicom_film(1, PatientID="OTHER"))
+            return data
+
+    for name in "abc":
+        Path(f"{name}.dcm").write_bytes(dicom_film(seed=ord(name)))
+    kinds = {"a": Source, "b": Replaced, "c": Source}
+    films = [kind(f"{name}.dcm", Path(f"{name}.dcm")) for name, kind in kinds.items()]
+    shown: list[Opinion] = []
+    notes: list[str] = []
+    wanted = Wanted(dicom=Path("dcm"), fhir=Path("fhir"), overlays=Path("ov"), json=Path("o.json"))
+    reader = Reader("bundle", threads=1)
+    done = Batch(
+        films, reader, wanted, show=shown.append, stream=notes.append, note=notes.append
+    ).run()
+    assert done.failed
+    assert notes == [
+        "b.dcm: no DICOM results or FHIR: the file was changed or taken away while it was read; "
+        "read it again"
+    ]
+    assert [opinion.decision == "rejected" for opinion in shown] == [False] * 3
+    assert {p.name for p in Path("ov").iterdir()} == {"a.png", "b.png", "c.png"}
+    assert {p.name for p in Path("fhir").iterdir()} == {"a.json", "c.json"}
+    assert len(list(Path("dcm").iterdir())) == 4
+    for path in (*Path("fhir").iterdir(), *Path("dcm").iterdir()):
+        assert b"OTHER" not in path.read_bytes()
+        assert ID.encode() in path.read_bytes()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes")
+def test_a_pipe_gives_the_results_of_the_film_that_came_through_it(place: Path) -> None:
+    pytest.importorskip("highdicom")
+    from dicom_films import dicom_film
+
+    (place / "d.dcm").write_bytes(dicom_film())
+    os.mkfifo(place / "pipe")
+    command = [sys.executable, "-m", "firstread.cli.main", "read", "pipe", "--bundle", "bundle"]
+    command += ["--dicom", "dcm", "--fhir", "fhir"]
+    with subprocess.Popen(["sh", "-c", "cat d.dcm > pipe"], cwd=place):
+        done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert read("d.dcm", "--dicom", "dcm2", "--fhir", "fhir") == 0
+    assert (place / "fhir/pipe.json").read_bytes() == (place / "fhir/d.json").read_bytes()
+    first, second = ({p.name: p.read_bytes() for p in Path(d).iterdir()} for d in ("dcm", "dcm2"))
+    assert first == second != {}
 
 
 LIMITED = """

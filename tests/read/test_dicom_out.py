@@ -14,6 +14,7 @@ import numpy as np
 import pydicom
 import pytest
 
+import firstread
 import firstread.read.dicom_out as dicom_out
 from bundles import tiny_bundle
 from dicom_films import ID, NAME, dicom_film
@@ -23,6 +24,7 @@ from firstread.read.dicom_out import results, write_results
 from firstread.read.dicom_out.sr import NOTICE
 from firstread.read.opinion import Opinion
 from firstread.read.reader import Reader
+from firstread.read.regions import Region
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +175,9 @@ def test_read_again_the_bytes_are_the_same(reader: Reader, tmp_path: Path) -> No
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in again]
 
 
-def test_another_reading_has_uids_of_its_own(reader: Reader) -> None:
+def test_another_reading_has_uids_of_its_own(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
     film = dicom_film()
     opinion = opined(reader, film)
     readings = [
@@ -183,10 +187,40 @@ def test_another_reading_has_uids_of_its_own(reader: Reader) -> None:
         results(replace(opinion, bundle_sha256="0" * 12), film),
         results(opinion, film, anonymous=True),
         results(opined(reader, dicom_film(seed=1)), dicom_film(seed=1)),
+        results(replace(opinion, regions=(Region("right upper", 0.5),)), film),
+        results(replace(opinion, notices=("Research only, still.",)), film),
     ]
+    monkeypatch.setattr(firstread, "__version__", "99.0")
+    readings.append(results(opinion, film))
     uids = [str(ds.SOPInstanceUID) for made in readings for ds in made]
-    assert len(set(uids)) == len(uids) == 12
+    assert len(set(uids)) == len(uids) == 18
     assert all(uid.startswith("2.25.") and len(uid) <= 64 for uid in uids)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"PatientID": "OTHER"},
+        {"PatientName": "Other"},
+        {"StudyInstanceUID": "1.2.3"},
+        {"SeriesInstanceUID": "1.2.3"},
+        {"AccessionNumber": "B2"},
+        {"StudyDate": "20250101"},
+        {"InstanceNumber": 4},
+        {"BurnedInAnnotation": "NO"},
+        {"LossyImageCompression": "01"},
+    ],
+)
+def test_a_corrected_film_gives_results_that_no_archive_takes_for_the_former(
+    reader: Reader, changes: dict[str, Any]
+) -> None:
+    """One UID never stands for two contents; an archive would keep the first."""
+    film, corrected = dicom_film(), dicom_film(**changes)
+    opinion = opined(reader, film)
+    for a, b in zip(results(opinion, film), results(opinion, corrected), strict=True):
+        same = a.SOPInstanceUID == b.SOPInstanceUID
+        assert same == (dicom_out._to_bytes(a) == dicom_out._to_bytes(b))
+    assert not same  # the capture's
 
 
 def test_anonymous_results_tell_nothing_of_the_patient(reader: Reader, tmp_path: Path) -> None:
@@ -205,6 +239,20 @@ def test_anonymous_results_tell_nothing_of_the_patient(reader: Reader, tmp_path:
     assert report.StudyInstanceUID == pydicom.dcmread(paths[0]).StudyInstanceUID
 
 
+def test_an_anonymous_report_tells_that_the_age_is_another_and_not_which(reader: Reader) -> None:
+    film = dicom_film(PatientAge="095Y")
+    opinion = reader.read(film)
+    said = {}
+    for hide in (True, False):
+        report = results(opinion, film, hide)[0]
+        said[hide] = " ".join(i.TextValue for i in named(report, "121106"))
+    assert "95 years old" in said[False]
+    assert "the patient's age lies outside of 1 to 5 years" in said[True]
+    assert "95" not in said[True]
+    uids = {results(reader.read(film, age=age), film, True)[0].SOPInstanceUID for age in (94, 95)}
+    assert len(uids) == 1
+
+
 def test_an_anonymous_result_shows_no_pixels_that_name_the_patient(reader: Reader) -> None:
     film = dicom_film(BurnedInAnnotation="YES")
     (report,) = results(opined(reader, film), film, anonymous=True)
@@ -217,8 +265,16 @@ def test_no_file_name_gets_into_a_result(reader: Reader) -> None:
     opinion = replace(opined(reader, film), file="in/Meier.dcm", reasons=("in/Meier.dcm: too dim",))
     report = results(opinion, film)[0]
     texts = [i.TextValue for i in named(report, "121106")]
-    assert "the film: too dim" in texts
+    assert "too dim" in texts
     assert not [t for t in texts if "Meier" in t]
+
+
+def test_a_film_called_by_a_number_leaves_the_numbers_as_they_are(reader: Reader) -> None:
+    film = dicom_film()
+    opinion = replace(reader.read(film, age=61), file="1")
+    texts = [i.TextValue for i in named(results(opinion, film)[0], "121106")]
+    assert opinion.reasons[0].startswith("the patient is 61 years old")
+    assert set(opinion.reasons) <= set(texts)
 
 
 @pytest.mark.parametrize(
@@ -253,6 +309,19 @@ def test_a_header_that_allows_no_results_is_named(reader: Reader, tmp_path: Path
     with pytest.raises(UnreadableFilm, match=r"allows no results \(KeyError\)"):
         write_results(reader.read(source), source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("burned", ["YES", "NO"])
+def test_an_opinion_without_its_map_is_refused_by_that_name(
+    reader: Reader, tmp_path: Path, burned: str
+) -> None:
+    """Also where no picture would be made of it: the report tells the place of the evidence."""
+    source = dicom_film(BurnedInAnnotation=burned)
+    (opinion,) = reader.read_many([source])
+    with pytest.raises(ValueError, match="no heat map; read the film with heat=True"):
+        write_results(opinion, source, tmp_path / "out", anonymous=True)
+    assert not (tmp_path / "out").exists()
+    assert len(write_results(replace(opinion, decision="rejected"), source, tmp_path / "out")) == 1
 
 
 def test_odd_and_broken_patient_fields_are_cleaned(reader: Reader) -> None:

@@ -30,6 +30,7 @@ from firstread.read.dicom_out.uids import derive
 from firstread.read.fhir import opinion_fhir
 from firstread.read.opinion import DECISIONS, Opinion, rejected
 from firstread.read.reader import Reader
+from firstread.read.regions import Region
 
 SAMPLES = Path(firstread.__file__).parent / "samples"
 SCHEMA = Path(__file__).parent / "fhir-4.0.0.schema.json.xz"
@@ -91,7 +92,7 @@ def opined(reader: Reader, film: bytes, decision: str = "refer") -> Opinion:
         reader.read(film),
         file="in/Doe John.dcm",
         decision=decision,
-        reasons=("in/Doe John.dcm lies in the band", "an adult"),
+        reasons=("in/Doe John.dcm: lies in the band", "an adult"),
         notes=("small",),
     )
 
@@ -188,7 +189,7 @@ def test_it_tells_decision_numbers_and_words(reader: Reader, decision: str, pres
     }
     assert sure["component"][1]["valueQuantity"]["value"] == 50.0
     notes = [n["text"] for n in said["note"]]
-    assert notes[:4] == ["the film lies in the band", "an adult", "small", NOTICE]
+    assert notes[:4] == ["lies in the band", "an adult", "small", NOTICE]
     assert notes[-1] == "Research only."
     assert all(text in report["conclusion"] for text in notes)
     assert reader.bundle.sha256 in [v["value"] for v in device["version"]]
@@ -202,7 +203,7 @@ def test_a_rejected_film_has_no_value_and_says_why(reader: Reader) -> None:
     for o in (said, sure):
         reason = o["dataAbsentReason"]
         assert reason["coding"][0]["code"] == "not-performed"
-        assert reason["text"].startswith("the film lies in the band; an adult")
+        assert reason["text"].startswith("lies in the band; an adult")
     assert "%" not in report["conclusion"]
     assert "valueQuantity" not in json.dumps(sure)
 
@@ -251,6 +252,16 @@ def test_anonymous_leaves_the_patient_out_and_keeps_a_study_together(reader: Rea
     assert made["id"] != bundled(reader, opined(reader, film), film)["id"]
 
 
+def test_anonymous_tells_that_the_age_is_another_and_not_which(reader: Reader) -> None:
+    for decision in ("refer", "rejected"):
+        film = dicom_film(PatientAge="095Y")
+        opinion = replace(reader.read(film), decision=decision)
+        assert "95 years old" in json.dumps(bundled(reader, opinion, film))
+        whole = " ".join(texts(bundled(reader, opinion, film, hide=True)))
+        assert "the patient's age lies outside of 1 to 5 years" in whole
+        assert "95 years" not in whole
+
+
 def test_a_picture_is_named_by_its_bytes(reader: Reader) -> None:
     film = (SAMPLES / "NORMAL/synthetic-08.png").read_bytes()
     report, said, *_ = resources(bundled(reader, opined(reader, film), film))
@@ -271,6 +282,26 @@ def test_the_same_film_gives_the_same_bytes(
     other = json.loads(opinion_fhir(replace(opinion, threshold=0.4), reader.bundle, film))
     mine, others = resources(json.loads(first)), resources(other)
     assert [a["id"] == b["id"] for a, b in zip(mine, others, strict=True)] == [False] * 3 + [True]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"PatientID": "OTHER"}, {"StudyInstanceUID": "1.2.3"}, {"AccessionNumber": "B2"}]
+)
+def test_a_later_report_takes_the_place_of_the_former(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    """A server updates what has the same id: a corrected film, with regions, by a new version."""
+    film, corrected = dicom_film(), dicom_film(**changes)
+    opinion = opined(reader, film)
+    first = bundled(reader, opinion, film)
+    monkeypatch.setattr(firstread, "__version__", "99.0")
+    told = replace(opinion, regions=(Region("right upper", 0.5),))
+    later = bundled(reader, told, corrected)
+    assert later["id"] == first["id"]
+    *mine, _ = resources(first)
+    *others, _ = resources(later)
+    assert [r["id"] for r in mine] == [r["id"] for r in others]
+    assert mine[0] != others[0]
 
 
 def test_words_from_anywhere_are_made_fit(reader: Reader, problems: Any) -> None:

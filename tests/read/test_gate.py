@@ -14,6 +14,7 @@ from firstread.read.gate import (
     strangeness,
     told_otherwise,
     unknown_age,
+    without_age,
 )
 
 GATE = Gate(tuple(KINDS), limit=2.0, strange=4.0, unsure=1.0, suspect=-1.0, how="by hand")
@@ -144,6 +145,17 @@ def test_what_tells_nothing_against_it(tags: dict[str, str]) -> None:
 def test_ages(text: str, years: float | None) -> None:
     found = age_of({"PatientAge": text})
     assert found == (None if years is None else pytest.approx(years, abs=2e-3))
+
+
+def test_the_reason_can_be_told_without_the_age() -> None:
+    for age in (0.5, 40.2, 95):
+        said = out_of_age(age, (1, 5))
+        assert said is not None
+        assert without_age(said) == (
+            "the patient's age lies outside of 1 to 5 years; a person must read the film"
+        )
+    for other in (unknown_age((1, 5)), unknown_age(None), "it is dim"):
+        assert without_age(other) == other
 
 
 def test_out_of_age_counts_birthdays() -> None:

@@ -7,15 +7,16 @@ finished.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
 
 from firstread.errors import OutputError
 from firstread.read.entry import Entry, entry_of
 from firstread.read.journal import Journal, Key
+from firstread.read.judged import Judged, Source
 from firstread.read.opinion import REJECTED, Opinion
 from firstread.read.outputs import json_line, write_outputs
 from firstread.read.own_files import OwnFiles
@@ -23,21 +24,6 @@ from firstread.read.page import PICTURES
 from firstread.read.reader import Reader
 from firstread.read.stems import Stems
 from firstread.read.wanted import Wanted
-
-
-class Source(Protocol):
-    """A film: its `name` as the outputs show it, and the file at `path` that it is in."""
-
-    @property
-    def name(self) -> str:
-        """The name as given."""
-
-    @property
-    def path(self) -> Path:
-        """The file that tells by its size and time of change whether the film is the same."""
-
-    def read_bytes(self) -> bytes:
-        """The film's bytes. May raise a `FirstreadError`."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +59,7 @@ class Batch:
         self.show, self.stream, self.note = show, stream, note
         self.counts: Counter[str] = Counter()
         self._failed = False
+        self._ahead: deque[Judged] = deque()
         self.own = OwnFiles(wanted, reader.bundle, note)
 
     def run(self) -> Done:
@@ -108,7 +95,7 @@ class Batch:
                 fresh = None
                 if at is None:
                     fresh = next(opinions)
-                    entry = self._finish(fresh, self.sources[i], page and i < PICTURES, stems)
+                    entry = self._finish(fresh, page and i < PICTURES, stems)
                     # Kept before it is shown: what the user saw must be in the files.
                     at = journal.add(keys[i], entry)
                 else:
@@ -130,7 +117,15 @@ class Batch:
 
     def _opinions(self, sources: Sequence[Source]) -> Generator[Opinion, None, None]:
         told = {} if self.wanted.age is None else {"age": self.wanted.age}
-        return self.reader.read_many(sources, heat=self.wanted.heat, **told)
+        referred = self.wanted.dicom is not None or self.wanted.fhir is not None
+        films = self._kept(sources) if referred else sources
+        return self.reader.read_many(films, heat=self.wanted.heat, **told)
+
+    def _kept(self, sources: Sequence[Source]) -> Iterator[Judged]:
+        """The films, each to be found first in `_ahead` when its opinion comes."""
+        for source in sources:
+            self._ahead.append(Judged(source))
+            yield self._ahead[-1]
 
     def _write(self, journal: Journal, offsets: list[int], interrupted: bool) -> list[Path]:
         if interrupted and not offsets:
@@ -163,10 +158,11 @@ class Batch:
         self.note(f"{path}: left as it was; give the same command again to go on")
         return None
 
-    def _finish(self, opinion: Opinion, source: Source, pictured: bool, stems: Stems) -> Entry:
+    def _finish(self, opinion: Opinion, pictured: bool, stems: Stems) -> Entry:
         """Write the film's own files; its entry."""
         stem = stems.name(opinion.file) if self.wanted.named else None
-        made = self.own.write(opinion, stem, source.read_bytes)
+        film = self._ahead.popleft() if self._ahead else None
+        made = self.own.write(opinion, stem, film)
         return entry_of(
             opinion,
             pictured=pictured,

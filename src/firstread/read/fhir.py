@@ -12,7 +12,8 @@ A film that was rejected gives a report that is `cancelled`, and observations wi
 
 The codes are those of the DICOM report (`dicom_out.sr`). Ids are name-based UUIDs over what was
 read and what came of it, and the only date is the study's: the same film read again by the same
-bundle gives the same bytes, and sent twice it is one report.
+bundle gives the same bytes, and sent twice it is one report. So it is where a later one tells more,
+of regions or of a patient who was corrected: a server puts it in the former one's place.
 """
 
 from __future__ import annotations
@@ -56,11 +57,13 @@ def opinion_fhir(opinion: Opinion, bundle: Bundle, source: bytes, anonymous: boo
     """The Bundle (type collection) of one opinion, as JSON in ASCII with a line end.
 
     `bundle`: the one that gave the opinion. `source`: the bytes of the film's file. With
-    `anonymous`, patient, order number and date are left out, and the study and the film of a
-    DICOM file are named by UIDs derived from theirs. Raises `UnreadableFilm` where a DICOM film
+    `anonymous`, patient, age, order number and date are left out, and the study and the film of
+    a DICOM file are named by UIDs derived from theirs. Raises `UnreadableFilm` where a DICOM film
     has no UID that a result could refer to it by.
     """
     about = _about(source, anonymous)
+    if anonymous:
+        opinion = opinion.anonymous()
     key = result_key(opinion, about.film, anonymous)
     device = _device(opinion, bundle)
     common = about.common | {"device": _link(device), "derivedFrom": about.sources}

@@ -68,6 +68,9 @@ _AGE = re.compile(
     r"(\d{1,4})(?:\.\d*)?\s*(D(?:AYS?)?|W(?:EEKS?|KS?)?|M(?:ONTHS?|OS?)?|Y(?:EARS?|RS?)?)?"
 )
 
+TRAINED_ON = " and the model was trained on patients of "
+"""What parts the patient's age from the ages of the model in a reason."""
+
 YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
 """Units of a DICOM age string (PS3.5, AS)."""
 
@@ -180,9 +183,16 @@ def out_of_age(age: float | None, ages: tuple[float, float] | None) -> str | Non
     if low <= age < high + 1:
         return None
     return (
-        f"the patient is {_years(age)} and the model was trained on patients of {low:g} to "
+        f"the patient is {_years(age)}{TRAINED_ON}{low:g} to "
         f"{high:g} years; a person must read the film"
     )
+
+
+def without_age(reason: str) -> str:
+    """A reason of an opinion; if it is of `out_of_age`, without the age, which may tell who it is
+    (beyond 89 years by HIPAA's rules, 45 CFR 164.514)."""
+    _, found, ages = reason.partition(TRAINED_ON)
+    return f"the patient's age lies outside of {ages}" if found else reason
 
 
 def unknown_age(ages: tuple[float, float] | None) -> str:

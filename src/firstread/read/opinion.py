@@ -8,11 +8,11 @@ nobody has to guess what was held back; it is None only where there were no pixe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from firstread.film.box import WHOLE, Box
-from firstread.read.gate import Verdict, out_of_age, unknown_age
+from firstread.read.gate import Verdict, out_of_age, unknown_age, without_age
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,9 +69,16 @@ class Opinion:
 
     @property
     def remarks(self) -> list[str]:
-        """Reasons and notes without the file's name, which may hold a patient's."""
-        said = (*self.reasons, *self.notes)
-        return [text.replace(self.file, "the film") if self.file else text for text in said]
+        """Reasons and notes without the file's name, which may hold a patient's.
+
+        It stands in front of a reason, where errors have it. Further in, what looks like it is a
+        number or a word of the reason: a film may be called "1".
+        """
+        return [text.removeprefix(f"{self.file}: ") for text in (*self.reasons, *self.notes)]
+
+    def anonymous(self) -> Opinion:
+        """The opinion without the patient's age, for results that leave the patient out."""
+        return replace(self, reasons=tuple(map(without_age, self.reasons)))
 
     def to_json(self) -> dict[str, Any]:
         """The opinion without its pictures, ready for `json.dumps`."""

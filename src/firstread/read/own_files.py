@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from firstread.errors import FilmError, FirstreadError
 from firstread.film.files import write_atomic
 from firstread.read.bundle import Bundle
+from firstread.read.judged import Judged
 from firstread.read.opinion import REJECTED, Opinion
 from firstread.read.wanted import Wanted
+
+T = TypeVar("T")
 
 
 class Made(NamedTuple):
@@ -33,11 +36,12 @@ class OwnFiles:
         self.wanted, self.bundle, self.note = wanted, bundle, note
         self._said_no_dicom = False
 
-    def write(self, opinion: Opinion, stem: str | None, read: Callable[[], bytes]) -> Made:
+    def write(self, opinion: Opinion, stem: str | None, film: Judged | None) -> Made:
         """Write the files of one film; None of it is left half written.
 
-        `stem`: what those named by the film are called, without an ending. `read`: gives the
-        film's bytes again. Raises `OutputError`; what is odd about the film is in `trouble`.
+        `stem`: what those named by the film are called, without an ending. `film`: the one that
+        the opinion is on, for results that refer to it. Raises `OutputError`; what is odd about
+        the film is in `trouble`.
         """
         wanted, files = self.wanted, []
         overlay = None
@@ -52,36 +56,27 @@ class OwnFiles:
             page = wanted.pdf / f"{stem}.pdf"
             _put(page, opinion_pdf(opinion, self.bundle))
             files.append(page)
-        data = self._data(read)
-        if data is None:
+        if film is None or _is_no_film(opinion):
             return Made(tuple(files), overlay, None)
-        troubles = []
-        if wanted.dicom is not None:
+        data, why = self._tried("DICOM results or FHIR", opinion, film.again)
+        troubles = [why]
+        if data is not None and wanted.dicom is not None:
             made, why = self._tried("DICOM results", opinion, lambda: self._dicom(opinion, data))
-            files += made
-            troubles += why
-        if wanted.fhir is not None:
+            files += made or []
+            troubles.append(why)
+        if data is not None and wanted.fhir is not None:
             place = wanted.fhir / f"{stem}.json"
             made, why = self._tried("FHIR", opinion, lambda: self._fhir(opinion, data, place))
-            files += made
-            troubles += why
-        return Made(tuple(files), overlay, "; ".join(troubles) or None)
-
-    def _data(self, read: Callable[[], bytes]) -> bytes | None:
-        """The film's bytes where a result refers to them; None too where there are none."""
-        if self.wanted.dicom is None and self.wanted.fhir is None:
-            return None
-        try:
-            return read()
-        except Exception:  # the opinion has said so already
-            return None
+            files += made or []
+            troubles.append(why)
+        return Made(tuple(files), overlay, "; ".join(filter(None, troubles)) or None)
 
     def _tried(
-        self, what: str, opinion: Opinion, make: Callable[[], list[Path]]
-    ) -> tuple[list[Path], list[str]]:
-        """The files, or why there are none of this film."""
+        self, what: str, opinion: Opinion, make: Callable[[], T]
+    ) -> tuple[T | None, str | None]:
+        """What is made, or why it could not be of this film."""
         try:
-            return make(), []
+            return make(), None
         except FilmError as e:
             why = str(e)
         except (FirstreadError, OSError):
@@ -89,18 +84,15 @@ class OwnFiles:
         except Exception as e:  # whatever is odd about one film, the next must get its turn
             why = f"cannot be made from it ({type(e).__name__})"
         self.note(f"{opinion.file}: no {what}: {why}")
-        return [], [why]
+        return None, why
 
     def _dicom(self, opinion: Opinion, data: bytes) -> list[Path]:
         """The film's DICOM results; films that are not DICOM are mentioned once."""
         from firstread.film.decode import looks_like_dicom
-        from firstread.film.dicom import NO_PICTURE, OWN_RESULT
         from firstread.read.dicom_out import write_results
 
         assert self.wanted.dicom is not None
         if looks_like_dicom(data):
-            if any(why.startswith((OWN_RESULT, NO_PICTURE)) for why in opinion.reasons):
-                return []  # a report about a report helps nobody
             return write_results(opinion, data, self.wanted.dicom, self.wanted.anonymous)
         if not self._said_no_dicom:
             self._said_no_dicom = True
@@ -112,6 +104,15 @@ class OwnFiles:
 
         _put(place, opinion_fhir(opinion, self.bundle, data, self.wanted.anonymous))
         return [place]
+
+
+def _is_no_film(opinion: Opinion) -> bool:
+    """Whether it was a result of ours or a document: a report about a report helps nobody."""
+    if opinion.decision != REJECTED:
+        return False
+    from firstread.film.dicom import NO_PICTURE, OWN_RESULT
+
+    return any(why.startswith((OWN_RESULT, NO_PICTURE)) for why in opinion.reasons)
 
 
 def _overlay(opinion: Opinion) -> bytes:

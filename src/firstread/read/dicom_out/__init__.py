@@ -1,10 +1,12 @@
 """Results as DICOM: an opinion on a film as a structured report and a secondary capture.
 
 Both stand in the film's study, each in a series of ours, and refer to the film. Their UIDs are
-derived from what was read and what came of it (the film's UID and pixels, the bundle, threshold,
-decision and reasons, anonymous or not). So the same film read again with the same bundle gives
-the same files, which an archive takes for what it has already; and another threshold, or another
-film under a UID used twice, gives others, since an archive would drop the second one unseen.
+derived from what was read and what came of it: the film's UID and pixels, the bundle, threshold and
+decision, the version of firstread, every sentence of the report, and all that it takes over from
+the film's header. So the same film read again by the same command gives the same files, which an
+archive takes for what it has already; and another threshold, a patient or study that was corrected,
+or another film under a UID used twice, gives others, since an archive would drop the second one
+unseen.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import firstread
 from firstread.errors import FilmError, FirstreadError, MissingExtra, UnreadableFilm
 from firstread.film.decode import decode
 from firstread.film.files import write_atomic
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
     import pydicom
 
 __all__ = ["is_own", "require", "write_results"]
+
+HIDDEN = "No picture was made: the film's own pixels are marked as holding the patient's identity."
+"""Said where an anonymous result has no picture."""
 
 
 def require() -> None:
@@ -48,10 +54,12 @@ def write_results(
     rejected film gets a report only: there is no map of it that anyone should look at. So does,
     with `anonymous`, a film whose pixels are marked as holding the patient's identity.
 
-    Raises `MissingExtra`, `OutputError`, and `UnreadableFilm` where the bytes are no DICOM film
-    or nothing could refer to it.
+    Raises `MissingExtra`, `OutputError`, `UnreadableFilm` where the bytes are no DICOM film or
+    nothing could refer to it, and `ValueError` where the opinion lacks its heat map.
     """
     require()
+    if opinion.heat is None and opinion.decision != REJECTED:
+        raise ValueError("the opinion has no heat map; read the film with heat=True")
     try:
         made = results(opinion, source, anonymous)
     except FirstreadError:
@@ -78,40 +86,39 @@ def write_results(
 
 def results(opinion: Opinion, source: bytes, anonymous: bool = False) -> list[pydicom.Dataset]:
     """The datasets that `write_results` writes: report first, then the capture if there is one."""
-    from firstread.read.dicom_out.sc import capture
+    from firstread.read.dicom_out.sc import capture, history
     from firstread.read.dicom_out.source import read_header, source_of
-    from firstread.read.dicom_out.sr import report
+    from firstread.read.dicom_out.sr import report, sentences
     from firstread.read.dicom_out.uids import derive, result_key
 
     header = read_header(source)
+    if anonymous:
+        opinion = opinion.anonymous()
     with quiet:
         about = source_of(header, anonymous)
         told = str(header.get("BurnedInAnnotation") or "").upper() == "YES"
         hidden = anonymous and told and opinion.decision != REJECTED
-        remarks = (
-            "No picture was made: the film's own pixels are marked as holding the patient's "
-            "identity.",
-        )
-        key = result_key(opinion, str(about.SOPInstanceUID), anonymous)
-        study = (str(about.StudyInstanceUID), opinion.bundle, opinion.bundle_sha256)
+        remarks = (HIDDEN,) if hidden else ()
         size = _size(header)
-        made = [
-            report(
-                opinion,
-                about,
-                size,
-                derive("sr series", *study),
-                derive("sr", *key),
-                remarks if hidden else (),
-            )
-        ]
+        key = (
+            *result_key(opinion, str(about.SOPInstanceUID), anonymous),
+            firstread.__version__,
+            *sentences(opinion, remarks),
+            str(size),
+            *(f"{element.keyword}={element.value}" for element in about),
+        )
+        study = (str(about.StudyInstanceUID), opinion.bundle, opinion.bundle_sha256)
+        uids = derive("sr series", *study), derive("sr", *key)
+        made = [report(opinion, about, size, *uids, remarks)]
         if opinion.decision != REJECTED and not hidden:
             try:
                 film = decode(source)
             except FilmError as e:
                 raise UnreadableFilm(f"the film's pixels cannot be drawn: {e}") from None
-            uids = derive("sc series", *study), derive("sc", *key)
-            made.append(capture(opinion, film, header, about, *uids))
+            past = history(header)
+            more = (f"{name}={value}" for name, value in past.items())
+            uids = derive("sc series", *study), derive("sc", *key, *more)
+            made.append(capture(opinion, film, past, about, *uids))
     return made
 
 

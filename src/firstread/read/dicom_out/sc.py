@@ -38,15 +38,15 @@ WIDEST = 4.0
 def capture(
     opinion: Opinion,
     film: Film,
-    header: pydicom.Dataset,
+    past: dict[str, Any],
     source: pydicom.Dataset,
     series_uid: str,
     instance_uid: str,
 ) -> pydicom.Dataset:
     """A secondary capture of one read film: 8-bit RGB, uncompressed.
 
-    `opinion` has its heat map. `film`: the decoded film. `header`: of the film, for its pixels'
-    history. `source`: from `source_of`.
+    `opinion` has its heat map. `film`: the decoded film. `past`: its pixels' `history`. `source`:
+    from `source_of`.
     """
     from highdicom.sc import SCImage
     from pydicom.uid import ExplicitVRLittleEndian
@@ -82,7 +82,8 @@ def capture(
         "and a banner above. Machine reading, unverified; not for measuring or diagnosis."
     )
     _refer(image, source)
-    _history(image, header)
+    for name, value in past.items():
+        setattr(image, name, value)
     return image
 
 
@@ -103,8 +104,7 @@ def banner(opinion: Opinion) -> tuple[str, ...]:
 
 def film_with_map(opinion: Opinion, film: Film) -> npt.NDArray[np.uint8]:
     """The film with its map, (h, w, 3) uint8, in the film's own proportions."""
-    if opinion.heat is None:
-        raise ValueError("the opinion has no heat map; read the film with heat=True")
+    assert opinion.heat is not None
     rows, columns = film.pixels.shape[:2]
     long = min(LONG_SIDE, max(SHORT_SIDE, film.width, film.height))
     ratio = min(WIDEST, max(1 / WIDEST, columns / rows))
@@ -150,14 +150,19 @@ def _refer(image: pydicom.Dataset, source: pydicom.Dataset) -> None:
     image.SourceImageSequence = [item]
 
 
-def _history(image: pydicom.Dataset, header: pydicom.Dataset) -> None:
-    """Burned-in identity and lossy compression stick to pixels; so does the word of them."""
+def history(header: pydicom.Dataset) -> dict[str, Any]:
+    """Burned-in identity and lossy compression stick to pixels; so does the word of them.
+
+    The attributes of a film's `header` that tell of them, by keyword.
+    """
+    told: dict[str, Any] = {}
     burned = str(header.get("BurnedInAnnotation") or "").upper()
     if burned in {"YES", "NO"}:
-        image.BurnedInAnnotation = burned
+        told["BurnedInAnnotation"] = burned
     if str(header.get("LossyImageCompression") or "") == "01":
-        image.LossyImageCompression = "01"
+        told["LossyImageCompression"] = "01"
         for name in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"):
             value = header.get(name)
             if value not in (None, ""):
-                setattr(image, name, value)
+                told[name] = value
+    return told

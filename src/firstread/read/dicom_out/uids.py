@@ -41,9 +41,10 @@ def name_based(*parts: str) -> uuid.UUID:
 
 
 def result_key(opinion: Opinion, film: str, anonymous: bool) -> tuple[str, ...]:
-    """What tells a result from all others, as parts of a name: what was read, what came of it.
+    """What tells an opinion from all others, as parts of a name: what was read, what came of it.
 
-    `film`: what the result calls the film, such as its UID.
+    `film`: what the result calls the film, such as its UID. Ids that are to be replaced by a later
+    result (FHIR) end here; UIDs, of which an archive keeps the first, need all of the content.
     """
     pixels = b"" if opinion.pixels is None else opinion.pixels.tobytes()
     return (
