@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from firstread.cohort.hashes import prefixes
 from firstread.cohort.split import COLUMNS, SplitPlan, make_split
 from firstread.cohort.synthetic import write_folder
 from firstread.cohort.table import Cohort, load_cohort
@@ -244,6 +245,23 @@ def test_the_card_alone_tells_its_validation_films(tmp_path: Path) -> None:
     assert any(CHOSEN_THERE in w for w in seen_warnings(split, data, None))
     assert any("very films" in w for w in seen_warnings(split, data, None))
     assert seen_warnings(split.part("train"), data, None) == []
+
+
+def test_the_card_alone_tells_the_films_it_was_trained_on(tmp_path: Path) -> None:
+    """Any of them, beside films that are new; and where an older card cannot, that is said."""
+    write_folder(tmp_path, 12, seed=2, size=48)
+    split = make_split(load_cohort(tmp_path), SplitPlan(by="patient", fraction=0.4))
+    train = split.part("train")
+    data = {"sha256": "", "films": len(train), "trained_on": prefixes(train.hashes)}
+    assert seen_warnings(split.part("val"), data, None) == []
+    n = len(split)
+    (warning,) = seen_warnings(split, data, None)
+    assert f"{len(train)} of {n} films are among the model's training films" in warning
+    (few,) = seen_warnings(train.subset([0, 3]), data, None)
+    assert "2 of 2 films are among" in few
+    del data["trained_on"]
+    (unknown,) = seen_warnings(split, data, None)
+    assert f"{n} of {n} films are named as those of the public set" in unknown
 
 
 # The numbers are those of the model that ships (that they are those of their JSON: test_docs)

@@ -45,6 +45,20 @@ def test_masks_are_drawn_and_judged(
     assert "use train or val" in capsys.readouterr().err
 
 
+def test_lists_of_one_patient_have_no_interval(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FIRSTREAD_CACHE", str(tmp_path / "cache"))
+    for path in sorted((films / "PNEUMONIA").iterdir())[1:]:
+        path.unlink()
+    net, masks, out = dark_is_lung(tmp_path / "net"), tmp_path / "masks", tmp_path / "dice.json"
+    assert main(["lungs", "draw", str(films), "--out", str(masks), "--net", str(net)]) == 0
+    command = ["lungs", "evaluate", "--data", str(films), "--masks", str(masks)]
+    assert main([*command, "--net", str(net), "--json", str(out)]) == 0
+    assert "no interval: too few patients" in capsys.readouterr().out
+    assert json.loads(out.read_text())["by"]["pneumonia"]["dice"]["low"] is None
+
+
 def test_a_film_without_lungs_is_told_and_the_rest_goes_on(
     films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 from firstread.cohort.split import (
     COLUMNS,
     SplitPlan,
+    assert_both_classes,
     assert_disjoint,
     load_split,
     make_split,
@@ -224,6 +225,39 @@ def test_what_is_no_split(films: Cohort, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError):
         save_split(make_split(films, SplitPlan()), tmp_path / "file" / "split.csv")
+
+
+def test_a_split_that_a_spreadsheet_saved(films: Cohort, tmp_path: Path) -> None:
+    split = make_split(films, SplitPlan())
+    save_split(split, tmp_path / "s.csv")
+    text = (tmp_path / "s.csv").read_text()
+    (tmp_path / "e.csv").write_text(text.replace(",", ";").replace("\n", "\r\n"), "utf-8-sig")
+    assert load_split(tmp_path / "e.csv", films).rows == load_split(tmp_path / "s.csv", films).rows
+    (tmp_path / "w.csv").write_text(text, "utf-16")
+    with pytest.raises(TableError, match="not a CSV in UTF-8"):
+        load_split(tmp_path / "w.csv", films)
+
+
+def test_a_split_edited_by_hand_drops_no_film_in_silence(films: Cohort, tmp_path: Path) -> None:
+    save_split(make_split(films, SplitPlan()), tmp_path / "s.csv")
+    text = (tmp_path / "s.csv").read_text()
+    (tmp_path / "p.csv").write_text(text.replace(",train,", ",Train,", 3))
+    with pytest.raises(SplitError, match="3 of its films are in a part called 'Train'"):
+        load_split(tmp_path / "p.csv", films)
+    (tmp_path / "d.csv").write_text(text + text.splitlines()[-1] + "\n")
+    with pytest.raises(SplitError, match="2 times; keep one"):
+        load_split(tmp_path / "d.csv", films)
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_a_part_of_one_class_alone(films: Cohort, part: str) -> None:
+    split = make_split(films, SplitPlan())
+    assert_both_classes(split)
+    rows = [r for r in split.rows if r.part != part or r.label == 0]
+    with pytest.raises(SplitError, match=f"part {part} holds no pneumonia film"):
+        assert_both_classes(Cohort(split.root, tuple(rows)))
+    with pytest.raises(SplitError, match=f"part {part} holds no normal film"):
+        assert_both_classes(Cohort(split.root, tuple(r for r in split.rows if r.part != part)))
 
 
 @pytest.mark.films

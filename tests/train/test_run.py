@@ -20,9 +20,10 @@ pytest.importorskip("lightning")
 import lightning.pytorch as pl
 import torch
 
+from firstread.cohort.split import SplitPlan, make_split, save_split
 from firstread.cohort.synthetic import write_folder
 from firstread.cohort.table import Cohort, load_cohort
-from firstread.errors import RunError
+from firstread.errors import RunError, SplitError, WeightsError
 from firstread.read.bundle import Bundle
 from firstread.train import finish
 from firstread.train import run as room
@@ -258,6 +259,24 @@ def test_another_recipe_or_other_films_are_refused(
     others = write_folder(tmp_path / "others", 24, seed=2, size=48)
     with pytest.raises(RunError, match="holds another run"):
         train(tiny_job(others, whole), quiet=True)
+
+
+def test_weights_that_do_not_fit_leave_no_folder_in_the_way(films: Path, tmp_path: Path) -> None:
+    torch.save({"features.0.0.weight": torch.zeros(2, 3)}, tmp_path / "w.pth")
+    job = tiny_job(films, tmp_path / "run", arch="mobilenet_v2", pretrained=True)
+    with pytest.raises(WeightsError):
+        train(replace(job, weights=str(tmp_path / "w.pth")), quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_part_of_one_class_is_refused_before_the_fit(films: Path, tmp_path: Path) -> None:
+    job = tiny_job(films, tmp_path / "run")
+    split = make_split(job.films, SplitPlan())
+    kept = [r for r in split.rows if r.part == "train" or r.label == 0]
+    save_split(Cohort(split.root, tuple(kept)), tmp_path / "s.csv")
+    with pytest.raises(SplitError, match="part val holds no pneumonia film"):
+        train(replace(job, split=tmp_path / "s.csv"), quiet=True)
+    assert not (tmp_path / "run").exists()
 
 
 def test_corrected_labels_make_another_run(whole: Path, films: Path) -> None:

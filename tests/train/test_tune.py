@@ -14,7 +14,7 @@ pytest.importorskip("lightning")
 pytest.importorskip("optuna")
 
 from firstread.cohort.table import load_cohort
-from firstread.errors import RunError
+from firstread.errors import OutputError, RunError
 from firstread.read.bundle import Bundle
 from firstread.train import search_page
 from firstread.train import tune as room
@@ -44,7 +44,7 @@ class Pretend:
     def __init__(self) -> None:
         self.jobs: list[Job] = []
         self.kill_at: tuple[str, int] | None = None
-        self.fail_at = self.poor_at = self.nan_at = ""
+        self.fail_at = self.poor_at = self.nan_at = self.full_at = ""
 
     def __call__(
         self, job: Job, say: Any = None, callbacks: tuple[Any, ...] = (), quiet: bool = False
@@ -67,6 +67,8 @@ class Pretend:
                 callback.on_train_epoch_end(trainer, module)
         if name == self.fail_at:
             raise RuntimeError("out of memory")
+        if name == self.full_at:
+            raise OutputError("run.json: cannot be written (No space left on device)")
         (job.out / "bundle").mkdir(exist_ok=True)
         return {"val_auc": module.history[-1]["val_auc"], "failed_films": []}
 
@@ -219,6 +221,20 @@ def test_an_error_ends_the_search_and_does_not_come_back(
         tune(search(films, out, 3))
     result = tune(search(films, out, 3))
     assert [t["folder"] for t in result["trials"]] == ["trial-000", "trial-002", "trial-003"]
+
+
+def test_a_full_disk_ends_the_search_and_the_trial_comes_again(
+    films: Path, tmp_path: Path, pretend: Pretend, whole: list[tuple[str, Recipe]]
+) -> None:
+    """Even the first, which is the recipe itself; nothing that was asked for is lost."""
+    for pretend.full_at in ("trial-000", "trial-004"):
+        with pytest.raises(OutputError, match="No space left"):
+            tune(search(films, tmp_path / "search", 6))
+    pretend.full_at = ""
+    tune(search(films, tmp_path / "search", 6))
+    done = asked(pretend)
+    assert [name for name, _ in done if name == "trial-000"] == ["trial-000"] * 2
+    assert dict(done) == dict(whole)
 
 
 def test_another_search_in_the_folder_is_refused(

@@ -158,21 +158,24 @@ def _evaluate(args: argparse.Namespace) -> int:
         "net": {key: finder.record[key] for key in ("name", "onnx", "data", "training")},
         "data_sha256": films.data_hash(),
     }
+    if args.json is not None:
+        write_atomic(args.json, json.dumps(judged, indent=1, allow_nan=False) + "\n")
     _say_dice(judged)
     for file, why in cached.failed:
         print(f"{file}: left out: {why}")
     for warning in judged["warnings"]:
         print(f"warning: {warning}")
     if args.json is not None:
-        write_atomic(args.json, json.dumps(judged, indent=1, allow_nan=False) + "\n")
         print(f"wrote {args.json}")
     return 1 if cached.failed else 0
 
 
 def _say_dice(judged: dict[str, Any]) -> None:
     for name, row in {"all": judged, **judged["by"]}.items():
-        dice = row["dice"]
+        dice, span = row["dice"], "no interval: too few patients"
+        if dice["low"] is not None and dice["high"] is not None:
+            span = f"{dice['low']:.4f} to {dice['high']:.4f}"
         print(
-            f"{name:<12} Dice {dice['value']:.4f} ({dice['low']:.4f} to {dice['high']:.4f}) "
-            f"on {row['films']} films, {row['below_0.9']} below 0.9"
+            f"{name:<12} Dice {dice['value']:.4f} ({span}) on {row['films']} films, "
+            f"{row['below_0.9']} below 0.9"
         )

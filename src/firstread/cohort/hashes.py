@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,3 +17,24 @@ def file_sha256(path: Path) -> str:
 def combined_sha256(hashes: Iterable[str]) -> str:
     """One sha256 over many, independent of their order: the identity of a set of films."""
     return hashlib.sha256("\n".join(sorted(hashes)).encode()).hexdigest()
+
+
+PREFIX = 4
+"""Bytes of a film's sha256 in `prefixes`: by chance one in a million films is taken for one of
+five thousand."""
+
+
+def prefixes(hashes: Iterable[str]) -> str:
+    """The beginnings of many sha256, by which `are_among` knows them again: base64 text.
+
+    Of a film it tells no more than whether one has it at hand.
+    """
+    heads = sorted({bytes.fromhex(h)[:PREFIX] for h in hashes})
+    return base64.b64encode(b"".join(heads)).decode()
+
+
+def are_among(hashes: Iterable[str], text: str) -> list[bool]:
+    """Of each sha256, "" for none, whether it is one that `prefixes` made `text` of."""
+    told = base64.b64decode(text)
+    heads = {told[i : i + PREFIX] for i in range(0, len(told), PREFIX)}
+    return [bytes.fromhex(h)[:PREFIX] in heads for h in hashes]

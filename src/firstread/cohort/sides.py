@@ -7,7 +7,6 @@ is then still told, but not held against the split.
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import combinations
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from firstread.cohort.duplicates import Pair
+from firstread.cohort.records import read_records
 from firstread.cohort.table import Cohort
 from firstread.errors import FolderNotFound, SplitError, TableError
 
@@ -47,11 +47,7 @@ def read_split(path: Path) -> SplitFile:
     """
     if not path.is_file():
         raise FolderNotFound(f"{path}: no such split; make one with `firstread data split`")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as f:
-            records = list(csv.DictReader(f))
-    except (UnicodeDecodeError, csv.Error):
-        raise TableError(f"{path}: not a CSV in UTF-8; save it as one") from None
+    _, records = read_records(path)
     if not records or not {"file", "part"} <= set(records[0]):
         raise TableError(
             f"{path}: needs columns file and part; make it with `firstread data split`"

@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from firstread.cohort.table import Cohort, FilmRow
+from firstread.cohort.records import read_records
+from firstread.cohort.table import PARTS, Cohort, FilmRow
 from firstread.errors import FolderNotFound, NoFilms, SplitError, TableError
 from firstread.film.files import write_atomic
 
@@ -175,13 +176,12 @@ def save_split(split: Cohort, path: Path) -> None:
 def load_split(path: Path, cohort: Cohort) -> Cohort:
     """Apply a saved split to a cohort and verify it.
 
-    Every film of the split must be in the cohort with the same bytes and label, and no patient
-    and no bytes may be on both sides; raises `SplitError` otherwise.
+    Every film of the split must be in the cohort with the same bytes and label, once and in a part
+    of `PARTS`, and no patient and no bytes may be on both sides; raises `SplitError` otherwise.
     """
     if not path.is_file():
         raise FolderNotFound(f"{path}: no such split; make one with `firstread data split`")
-    with path.open(newline="", encoding="utf-8") as f:
-        records = list(csv.DictReader(f))
+    _, records = read_records(path)
     if not records or not set(COLUMNS) <= set(records[0]):
         raise TableError(f"{path}: not a split; make one with `firstread data split`")
     by_file = {r.file: i for i, r in enumerate(cohort.rows)}
@@ -191,6 +191,15 @@ def load_split(path: Path, cohort: Cohort) -> Cohort:
             f"{path}: {len(missing)} of its films are not in {cohort.root} "
             f"(first: {missing[0]}); split that folder anew"
         )
+    known = {*PARTS, ""}
+    if odd := [r for r in records if r["part"] not in known]:
+        raise SplitError(
+            f"{path}: {len(odd)} of its films are in a part called {odd[0]['part']!r} (first: "
+            f"{odd[0]['file']}); parts are {', '.join(PARTS)}"
+        )
+    twice, times = Counter(r["file"] for r in records).most_common(1)[0]
+    if times > 1:
+        raise SplitError(f"{path}: names {twice} {times} times; keep one of them")
     films = cohort.subset(by_file[r["file"]] for r in records)
     for record, row, sha in zip(records, films.rows, films.hashes, strict=True):
         if record["sha256"] != sha:
@@ -214,4 +223,15 @@ def assert_disjoint(split: Cohort) -> None:
                 raise SplitError(
                     f"the split leaks: one {what} is in {seen[key]} and in {row.part} "
                     f"({row.file}); make it with `firstread data split`"
+                )
+
+
+def assert_both_classes(split: Cohort) -> None:
+    """Raise `SplitError` if train or val holds no films, or films of one class alone."""
+    for part in ("train", "val"):
+        there = {row.label for row in split.part(part).rows}
+        for label, name in ((0, "normal"), (1, "pneumonia")):
+            if label not in there:
+                raise SplitError(
+                    f"part {part} holds no {name} film; make the split with `firstread data split`"
                 )

@@ -16,7 +16,6 @@ another, squashed perhaps; preprocessing that keeps the aspect needs them.
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections import Counter
@@ -29,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firstread.cohort.hashes import combined_sha256, file_sha256
+from firstread.cohort.records import read_records
 from firstread.cohort.tags import told_by_files
 from firstread.errors import ClassFolderError, FolderNotFound, NoFilms, TableError
 from firstread.film.decode import FILM_SUFFIXES, read_bytes
@@ -282,26 +282,15 @@ def _row(root: Path, path: Path, label: int | None, part: str) -> FilmRow:
 
 
 def _from_csv(path: Path) -> Cohort:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as f:
-            apart = _separator(f.readline())
-            f.seek(0)
-            reader = csv.DictReader(f, delimiter=apart, skipinitialspace=True)
-            columns = reader.fieldnames = _columns(path, reader.fieldnames or [])
-            records = list(reader)
-    except (UnicodeDecodeError, csv.Error):
-        raise TableError(f"{path}: not a CSV in UTF-8; save it as one") from None
+    written, records = read_records(path)
+    columns = _columns(path, written)
+    records = [{name: r[old] for name, old in zip(columns, written, strict=True)} for r in records]
     if "file" not in columns:
         raise TableError(f"{path}: no column `file` (has {', '.join(columns) or 'nothing'})")
     return Cohort(
         path.parent,
         tuple(_csv_row(path, line, record) for line, record in enumerate(records, start=2)),
     )
-
-
-def _separator(head: str) -> str:
-    """What stands between the columns: where Excel knows a decimal comma, a semicolon."""
-    return max((",", ";", "\t"), key=head.count)
 
 
 def _columns(path: Path, names: Iterable[str]) -> list[str]:

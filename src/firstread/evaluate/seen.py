@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from firstread.cohort.copies import readable_hashes
-from firstread.cohort.hashes import combined_sha256
+from firstread.cohort.hashes import are_among, combined_sha256
 from firstread.cohort.table import Cohort
 
 
@@ -44,17 +44,14 @@ def seen_warnings(cohort: Cohort, card_data: Mapping[str, Any], run: Path | None
             "less on new films"
         )
     if run is None:
-        return warnings
+        return warnings or _perhaps(cohort, hashes, card_data)
     # start.csv: what the runs were trained on that this one went on from.
     split = _rows(run / "split.csv") + _rows(run / "start.csv")
     trained = [r for r in split if r.get("part") == "train"]
     contents = {r.get("sha256") for r in trained} - {None, ""}
     same = sum(h in contents for h in hashes)
     if same:
-        warnings.append(
-            f"{same} of {len(cohort)} films are among the run's training films; its figures on "
-            "them are no measure of it"
-        )
+        warnings.append(_TRAINED.format(same=same, n=len(cohort), whose="run"))
     # The same patient name means the same patient only within one source of films.
     names = {r.get("patient") for r in trained} if same else set()
     kin = sum(p in names for p in cohort.patients)
@@ -68,6 +65,28 @@ def seen_warnings(cohort: Cohort, card_data: Mapping[str, Any], run: Path | None
             "band, calibration and stopping were chosen on them, so expect less on new films"
         )
     return warnings
+
+
+def _perhaps(cohort: Cohort, hashes: list[str], card_data: Mapping[str, Any]) -> list[str]:
+    """What a card without its run tells of single films."""
+    n = len(cohort)
+    told = card_data.get("trained_on")
+    if isinstance(told, str):
+        same = sum(are_among(hashes, told))
+        return [_TRAINED.format(same=same, n=n, whose="model")] if same else []
+    named = sum(row.number is not None and row.part != "test" for row in cohort.rows)
+    if not named or not card_data.get("films"):
+        return []
+    return [
+        f"{named} of {n} films are named as those of the public set are: unless they are of its "
+        "test folder, this model may have been trained on them, which its card cannot tell"
+    ]
+
+
+_TRAINED = (
+    "{same} of {n} films are among the {whose}'s training films; its figures on them are no "
+    "measure of it"
+)
 
 
 def _is_same_set(cohort: Cohort, hashes: list[str], wanted: object) -> bool:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 
 from firstread.cohort.cache import CachedFilms, cached_films
+from firstread.cohort.hashes import prefixes
 from firstread.cohort.split import load_split
 from firstread.cohort.table import Cohort
 from firstread.errors import RunError
@@ -93,6 +94,7 @@ def make_bundle(
             "validation_patients": len(set(val.films.patients)),
             "sha256": state["data_sha256"],
             "validation_sha256": val.films.data_hash(),
+            "trained_on": prefixes(train.films.hashes),
             **({"earlier_sha256": earlier_data(start)} if start else {}),
         },
         "training": {key: state[key] for key in TOLD}

@@ -22,7 +22,13 @@ import numpy.typing as npt
 import torch
 
 from firstread.cohort.cache import CachedFilms, cached_films
-from firstread.cohort.split import SplitPlan, load_split, make_split, save_split
+from firstread.cohort.split import (
+    SplitPlan,
+    assert_both_classes,
+    load_split,
+    make_split,
+    save_split,
+)
 from firstread.cohort.table import Cohort
 from firstread.errors import RunError, WeightsError
 from firstread.evaluate.figures import curves
@@ -73,8 +79,11 @@ def train(
     device = device_for(job.device)
     start, weights = _beginning(job)
     split = load_split(job.split, job.films) if job.split else make_split(job.films, SplitPlan())
+    assert_both_classes(split)
     if start:
         assert_unseen(start, split)
+    if weights.tensors:
+        _network(job.recipe, weights, start, lambda text: None)  # raises where they do not fit
     ready = _Ready(device, start, weights, split, teacher_recipes(job.recipe))
     with alone(job.out, "training"):  # of what is refused before nothing is left
         return _train(job, ready, say, callbacks, quiet)

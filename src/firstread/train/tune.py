@@ -34,7 +34,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from firstread.cohort.split import SplitPlan, load_split, make_split, save_split
 from firstread.cohort.table import Cohort
-from firstread.errors import RunError
+from firstread.errors import OutputError, RunError
 from firstread.model.weights import resolve_weights
 from firstread.train.alone import alone
 from firstread.train.recipe import Recipe
@@ -150,8 +150,8 @@ def _finished(study: optuna.Study) -> int:
     return len(study.get_trials(deepcopy=False, states=FINISHED))
 
 
-def _ask_again(study: optuna.Study, trial: FrozenTrial) -> None:
-    """A trial still marked as running was killed: the same values and folder come first."""
+def _ask_again(study: optuna.Study, trial: FrozenTrial | Trial) -> None:
+    """A trial that was stopped from outside: the same values and folder come first."""
     study.tell(trial.number, state=TrialState.FAIL)
     study.enqueue_trial(trial.params, user_attrs=trial.user_attrs)
 
@@ -191,6 +191,9 @@ def _one(study: optuna.Study, search: Search, say: Callable[[str], None], quiet:
         study.tell(trial, state=TrialState.PRUNED)
         say(f"{name}: {e}")
         return
+    except (OSError, OutputError, MemoryError):
+        _ask_again(study, trial)  # the place is at fault, not the trial: the disk is full
+        raise
     except Exception:
         # An error of this trial's own must not come back with every resume.
         study.tell(trial, state=TrialState.FAIL)
