@@ -240,6 +240,9 @@ def test_tags_that_rule_the_chest_out_are_rejected(reader: Reader) -> None:
     old = reader.read(dicom_film(PatientAge="071Y"))
     assert old.decision == "refer"
     assert "71 years old" in " ".join(old.reasons)
+    born = reader.read(dicom_film(PatientAge=None, PatientBirthDate="19410704"))
+    assert born.decision == "refer"
+    assert "83 years old" in " ".join(born.reasons)
     young = reader.read(dicom_film(PatientAge="071Y"), age=4)
     assert "years old" not in " ".join(young.reasons)
 

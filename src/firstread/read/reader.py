@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from firstread.errors import FirstreadError
 from firstread.film import Film, Preprocess, decode, preprocess
+from firstread.film.age import age_of
 from firstread.film.decode import Before
 from firstread.film.lungs import LEAST_SIDE, SIDE, Grey, doubt, lung_mask, shipped
 from firstread.film.photo import looks_photographed
@@ -26,7 +27,7 @@ from firstread.film.preprocess import seen_box
 from firstread.film.quality import plainly_no_film, quality_notes
 from firstread.read.bundle import Bundle
 from firstread.read.engine import AUTO, INPUT, OUTPUTS, Opened, default_threads, open_bundle
-from firstread.read.gate import NO_GATE, Verdict, age_of, judge, told_otherwise
+from firstread.read.gate import NO_GATE, Verdict, judge, told_otherwise
 from firstread.read.gate import OUTPUT as GATE
 from firstread.read.opinion import Opinion, decide, rejected
 from firstread.read.regions import regions
