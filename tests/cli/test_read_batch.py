@@ -138,6 +138,17 @@ def test_another_bundle_or_option_starts_anew_and_says_so(
     assert len(watched.taken()) == 6
 
 
+def test_a_film_that_changed_takes_its_own_place_again(place: Path, watched: Watched) -> None:
+    interrupted(place, watched, "--json", "o.json", "--overlays", "ov", "--fhir", "fhir")
+    before = (place / "fhir/films_1.json").read_bytes()
+    film(place / "films/1.png", 250)
+    os.utime(place / "films/1.png", ns=(1, 1))
+    assert read("films", "--json", "o.json", "--overlays", "ov", "--fhir", "fhir") == 0
+    assert sorted(p.name for p in (place / "ov").iterdir()) == [f"films_{i}.png" for i in range(6)]
+    assert len(list((place / "fhir").iterdir())) == 6
+    assert (place / "fhir/films_1.json").read_bytes() != before
+
+
 def test_without_an_output_file_there_is_no_journal(place: Path, watched: Watched) -> None:
     before = sorted(place.rglob("*"))
     interrupted(place, watched)
