@@ -266,10 +266,19 @@ def test_files_of_films_leave_the_folder_by_no_link_and_fall_on_no_film(place: P
     assert (place / "alone/a-2.png").exists()
 
 
-def test_pictures_of_an_earlier_reading_are_no_films(place: Path, watched: Watched) -> None:
-    for _ in range(2):
+def test_pictures_of_an_earlier_reading_are_no_films(
+    place: Path, watched: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for said in ("", "firstread: films/ov: results go there, so 6 files below it left out\n"):
         assert read(".", "--overlays", "films/ov", "--json", "o.json") == 0
         assert len(watched.taken()) == 6
+        assert capsys.readouterr().err == said
+    assert read("films", "--json", "o.json") == 1
+    found = {str(x["file"]): x for x in fields(place / "o.json")}
+    assert {name for name, x in found.items() if x["decision"] == "rejected"} == {
+        f"films/ov/films_{i}.png" for i in range(6)
+    }
+    assert "a result of firstread" in str(found["films/ov/films_0.png"]["reasons"])
 
 
 @pytest.mark.parametrize(

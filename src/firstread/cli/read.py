@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -147,13 +148,21 @@ def run(args: argparse.Namespace) -> int:
 def _outside(films: list[Source], given: list[str], folders: list[Path]) -> list[Source]:
     """The films but those in output folders below what was given: pictures of an earlier reading.
 
-    Raises `NoFilms` where none is left.
+    How many those are is told. Raises `NoFilms` where none is left.
     """
     roots = [Path(g).resolve() for g in given]
-    inside = {f.resolve() for f in folders if any(r in f.resolve().parents for r in roots)}
+    inside = {f.resolve(): f for f in folders if any(r in f.resolve().parents for r in roots)}
     if not inside:
         return films
-    kept = [film for film in films if not inside & set(film.path.absolute().resolve().parents)]
+    kept, left = [], Counter[Path]()
+    for film in films:
+        above = next((p for p in film.path.absolute().resolve().parents if p in inside), None)
+        if above is None:
+            kept.append(film)
+        else:
+            left[inside[above]] += 1
+    for folder, n in left.items():
+        _note(f"{folder}: results go there, so {n} file{'' if n == 1 else 's'} below it left out")
     if not kept:
         raise NoFilms(f"{given[0]}: no films outside of the folders to write to; check the paths")
     return kept
