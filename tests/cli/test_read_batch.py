@@ -251,6 +251,23 @@ def test_overlays_have_the_films_aspect_and_stand_in_json_and_csv(place: Path) -
     assert {x["overlay"] for x in fields(place / "o.json")} == {None}
 
 
+def test_a_result_that_no_longer_holds_is_taken_away(place: Path) -> None:
+    command = ["films", "--overlays", "ov", "--fhir", "fhir", "--json", "o.json"]
+    assert read(*command) == 0
+    (place / "films/2.png").write_text("no picture")
+    (place / "films/4.png").write_text("no picture")
+    mine = film(place / "ov/films_4.png", 30).read_bytes()
+    assert read(*command) == 1
+    assert [x["overlay"] for x in fields(place / "o.json")][2] is None
+    assert not (place / "ov/films_2.png").exists()
+    assert (place / "ov/films_4.png").read_bytes() == mine  # what is not ours stays
+    assert "cancelled" in (place / "fhir/films_2.json").read_text()
+    (place / "films/2.png").unlink()
+    assert read("films/0.png", "films/2.png", *command[1:]) == 1
+    assert not (place / "fhir/films_2.json").exists()
+    assert (place / "fhir/films_1.json").exists()  # of a film that was not read
+
+
 def test_files_of_films_leave_the_folder_by_no_link_and_fall_on_no_film(place: Path) -> None:
     (place / "ov").mkdir()
     (place / "secret").write_text("mine")

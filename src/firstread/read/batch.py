@@ -7,6 +7,7 @@ finished.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -167,6 +168,10 @@ class Batch:
         """Write the film's own files; its entry."""
         stem = stems.name(opinion.file) if self.wanted.named else None
         made = self.own.write(opinion, stem, source.read_bytes)
+        for folder, ending in self.wanted.named:
+            place = folder / f"{stem}{ending}"
+            if place not in made.files:
+                _take_away(place)
         return entry_of(
             opinion,
             pictured=pictured,
@@ -227,6 +232,16 @@ def key_of(source: Source) -> Key:
     except (OSError, ValueError):
         return Key(source.name, None, None)
     return Key(source.name, info.st_size, info.st_mtime_ns)
+
+
+def _take_away(place: Path) -> None:
+    """Delete a result of ours that an earlier reading left where this one makes none."""
+    with contextlib.suppress(OSError):
+        if place.is_file() and not place.is_symlink():
+            with place.open("rb") as file:
+                ours = b"firstread" in file.read(2**20)
+            if ours:
+                place.unlink()
 
 
 def _cannot(path: Path, e: OSError) -> OutputError:
