@@ -268,6 +268,22 @@ def test_a_result_that_no_longer_holds_is_taken_away(place: Path) -> None:
     assert (place / "fhir/films_1.json").exists()  # of a film that was not read
 
 
+def test_results_that_lie_there_by_the_same_name_are_told_before_they_are_replaced(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = []
+    for i in range(3):
+        monkeypatch.chdir(place)
+        film(place / f"ward{i}/a.png", 40 * i + 60)
+        film(place / f"ward{i}/b{i}.png", 99)
+        monkeypatch.chdir(place / f"ward{i}")
+        assert main(["read", "--bundle", "../bundle", "a.png", f"b{i}.png", "--pdf", "../rec"]) == 0
+        told.append(capsys.readouterr().err)
+    said = "results by the name of 1 of these films lie there already: replaced"
+    assert told == ["", *[f"firstread: {said}\n"] * 2]
+    assert len(list((place / "rec").iterdir())) == 4
+
+
 def test_files_of_films_leave_the_folder_by_no_link_and_fall_on_no_film(place: Path) -> None:
     (place / "ov").mkdir()
     (place / "secret").write_text("mine")
@@ -286,10 +302,10 @@ def test_files_of_films_leave_the_folder_by_no_link_and_fall_on_no_film(place: P
 def test_pictures_of_an_earlier_reading_are_no_films(
     place: Path, watched: Watched, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for said in ("", "firstread: films/ov: results go there, so 6 files below it left out\n"):
+    for said in ([], ["films/ov: results go there, so 6 files below it left out"]):
         assert read(".", "--overlays", "films/ov", "--json", "o.json") == 0
         assert len(watched.taken()) == 6
-        assert capsys.readouterr().err == said
+        assert capsys.readouterr().err.splitlines()[:1] == [f"firstread: {x}" for x in said]
     assert read("films", "--json", "o.json") == 1
     found = {str(x["file"]): x for x in fields(place / "o.json")}
     assert {name for name, x in found.items() if x["decision"] == "rejected"} == {

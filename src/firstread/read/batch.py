@@ -8,6 +8,7 @@ finished.
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from firstread.errors import OutputError
 from firstread.read.entry import Entry, entry_of
 from firstread.read.journal import Journal, Key
 from firstread.read.opinion import REJECTED, Opinion
-from firstread.read.outputs import json_line, write_outputs
+from firstread.read.outputs import files_of, json_line, write_outputs
 from firstread.read.own_files import OwnFiles
 from firstread.read.page import PICTURES
 from firstread.read.reader import Reader
@@ -98,18 +99,18 @@ class Batch:
             self.note(f"starting anew: {journal.path} was made with {journal.anew}")
         elif before:
             self.note(f"going on: {before} of {len(plan)} films were read before")
-        stems = Stems(journal.stems, self._free(keys))
+        missing = [s for s, at in zip(self.sources, plan, strict=True) if at is None]
+        stems = self._stems(missing, journal.stems)
         lines = self._open_lines()
         offsets: list[int] = []
         interrupted = False
-        missing = [s for s, at in zip(self.sources, plan, strict=True) if at is None]
         opinions = self._opinions(missing)
         try:
             for i, at in enumerate(plan):
                 fresh = None
                 if at is None:
                     fresh = next(opinions)
-                    entry = self._finish(fresh, self.sources[i], page and i < PICTURES, stems)
+                    entry = self._finish(fresh, self.sources[i], page and i < PICTURES, next(stems))
                     # Kept before it is shown: what the user saw must be in the files.
                     at = journal.add(keys[i], entry)
                 else:
@@ -164,9 +165,8 @@ class Batch:
         self.note(f"{path}: left as it was; give the same command again to go on")
         return None
 
-    def _finish(self, opinion: Opinion, source: Source, pictured: bool, stems: Stems) -> Entry:
+    def _finish(self, opinion: Opinion, source: Source, pictured: bool, stem: str | None) -> Entry:
         """Write the film's own files; its entry."""
-        stem = stems.name(opinion.file) if self.wanted.named else None
         made = self.own.write(opinion, stem, source.read_bytes)
         for folder, ending in self.wanted.named:
             place = folder / f"{stem}{ending}"
@@ -181,29 +181,30 @@ class Batch:
             trouble=made.trouble,
         )
 
-    def _free(self, keys: Sequence[Key]) -> Callable[[str], bool]:
-        """Whether the files of a stem would fall on none of the films."""
-        films: set[tuple[int, int]] = set()
+    def _stems(self, missing: Sequence[Source], taken: set[str]) -> Iterator[str | None]:
+        """What the files of each film are called, none of them a film itself.
+
+        Whose results lie there already is not known: of the same film, or of another one that was
+        called so from another folder. So it is told, while nothing is replaced yet.
+        """
+        if not self.wanted.named:
+            return itertools.repeat(None)
         places = [(folder, ending) for folder, ending in self.wanted.named if folder.exists()]
-        if places:
-            for source in self.sources:
-                try:
-                    info = source.path.stat()
-                except (OSError, ValueError):
-                    continue
-                films.add((info.st_dev, info.st_ino))
+        films = files_of(source.path for source in self.sources) if places else set()
+        there: set[str] = set()
 
         def free(stem: str) -> bool:
-            for folder, ending in places:
-                try:
-                    info = (folder / (stem + ending)).stat()
-                except OSError:
-                    continue
-                if (info.st_dev, info.st_ino) in films:
-                    return False
-            return True
+            found = files_of(folder / (stem + ending) for folder, ending in places)
+            if found:
+                there.add(stem)
+            return films.isdisjoint(found)
 
-        return free
+        names = Stems(taken, free)
+        stems = [names.name(source.name) for source in missing]
+        n = len(there.intersection(stems))
+        if n:
+            self.note(f"results by the name of {n} of these films lie there already: replaced")
+        return iter(stems)
 
     def _open_lines(self) -> IO[bytes] | None:
         path = self.wanted.jsonl

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections import Counter
@@ -116,6 +117,17 @@ def write_outputs(
 def utf8(text: str) -> bytes:
     """`text` as UTF-8; a file name need not be valid, its odd bytes are written as escapes."""
     return text.encode("utf-8", "backslashreplace")
+
+
+def files_of(paths: Iterable[Path]) -> set[tuple[int, int]]:
+    """Which files the paths lead to, whatever link they go by: device and number of each that is
+    there."""
+    found = set()
+    for path in paths:
+        with contextlib.suppress(OSError, ValueError):
+            info = path.stat()
+            found.add((info.st_dev, info.st_ino))
+    return found
 
 
 def check_writable(path: Path, films: Iterable[Path]) -> None:
