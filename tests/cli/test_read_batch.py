@@ -223,6 +223,18 @@ def test_json_lines_to_a_file_and_to_standard_output(
     assert not (place / "-").exists()
 
 
+def test_no_name_steers_the_terminal(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "odd").mkdir()
+    film(place / "odd/\x1b[31m\x07.png", 120)
+    (place / "\x1b[2Jempty").mkdir()
+    assert read("odd", "\x1b[2Jempty", "--csv", "\x07.csv", "--overlays", "ov") == 0
+    assert read("odd", "--overlays", "ov") == 0
+    got = capsys.readouterr()
+    assert "?[2Jempty: no films in this folder" in got.err
+    assert "wrote ?.csv" in got.out
+    assert all(line.isprintable() for line in (got.out + got.err).splitlines())
+
+
 def test_json_lines_begin_from_the_first_film_when_a_batch_goes_on(
     place: Path, watched: Watched
 ) -> None:

@@ -71,6 +71,15 @@ def test_no_file_name_becomes_a_formula(start: str) -> None:
     assert row["logit"] == "-3.5"
 
 
+def test_a_line_break_in_a_name_begins_no_cell() -> None:
+    for end in "\r\n":
+        name = f"a{end}=cmd|'!C calc'!A0.png"
+        text = to_csv([opinion(name), opinion("b.png")])
+        assert [len(row) for row in csv.reader(io.StringIO(text, newline=""))] == [14] * 3
+        assert f'\n"{name}",' in text
+        assert text.replace(name, "").count("\r") == 0
+
+
 def test_page_is_offline_escaped_and_says_decisions_in_words(bundle: Bundle) -> None:
     heat = np.ones((4, 4), np.float32)
     pixels = np.zeros((32, 32), np.uint8)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from firstread.cli.engine import add_engine
 from firstread.errors import NoFilms
+from firstread.terminal import printable, say
 
 if TYPE_CHECKING:
     from firstread.film.walk import Source
@@ -106,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
         regions=args.regions,
         age=args.age,
     )
-    films = list(iter_sources(args.paths, _note))
+    films = list(iter_sources(args.paths, say))
     films = _outside(films, args.paths, wanted.folders)
     wanted.check(args.paths, [film.path for film in films])
 
@@ -123,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
         wanted,
         show=lambda opinion: terminal.line(table.row(opinion)),
         stream=lines.line,
-        note=_note,
+        note=say,
     )
     terminal.line(table.header())
     done = batch.run()
@@ -131,16 +132,16 @@ def run(args: argparse.Namespace) -> int:
         terminal.line(line)
     terminal.line(summary(done.counts))
     for path in done.written:
-        terminal.line(f"wrote {path}")
+        terminal.line(printable(f"wrote {path}"))
     for notice in reader.bundle.card.notices:
-        terminal.line(notice)
+        terminal.line(printable(notice))
     trouble = lines.trouble or terminal.trouble
     if trouble is not None:
         raise trouble
     if done.interrupted:
-        _note(f"interrupted: {done.counts.total()} of {len(films)} films were read")
+        say(f"interrupted: {done.counts.total()} of {len(films)} films were read")
         if done.written:
-            _note("the same command goes on from there")
+            say("the same command goes on from there")
         return 130
     return 1 if done.failed else 0
 
@@ -162,14 +163,10 @@ def _outside(films: list[Source], given: list[str], folders: list[Path]) -> list
         else:
             left[inside[above]] += 1
     for folder, n in left.items():
-        _note(f"{folder}: results go there, so {n} file{'' if n == 1 else 's'} below it left out")
+        say(f"{folder}: results go there, so {n} file{'' if n == 1 else 's'} below it left out")
     if not kept:
         raise NoFilms(f"{given[0]}: no films outside of the folders to write to; check the paths")
     return kept
-
-
-def _note(text: str) -> None:
-    print(f"firstread: {text}", file=sys.stderr)
 
 
 class _Terminal:

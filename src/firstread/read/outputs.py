@@ -14,6 +14,7 @@ from firstread.film.files import write_atomic_parts
 from firstread.read.bundle import Bundle
 from firstread.read.entry import Entry
 from firstread.read.opinion import DECISIONS, NO_PNEUMONIA, PNEUMONIA, Opinion
+from firstread.terminal import printable
 
 CSV_COLUMNS = (
     "file",
@@ -64,8 +65,9 @@ def _row(cells: Iterable[str]) -> bytes:
     import io
 
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerow(cells)
-    return utf8(out.getvalue())
+    # Not its own "\n": before 3.13 a carriage return is quoted only where lines end with one.
+    csv.writer(out, lineterminator="\r\n").writerow(cells)
+    return utf8(out.getvalue().removesuffix("\r\n") + "\n")
 
 
 def _cell(value: object) -> str:
@@ -213,11 +215,6 @@ def _where(opinion: Opinion) -> str:
         return ""
     found = ", ".join(f"{r.zone} {r.share:.0%}" for r in opinion.regions)
     return found or "no part of the film spoke for pneumonia"
-
-
-def printable(text: str) -> str:
-    """`text` without anything that would steer a terminal or break a line."""
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def summary(counts: Mapping[str, int]) -> str:
