@@ -336,17 +336,44 @@ def test_pictures_of_an_earlier_reading_are_no_films(
         (["films", "--age", "old"], "years"),
         (["films", "--age", "-1"], "years"),
         (["films", "--jsonl", "same", "--json", "same"], "two outputs"),
+        (["films", "--json", "same", "--overlays", "./same"], "two outputs"),
+        (["films", "--json", "new/o.json", "--csv", "new"], "two outputs"),
+        (["films", "--json", "o", "--csv", "o.part"], "two outputs"),
+        (["films", "--json", "nowhere"], "leads nowhere"),
+        (["films", "--jsonl", "films-0"], "one of the films"),
     ],
 )
 def test_nothing_is_done_and_one_line_says_why(
     place: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
 ) -> None:
+    (place / "nowhere").symlink_to("gone/o.json")
+    os.link(place / "films/0.png", place / "films-0")
     before = everything(place)
     assert read(*arguments) == 2
     got = capsys.readouterr()
     assert says in got.err.splitlines()[-1]
     assert got.out == ""
     assert everything(place) == before
+
+
+def test_links_in_a_circle_are_a_rejected_film(place: Path) -> None:
+    (place / "loop.png").symlink_to("loop.png")
+    assert read("loop.png", "films", "--json", "o.json", "--overlays", "films/ov") == 1
+    first, *rest = fields(place / "o.json")
+    assert (first["file"], first["decision"]) == ("loop.png", "rejected")
+    assert len(rest) == 6
+
+
+def test_pipes_and_devices_are_outputs(place: Path) -> None:
+    command = f"{sys.executable} -m firstread.cli.main read films --bundle bundle"
+    line = f"{command} --json >(cat > o.json; echo done > end) --csv /dev/null"
+    line += " --jsonl /dev/stdout > o.jsonl; until [ -e end ]; do sleep 0.05; done"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    lines = (place / "o.jsonl").read_text().splitlines()
+    assert [json.loads(x) for x in lines] == fields(place / "o.json")
+    assert len(lines) == 6
+    assert "6 films read" in done.stderr
 
 
 def test_a_strangers_journal_is_left_alone(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     from firstread.read.outputs import Table, summary
     from firstread.read.wanted import Wanted
 
-    stream = args.jsonl is not None and str(args.jsonl) == "-"
+    stream = str(args.jsonl) in {"-", "/dev/stdout"}
     wanted = Wanted(
         json=args.json,
         jsonl=None if stream else args.jsonl,
@@ -151,13 +151,15 @@ def _outside(films: list[Source], given: list[str], folders: list[Path]) -> list
 
     How many those are is told. Raises `NoFilms` where none is left.
     """
-    roots = [Path(g).resolve() for g in given]
-    inside = {f.resolve(): f for f in folders if any(r in f.resolve().parents for r in roots)}
+    from firstread.film.files import real
+
+    roots = [real(g) for g in given]
+    inside = {real(f): f for f in folders if any(r in real(f).parents for r in roots)}
     if not inside:
         return films
     kept, left = [], Counter[Path]()
     for film in films:
-        above = next((p for p in film.path.absolute().resolve().parents if p in inside), None)
+        above = next((p for p in real(film.path).parents if p in inside), None)
         if above is None:
             kept.append(film)
         else:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 from firstread.errors import OutputError
-from firstread.film.files import write_atomic_parts
+from firstread.film.files import real, write_atomic_parts
 from firstread.read.bundle import Bundle
 from firstread.read.entry import Entry
 from firstread.read.opinion import DECISIONS, NO_PNEUMONIA, PNEUMONIA, Opinion
@@ -132,17 +133,26 @@ def files_of(paths: Iterable[Path]) -> set[tuple[int, int]]:
     return found
 
 
-def check_writable(path: Path, films: Iterable[Path]) -> None:
+def check_writable(path: Path, films: Set[tuple[int, int]]) -> None:
     """Raise `OutputError` now if `path` could not be written after an hour of reading.
 
-    Nothing stays behind. A path that is one of the `films` is refused as well.
+    Nothing stays behind. A path that leads to one of the `films`, told by `files_of`, is refused
+    as well.
     """
     if path.is_dir():
         raise OutputError(f"{path}: is a folder; name a file to write to")
-    real = path.resolve()
-    if path.exists() and any(film.resolve() == real for film in films):
+    if not films.isdisjoint(files_of([path])):
         raise OutputError(f"{path}: is one of the films; name another file to write to")
-    _try(path, path.absolute().parent)
+    if path.exists() and not path.is_file():  # a pipe, a device: nothing is made beside it
+        if not os.access(path, os.W_OK):
+            raise OutputError(f"{path}: not permitted; choose another place")
+        return
+    folder = path.absolute().parent
+    if path.is_symlink():  # where it leads no folder is made
+        folder = real(path).parent
+        if not folder.is_dir() or real(path).is_symlink():
+            raise OutputError(f"{path}: is a link that leads nowhere; name another file")
+    _try(path, folder)
 
 
 def check_folder(path: Path) -> None:
@@ -155,7 +165,7 @@ def check_folder(path: Path) -> None:
 def _try(path: Path, folder: Path) -> None:
     import tempfile
 
-    while not folder.exists():
+    while not os.path.lexists(folder):
         folder = folder.parent
     try:
         with tempfile.TemporaryFile(dir=folder):
