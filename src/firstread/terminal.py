@@ -15,4 +15,6 @@ def printable(text: str) -> str:
 
 def say(text: str) -> None:
     """A line on stderr. What it quotes, such as a film's name, comes from anywhere."""
+    if sys.stderr is None:  # closed before; print would take stdout in its place
+        return
     print("firstread: " + printable(" ".join(text.split())), file=sys.stderr)

@@ -223,6 +223,22 @@ def test_json_lines_to_a_file_and_to_standard_output(
     assert not (place / "-").exists()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a shell")
+def test_without_stderr_nothing_falls_among_the_json_lines(place: Path) -> None:
+    (place / "empty").mkdir()
+    film(place / "films/odd.tif", 120)
+    (place / "films/odd.tif").write_bytes((place / "films/odd.tif").read_bytes()[:200])
+    command = f"{sys.executable} -m firstread.cli.main read films empty --bundle bundle"
+    for line, code in (
+        (f"{command} --jsonl - --csv o.csv 2>&-", 1),
+        (f"{command} --jsonl - 2>&- --json films", 2),
+    ):
+        done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=120)
+        assert done.returncode == code
+        names = [json.loads(x)["file"] for x in done.stdout.splitlines()]
+        assert len(names) == (7 if code == 1 else 0)
+
+
 def test_no_name_steers_the_terminal(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / "odd").mkdir()
     film(place / "odd/\x1b[31m\x07.png", 120)

@@ -184,12 +184,16 @@ def _keep_stderr() -> None:
     """Keep stderr for what firstread says.
 
     Libraries in C (of TIFF, JPEG, DICOM) write their remarks on a broken film past Python, to
-    descriptor 2: that now leads nowhere, and `sys.stderr` has a descriptor of its own.
+    descriptor 2: that now leads nowhere, and `sys.stderr` has a descriptor of its own. Where it was
+    closed, no file that is opened later may get its number.
     """
+    if sys.stderr is None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        return
     try:
         if sys.stderr.fileno() != 2:  # somebody else has parted them already
             return
-    except (AttributeError, OSError, ValueError):  # no stderr, or no real file behind it
+    except (AttributeError, OSError, ValueError):  # no real file behind it
         return
     own = os.fdopen(os.dup(2), "w", 1, sys.stderr.encoding, "backslashreplace")
     nowhere = os.open(os.devnull, os.O_WRONLY)

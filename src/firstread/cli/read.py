@@ -174,9 +174,9 @@ def _outside(films: list[Source], given: list[str], folders: list[Path]) -> list
 class _Terminal:
     """A terminal or pipe that may go away (`| head`) or fill up without ending the reading."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | None) -> None:
         self.stream = stream
-        self.open = True
+        self.open = stream is not None  # closed before: print would take stdout in its place
         self.trouble: OSError | None = None
 
     def line(self, text: str) -> None:
