@@ -141,6 +141,17 @@ def test_another_bundle_or_option_starts_anew_and_says_so(
     assert len(watched.taken()) == 6
 
 
+def test_a_film_that_changed_takes_its_own_place_again(place: Path, watched: Watched) -> None:
+    interrupted(place, watched, "--json", "o.json", "--overlays", "ov", "--fhir", "fhir")
+    before = (place / "fhir/films_1.json").read_bytes()
+    film(place / "films/1.png", 250)
+    os.utime(place / "films/1.png", ns=(1, 1))
+    assert read("films", "--json", "o.json", "--overlays", "ov", "--fhir", "fhir") == 0
+    assert sorted(p.name for p in (place / "ov").iterdir()) == [f"films_{i}.png" for i in range(6)]
+    assert len(list((place / "fhir").iterdir())) == 6
+    assert (place / "fhir/films_1.json").read_bytes() != before
+
+
 def test_without_an_output_file_there_is_no_journal(place: Path, watched: Watched) -> None:
     before = sorted(place.rglob("*"))
     interrupted(place, watched)
@@ -215,6 +226,34 @@ def test_json_lines_to_a_file_and_to_standard_output(
     assert not (place / "-").exists()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a shell")
+def test_without_stderr_nothing_falls_among_the_json_lines(place: Path) -> None:
+    (place / "empty").mkdir()
+    film(place / "films/odd.tif", 120)
+    (place / "films/odd.tif").write_bytes((place / "films/odd.tif").read_bytes()[:200])
+    command = f"{sys.executable} -m firstread.cli.main read films empty --bundle bundle"
+    for line, code in (
+        (f"{command} --jsonl - --csv o.csv 2>&-", 1),
+        (f"{command} --jsonl - 2>&- --json films", 2),
+    ):
+        done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=120)
+        assert done.returncode == code
+        names = [json.loads(x)["file"] for x in done.stdout.splitlines()]
+        assert len(names) == (7 if code == 1 else 0)
+
+
+def test_no_name_steers_the_terminal(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "odd").mkdir()
+    film(place / "odd/\x1b[31m\x07.png", 120)
+    (place / "\x1b[2Jempty").mkdir()
+    assert read("odd", "\x1b[2Jempty", "--csv", "\x07.csv", "--overlays", "ov") == 0
+    assert read("odd", "--overlays", "ov") == 0
+    got = capsys.readouterr()
+    assert "?[2Jempty: no films in this folder" in got.err
+    assert "wrote ?.csv" in got.out
+    assert all(line.isprintable() for line in (got.out + got.err).splitlines())
+
+
 def test_json_lines_begin_from_the_first_film_when_a_batch_goes_on(
     place: Path, watched: Watched
 ) -> None:
@@ -243,6 +282,39 @@ def test_overlays_have_the_films_aspect_and_stand_in_json_and_csv(place: Path) -
     assert {x["overlay"] for x in fields(place / "o.json")} == {None}
 
 
+def test_a_result_that_no_longer_holds_is_taken_away(place: Path) -> None:
+    command = ["films", "--overlays", "ov", "--fhir", "fhir", "--json", "o.json"]
+    assert read(*command) == 0
+    (place / "films/2.png").write_text("no picture")
+    (place / "films/4.png").write_text("no picture")
+    mine = film(place / "ov/films_4.png", 30).read_bytes()
+    assert read(*command) == 1
+    assert [x["overlay"] for x in fields(place / "o.json")][2] is None
+    assert not (place / "ov/films_2.png").exists()
+    assert (place / "ov/films_4.png").read_bytes() == mine  # what is not ours stays
+    assert "cancelled" in (place / "fhir/films_2.json").read_text()
+    (place / "films/2.png").unlink()
+    assert read("films/0.png", "films/2.png", *command[1:]) == 1
+    assert not (place / "fhir/films_2.json").exists()
+    assert (place / "fhir/films_1.json").exists()  # of a film that was not read
+
+
+def test_results_that_lie_there_by_the_same_name_are_told_before_they_are_replaced(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = []
+    for i in range(3):
+        monkeypatch.chdir(place)
+        film(place / f"ward{i}/a.png", 40 * i + 60)
+        film(place / f"ward{i}/b{i}.png", 99)
+        monkeypatch.chdir(place / f"ward{i}")
+        assert main(["read", "--bundle", "../bundle", "a.png", f"b{i}.png", "--pdf", "../rec"]) == 0
+        told.append(capsys.readouterr().err)
+    said = "results by the name of 1 of these films lie there already: replaced"
+    assert told == ["", *[f"firstread: {said}\n"] * 2]
+    assert len(list((place / "rec").iterdir())) == 4
+
+
 def test_files_of_films_leave_the_folder_by_no_link_and_fall_on_no_film(place: Path) -> None:
     (place / "ov").mkdir()
     (place / "secret").write_text("mine")
@@ -258,10 +330,19 @@ def test_files_of_films_leave_the_folder_by_no_link_and_fall_on_no_film(place: P
     assert (place / "alone/a-2.png").exists()
 
 
-def test_pictures_of_an_earlier_reading_are_no_films(place: Path, watched: Watched) -> None:
-    for _ in range(2):
+def test_pictures_of_an_earlier_reading_are_no_films(
+    place: Path, watched: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for said in ([], ["films/ov: results go there, so 6 files below it left out"]):
         assert read(".", "--overlays", "films/ov", "--json", "o.json") == 0
         assert len(watched.taken()) == 6
+        assert capsys.readouterr().err.splitlines()[:1] == [f"firstread: {x}" for x in said]
+    assert read("films", "--json", "o.json") == 1
+    found = {str(x["file"]): x for x in fields(place / "o.json")}
+    assert {name for name, x in found.items() if x["decision"] == "rejected"} == {
+        f"films/ov/films_{i}.png" for i in range(6)
+    }
+    assert "a result of firstread" in str(found["films/ov/films_0.png"]["reasons"])
 
 
 @pytest.mark.parametrize(
@@ -274,17 +355,44 @@ def test_pictures_of_an_earlier_reading_are_no_films(place: Path, watched: Watch
         (["films", "--age", "old"], "years"),
         (["films", "--age", "-1"], "years"),
         (["films", "--jsonl", "same", "--json", "same"], "two outputs"),
+        (["films", "--json", "same", "--overlays", "./same"], "two outputs"),
+        (["films", "--json", "new/o.json", "--csv", "new"], "two outputs"),
+        (["films", "--json", "o", "--csv", "o.part"], "two outputs"),
+        (["films", "--json", "nowhere"], "leads nowhere"),
+        (["films", "--jsonl", "films-0"], "one of the films"),
     ],
 )
 def test_nothing_is_done_and_one_line_says_why(
     place: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
 ) -> None:
+    (place / "nowhere").symlink_to("gone/o.json")
+    os.link(place / "films/0.png", place / "films-0")
     before = everything(place)
     assert read(*arguments) == 2
     got = capsys.readouterr()
     assert says in got.err.splitlines()[-1]
     assert got.out == ""
     assert everything(place) == before
+
+
+def test_links_in_a_circle_are_a_rejected_film(place: Path) -> None:
+    (place / "loop.png").symlink_to("loop.png")
+    assert read("loop.png", "films", "--json", "o.json", "--overlays", "films/ov") == 1
+    first, *rest = fields(place / "o.json")
+    assert (first["file"], first["decision"]) == ("loop.png", "rejected")
+    assert len(rest) == 6
+
+
+def test_pipes_and_devices_are_outputs(place: Path) -> None:
+    command = f"{sys.executable} -m firstread.cli.main read films --bundle bundle"
+    line = f"{command} --json >(cat > o.json; echo done > end) --csv /dev/null"
+    line += " --jsonl /dev/stdout > o.jsonl; until [ -e end ]; do sleep 0.05; done"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    lines = (place / "o.jsonl").read_text().splitlines()
+    assert [json.loads(x) for x in lines] == fields(place / "o.json")
+    assert len(lines) == 6
+    assert "6 films read" in done.stderr
 
 
 def test_a_strangers_journal_is_left_alone(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,8 +22,8 @@ def test_films_of_one_id_are_one_patients(tmp_path: Path) -> None:
     films = export(
         tmp_path,
         ("a.dcm", {"PatientID": "4711", "PatientAge": "018M"}),
-        ("1.2.840.1", {"PatientID": "4711 ", "PatientAge": None}),
-        ("c.dcm", {"PatientID": "4712", "PatientAge": "030Y"}),
+        ("1.2.840.1", {"PatientID": "4711 ", "PatientAge": None, "PatientBirthDate": ""}),
+        ("c.dcm", {"PatientID": "4712", "PatientAge": None, "PatientBirthDate": "19950601"}),
     )
     first, same, other = told_by_files(films)
     assert first.patient == same.patient != other.patient

@@ -6,7 +6,6 @@ from firstread.read.gate import (
     STRANGE,
     Gate,
     Verdict,
-    age_of,
     gate_from_card,
     judge,
     oddness,
@@ -130,21 +129,6 @@ def test_other_ways_to_tell_that_it_is_none(tags: dict[str, str]) -> None:
 )
 def test_what_tells_nothing_against_it(tags: dict[str, str]) -> None:
     assert told_otherwise(tags) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "years"),
-    [
-        *[("034Y", 34.0), ("006M", 0.5), ("052W", 0.997), ("003D", 0.008), ("", None)],
-        # Against the standard, and in real files: an adult must not pass for want of a letter.
-        *[("34", 34.0), ("077", 77.0), ("1500D", 4.107), ("ADULT", None)],
-        *[("3 years", 3.0), ("034 Y", 34.0), ("34.0", 34.0), ("6 months", 0.5)],
-        *[("4 HOURS", None), ("3 SEMANAS", None), ("34YR", 34.0)],
-    ],
-)
-def test_ages(text: str, years: float | None) -> None:
-    found = age_of({"PatientAge": text})
-    assert found == (None if years is None else pytest.approx(years, abs=2e-3))
 
 
 def test_the_reason_can_be_told_without_the_age() -> None:

@@ -92,14 +92,29 @@ def test_a_film_whose_files_are_gone_or_could_not_be_looked_at_is_read_again(
     journal.add(unknown, entry("gone.png"))
     journal.close(done=False)
     journal = Journal(path, HEADER)
-    assert journal.stems == {"a"}
+    assert journal.stems == set()
+    assert journal.find(Key("a", 1, 2)) is None
+    assert journal.stems == set()  # a film that has changed takes its own name again
     assert journal.find(Key("a", 1, 1)) is not None
+    assert journal.stems == {"a"}
     assert journal.find(unknown) is None
     journal.close(done=False)
     picture.unlink()
     journal = Journal(path, HEADER)
     assert journal.find(Key("a", 1, 1)) is None
     assert journal.stems == set()
+    journal.close(done=False)
+
+
+def test_of_two_films_of_one_name_the_later_ones_files_lie_there(tmp_path: Path) -> None:
+    path = tmp_path / "o.part"
+    old, new, other = Key("a", 1, 1), Key("a", 1, 2), Key("b", 1, 1)
+    journal = Journal(path, HEADER)
+    for key, stem in ((old, "a"), (other, "b"), (new, "a")):
+        journal.add(key, entry(key.name, stem=stem))
+    journal.close(done=False)
+    journal = Journal(path, HEADER)
+    assert [journal.find(key) is None for key in (old, other, new)] == [True, False, False]
     journal.close(done=False)
 
 

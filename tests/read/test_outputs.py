@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -18,6 +19,7 @@ from firstread.read.outputs import (
     check_folder,
     check_writable,
     csv_parts,
+    files_of,
     json_line,
     json_parts,
     summary,
@@ -71,6 +73,15 @@ def test_no_file_name_becomes_a_formula(start: str) -> None:
     assert row["logit"] == "-3.5"
 
 
+def test_a_line_break_in_a_name_begins_no_cell() -> None:
+    for end in "\r\n":
+        name = f"a{end}=cmd|'!C calc'!A0.png"
+        text = to_csv([opinion(name), opinion("b.png")])
+        assert [len(row) for row in csv.reader(io.StringIO(text, newline=""))] == [14] * 3
+        assert f'\n"{name}",' in text
+        assert text.replace(name, "").count("\r") == 0
+
+
 def test_page_is_offline_escaped_and_says_decisions_in_words(bundle: Bundle) -> None:
     heat = np.ones((4, 4), np.float32)
     pixels = np.zeros((32, 32), np.uint8)
@@ -112,14 +123,53 @@ def test_odd_names_survive_every_output(bundle: Bundle, tmp_path: Path) -> None:
 def test_writability_is_checked_without_a_trace(tmp_path: Path) -> None:
     film = tmp_path / "film.png"
     film.write_bytes(b"film")
-    check_writable(tmp_path / "new" / "folder" / "out.json", [film])
+    films = files_of([film, tmp_path / "gone.png"])
+    check_writable(tmp_path / "new" / "folder" / "out.json", films)
     assert [p.name for p in tmp_path.iterdir()] == ["film.png"]
     with pytest.raises(OutputError, match="is a folder"):
-        check_writable(tmp_path, [film])
+        check_writable(tmp_path, films)
     with pytest.raises(OutputError, match="one of the films"):
-        check_writable(tmp_path / "." / "film.png", [film])
+        check_writable(tmp_path / "." / "film.png", films)
     with pytest.raises(OutputError, match="cannot be written"):
-        check_writable(film / "below.json", [film])
+        check_writable(film / "below.json", films)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links")
+def test_links_are_followed_to_where_they_lead(tmp_path: Path) -> None:
+    film = tmp_path / "film.png"
+    film.write_bytes(b"film")
+    os.link(film, tmp_path / "hard")
+    for name, to in (
+        ("soft", "film.png"),
+        ("loop", "loop"),
+        ("nowhere", "gone/o.json"),
+        ("new", "o.json"),
+    ):
+        (tmp_path / name).symlink_to(to)
+    for name, says in (
+        ("hard", "one of the films"),
+        ("soft", "one of the films"),
+        ("loop", "a link that leads nowhere"),
+        ("nowhere", "a link that leads nowhere"),
+        ("loop/o.json", "cannot be written"),
+        ("nowhere/o.json", "cannot be written"),
+    ):
+        with pytest.raises(OutputError, match=says):
+            check_writable(tmp_path / name, files_of([film]))
+    for name in ("loop", "nowhere", "nowhere/below"):
+        with pytest.raises(OutputError, match="cannot be written"):
+            check_folder(tmp_path / name)
+    check_writable(tmp_path / "new", files_of([film]))
+    assert len(list(tmp_path.iterdir())) == 6
+
+
+@pytest.mark.skipif(os.name == "nt", reason="devices")
+def test_a_pipe_or_a_device_is_written_to_and_nothing_beside_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    before = tmp_path.stat().st_mtime_ns
+    check_writable(tmp_path / "pipe", set())
+    check_writable(Path(os.devnull), set())
+    assert tmp_path.stat().st_mtime_ns == before
 
 
 def test_table_lines_up_and_steers_no_terminal(bundle: Bundle) -> None:

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from firstread.read.overlay import overlay_png, place, strength, where
+from firstread.errors import UnreadableFilm
+from firstread.film import decode
+from firstread.read.overlay import (
+    film_png,
+    overlay_at_aspect,
+    overlay_png,
+    place,
+    strength,
+    where,
+)
 
 
 def opened(png: bytes) -> np.ndarray:
@@ -29,6 +38,14 @@ def test_nothing_for_pneumonia_leaves_the_film_alone(heat: np.ndarray) -> None:
     out = opened(overlay_png(pixels, heat.astype(np.float32)))
     assert (out == pixels[..., None]).all()
     assert "No part" in where(heat.astype(np.float32))
+
+
+def test_an_overlay_is_no_film_and_the_film_alone_is_one() -> None:
+    pixels, heat = np.full((48, 48), 100, np.uint8), np.ones((6, 6), np.float32)
+    for png in (overlay_png(pixels, heat), overlay_at_aspect(pixels, heat, None, 1.3)):
+        with pytest.raises(UnreadableFilm, match="a result of firstread"):
+            decode(png)
+    assert (decode(film_png(pixels)).pixels == 100).all()
 
 
 def test_weak_evidence_stays_faint_beside_strong_counter_evidence() -> None:

@@ -100,6 +100,28 @@ def test_an_unruly_opinion_stays_on_its_page(bundle: Bundle, tmp_path: Path) -> 
     assert bundle.sha256 in page
 
 
+def test_of_a_long_name_the_end_is_shown(bundle: Bundle, tmp_path: Path) -> None:
+    uid = "1.2.826.0.1.3680043.8.498." + "7" * 38
+    names = [f"export/{uid}/{uid}/{uid}/{uid[:-1]}{n}.dcm" for n in "12"]
+    names += ["y" * 60_000 + f"/{n}.png" for n in "12"]
+    for name in names:
+        page = words(opinion_pdf(replace(opinion(bundle), file=name), bundle), tmp_path)
+        heading = page.split("opinion on one film")[1].split("Not a medical")[0]
+        shown = heading.replace(" ", "")
+        assert shown.startswith("…")
+        assert name.endswith(shown[1:])
+        assert len(shown) > 100
+
+
+def test_every_notice_is_shown_whole(tmp_path: Path) -> None:
+    notices = [f"Notice {i}: " + "said of every opinion, " * i + f"end {i}." for i in range(20)]
+    bundle = Bundle.load(tiny_bundle(tmp_path / "wordy", notices=notices))
+    film = replace(opinion(bundle), file="x" * 900)
+    page = words(opinion_pdf(film, bundle), tmp_path)
+    assert [notice for notice in (NOTICE, *notices) if notice not in page] == []
+    assert bundle.sha256 in page
+
+
 def test_lines_are_no_wider_than_asked_and_lose_nothing() -> None:
     text = "one two " + "w" * 100 + " three"
     lines = wrapped(text, 9, 200)

@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 
@@ -92,6 +93,34 @@ def test_bytes_are_read_like_the_file(reader: Reader, tmp_path: Path) -> None:
     by_bytes = reader.read(path.read_bytes())
     assert by_bytes.file == ""
     assert by_bytes.logit == reader.read(path).logit
+    for data in (bytearray(path.read_bytes()), memoryview(path.read_bytes())):
+        assert reader.read(data) == by_bytes
+
+
+def test_what_is_neither_a_path_nor_bytes_is_named_and_what_is_taken(
+    reader: Reader, tmp_path: Path
+) -> None:
+    path = film(tmp_path / "a.png", 90)
+    with Image.open(path) as image, path.open("rb") as file:
+        for source in (image, np.asarray(image), io.BytesIO(), file, pydicom.Dataset(), None, 7):
+            with pytest.raises(TypeError, match="no film's file; give a path, the bytes"):
+                reader.read(source)  # type: ignore[arg-type]
+    films = reader.read_many([path, path, None])  # type: ignore[list-item]
+    assert [next(films).file for _ in range(2)] == [str(path)] * 2
+    with pytest.raises(TypeError, match="NoneType is no film's file"):
+        next(films)
+
+
+def test_an_age_is_years_or_not_known(reader: Reader, tmp_path: Path) -> None:
+    path = film(tmp_path / "a.png", 220)
+    unknown = reader.read(path)
+    assert reader.read(path, age=float("nan")) == unknown
+    assert reader.read(path, age=np.float32(4)).decision == "pneumonia"
+    for age, error in (("4", TypeError), (-1, ValueError), (float("inf"), ValueError)):
+        with pytest.raises(error, match="age must be"):
+            reader.read(path, age=age)  # type: ignore[arg-type]
+        with pytest.raises(error, match="age must be"):
+            reader.read_many([path], age=age)  # type: ignore[arg-type]
 
 
 def test_what_is_no_film_is_rejected_with_a_probability(reader: Reader, tmp_path: Path) -> None:
@@ -240,6 +269,9 @@ def test_tags_that_rule_the_chest_out_are_rejected(reader: Reader) -> None:
     old = reader.read(dicom_film(PatientAge="071Y"))
     assert old.decision == "refer"
     assert "71 years old" in " ".join(old.reasons)
+    born = reader.read(dicom_film(PatientAge=None, PatientBirthDate="19410704"))
+    assert born.decision == "refer"
+    assert "83 years old" in " ".join(born.reasons)
     young = reader.read(dicom_film(PatientAge="071Y"), age=4)
     assert "years old" not in " ".join(young.reasons)
 

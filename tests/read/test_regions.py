@@ -64,7 +64,8 @@ def test_an_opinion_names_them_where_lungs_were_found(reader: Reader, tmp_path: 
     assert "Evidence for pneumonia by place" in "".join(
         page_parts([entry_of(opinion, pictured=True)], {}, reader.bundle)
     )
-    assert reader.read(path, heat=False).regions is None
+    assert reader.read(path, heat=False).regions == opinion.regions
+    assert [o.regions for o in reader.read_many([path])] == [opinion.regions]
     noise = np.random.default_rng(0).integers(140, 255, (64, 64)).astype(np.uint8)
     Image.fromarray(noise).save(path)
     doubted = reader.read(path)
@@ -81,7 +82,7 @@ def test_the_terminal_names_them_where_they_were_asked_for(reader: Reader, tmp_p
     Image.fromarray(film_of(two_lungs())).save(path)
     table = Table(["film.png"])
     assert "outside the lungs" in table.row(reader.read(path)).splitlines()[1]
-    assert "the lungs" not in table.row(reader.read(path, heat=False))
+    assert "the lungs" not in table.row(Reader(reader.bundle).read(path))
     noise = np.random.default_rng(0).integers(140, 255, (64, 64)).astype(np.uint8)
     Image.fromarray(noise).save(path)
     assert "no zones: lungs were found on" in table.row(reader.read(path)).splitlines()[1]

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 from firstread.errors import FirstreadError, MissingExtra
+from firstread.terminal import say
 
 VERBS = (
     ("data", "get, check and split films"),
@@ -73,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _stop_printing()
     except OSError as e:  # stdout sent to a disk that is full
-        _say(_os_error(e))
+        say(_os_error(e))
         _stop_printing()
         code = 2
     if reading:
@@ -92,26 +93,26 @@ def _guarded(arguments: list[str], debug: bool) -> int:
         return e.code if isinstance(e.code, int) else 2
     except KeyboardInterrupt:
         _trace(debug)
-        _say("interrupted")
+        say("interrupted")
         return 130
     except BrokenPipeError:
         _stop_printing()
         return 0
     except FirstreadError as e:
         _trace(debug)
-        _say(str(e))
+        say(str(e))
     except ModuleNotFoundError as e:
         _trace(debug)
-        _say(str(_missing(e, arguments)))
+        say(str(_missing(e, arguments)))
     except OSError as e:
         _trace(debug)
-        _say(_os_error(e))
+        say(_os_error(e))
     except MemoryError:
         _trace(debug)
-        _say("out of memory; use a smaller batch or size, or a larger machine")
+        say("out of memory; use a smaller batch or size, or a larger machine")
     except Exception as e:
         _trace(debug)
-        _say(f"unexpected error ({type(e).__name__}: {e}); run again with --debug")
+        say(f"unexpected error ({type(e).__name__}: {e}); run again with --debug")
     return 2
 
 
@@ -183,12 +184,16 @@ def _keep_stderr() -> None:
     """Keep stderr for what firstread says.
 
     Libraries in C (of TIFF, JPEG, DICOM) write their remarks on a broken film past Python, to
-    descriptor 2: that now leads nowhere, and `sys.stderr` has a descriptor of its own.
+    descriptor 2: that now leads nowhere, and `sys.stderr` has a descriptor of its own. Where it was
+    closed, no file that is opened later may get its number.
     """
+    if sys.stderr is None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        return
     try:
         if sys.stderr.fileno() != 2:  # somebody else has parted them already
             return
-    except (AttributeError, OSError, ValueError):  # no stderr, or no real file behind it
+    except (AttributeError, OSError, ValueError):  # no real file behind it
         return
     own = os.fdopen(os.dup(2), "w", 1, sys.stderr.encoding, "backslashreplace")
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -215,10 +220,6 @@ def _os_error(e: OSError) -> str:
     if e.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         return f"{place}not permitted; check the permissions or choose another place"
     return f"{place}{e.strerror or e}; run again with --debug"
-
-
-def _say(text: str) -> None:
-    print("firstread: " + " ".join(text.split()), file=sys.stderr)
 
 
 def _trace(debug: bool) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from firstread.cli.engine import add_engine
 from firstread.errors import NoFilms
+from firstread.terminal import printable, say
 
 if TYPE_CHECKING:
     from firstread.film.walk import Source
@@ -90,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     from firstread.read.outputs import Table, summary
     from firstread.read.wanted import Wanted
 
-    stream = args.jsonl is not None and str(args.jsonl) == "-"
+    stream = str(args.jsonl) in {"-", "/dev/stdout"}
     wanted = Wanted(
         json=args.json,
         jsonl=None if stream else args.jsonl,
@@ -105,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
         regions=args.regions,
         age=args.age,
     )
-    films = list(iter_sources(args.paths, _note))
+    films = list(iter_sources(args.paths, say))
     films = _outside(films, args.paths, wanted.folders)
     wanted.check(args.paths, [film.path for film in films])
 
@@ -122,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
         wanted,
         show=lambda opinion: terminal.line(table.row(opinion)),
         stream=lines.line,
-        note=_note,
+        note=say,
     )
     terminal.line(table.header())
     done = batch.run()
@@ -130,16 +132,16 @@ def run(args: argparse.Namespace) -> int:
         terminal.line(line)
     terminal.line(summary(done.counts))
     for path in done.written:
-        terminal.line(f"wrote {path}")
+        terminal.line(printable(f"wrote {path}"))
     for notice in reader.bundle.card.notices:
-        terminal.line(notice)
+        terminal.line(printable(notice))
     trouble = lines.trouble or terminal.trouble
     if trouble is not None:
         raise trouble
     if done.interrupted:
-        _note(f"interrupted: {done.counts.total()} of {len(films)} films were read")
+        say(f"interrupted: {done.counts.total()} of {len(films)} films were read")
         if done.written:
-            _note("the same command goes on from there")
+            say("the same command goes on from there")
         return 130
     return 1 if done.failed else 0
 
@@ -147,28 +149,34 @@ def run(args: argparse.Namespace) -> int:
 def _outside(films: list[Source], given: list[str], folders: list[Path]) -> list[Source]:
     """The films but those in output folders below what was given: pictures of an earlier reading.
 
-    Raises `NoFilms` where none is left.
+    How many those are is told. Raises `NoFilms` where none is left.
     """
-    roots = [Path(g).resolve() for g in given]
-    inside = {f.resolve() for f in folders if any(r in f.resolve().parents for r in roots)}
+    from firstread.film.files import real
+
+    roots = [real(g) for g in given]
+    inside = {real(f): f for f in folders if any(r in real(f).parents for r in roots)}
     if not inside:
         return films
-    kept = [film for film in films if not inside & set(film.path.absolute().resolve().parents)]
+    kept, left = [], Counter[Path]()
+    for film in films:
+        above = next((p for p in real(film.path).parents if p in inside), None)
+        if above is None:
+            kept.append(film)
+        else:
+            left[inside[above]] += 1
+    for folder, n in left.items():
+        say(f"{folder}: results go there, so {n} file{'' if n == 1 else 's'} below it left out")
     if not kept:
         raise NoFilms(f"{given[0]}: no films outside of the folders to write to; check the paths")
     return kept
 
 
-def _note(text: str) -> None:
-    print(f"firstread: {text}", file=sys.stderr)
-
-
 class _Terminal:
     """A terminal or pipe that may go away (`| head`) or fill up without ending the reading."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | None) -> None:
         self.stream = stream
-        self.open = True
+        self.open = stream is not None  # closed before: print would take stdout in its place
         self.trouble: OSError | None = None
 
     def line(self, text: str) -> None:

@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from firstread.film.age import age_of, told_age
 from firstread.film.decode import looks_like_dicom, read_bytes
-from firstread.read.gate import age_of
 
 PICTURES = frozenset({".jpeg", ".jpg", ".png", ".tif", ".tiff", ".bmp"})
 """Endings of files that are not opened for a tag."""
@@ -63,7 +63,7 @@ def _told(path: Path) -> Told:
             who, issuer = (
                 str(ds.get(name) or "").strip() for name in ("PatientID", "IssuerOfPatientID")
             )
-            age = age_of({"PatientAge": str(ds.get("PatientAge") or "")})
+            age = age_of({"PatientAge": told_age(ds)})
     except Exception:  # a broken film is reported where it is read
         return Told()
     digest = hashlib.sha256(f"{issuer}\n{who}".encode()).hexdigest()

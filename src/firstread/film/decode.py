@@ -46,6 +46,9 @@ STRIP = 2**21
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "DIB")
 """The only Pillow decoders a film may reach; every other one is attack surface."""
 
+OURS = "Software", "firstread"
+"""A PNG's text (keyword, value) by which an overlay of ours is known: it is no film."""
+
 _LOOK_AT = 256
 """Rows and columns looked at for shares of grey levels."""
 
@@ -177,6 +180,10 @@ def _decode_picture(data: bytes, reduce_to: int | None, before: Before) -> Film:
             check_size(width, height)
             kind = {"DIB": "BMP", "MPO": "JPEG"}.get(str(image.format), str(image.format))
             mode = image.mode
+            if kind == "PNG" and image.info.get(OURS[0]) == OURS[1]:
+                from firstread.film.dicom import OWN_RESULT
+
+                raise UnreadableFilm(OWN_RESULT)
             if _has_more(image, kind):
                 raise UnreadableFilm(f"a {kind} file of several pictures; send single films")
             # A baseline picture of one component is read to the end of its first scan, no further.

@@ -35,6 +35,7 @@ from pydicom.pixels.processing import (
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from firstread.errors import FilmError, FilmTooLarge, UnreadableFilm
+from firstread.film.age import told_age
 from firstread.film.decode import MAX_PIXELS, Before, Film, check_size
 from firstread.film.grey import LUMA, colourfulness, deep_to_grey, to_scale, used_range
 from firstread.film.guard import (
@@ -50,9 +51,8 @@ from firstread.film.stored import stored_values
 
 Floats = npt.NDArray[np.float32]
 
-TAGS = ("Modality", "BodyPartExamined", "ViewPosition", "PatientAge", "PatientSex",
-        "PresentationIntentType")  # fmt: skip
-"""Tags a reader needs; names, ids and dates are never taken out of the file."""
+TAGS = ("Modality", "BodyPartExamined", "ViewPosition", "PatientSex", "PresentationIntentType")
+"""Tags a reader needs, beside the age; names, ids and dates are never taken out of the file."""
 
 CODES = {"ViewCode": "ViewCodeSequence", "RegionCode": "AnatomicRegionSequence"}
 """Codes a reader needs; of each the meaning is taken, under the first name."""
@@ -125,6 +125,8 @@ def _decode(data: bytes, reduce_to: int | None, before: Before) -> Film:
             "its window or rescale makes no numbers of its pixels; export it again"
         )
     tags = {name: str(ds.get(name))[:16] for name in TAGS if ds.get(name)}
+    if age := told_age(ds):
+        tags["PatientAge"] = age
     for name, sequence in CODES.items():
         items = ds.get(sequence)
         if isinstance(items, pydicom.Sequence) and items and items[0].get("CodeMeaning"):

@@ -46,7 +46,7 @@ def write_atomic_parts(path: Path, parts: Iterable[bytes]) -> None:
             with path.open("wb") as out:
                 out.writelines(parts)
             return
-        target = path.resolve()  # a link stays a link, and its file is replaced
+        target = real(path)  # a link stays a link, and its file is replaced
         temporary = part_of(target)
         with temporary.open("xb") as out:
             # Before the bytes: what was left may be what they need room for.
@@ -66,6 +66,12 @@ def write_atomic_parts(path: Path, parts: Iterable[bytes]) -> None:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
+
+
+def real(path: str | Path) -> Path:
+    """Where a path leads in the end. Of links that lead in a circle, at which `Path.resolve` gives
+    up with an error before 3.13, it is one of them."""
+    return Path(os.path.realpath(path))
 
 
 def find_films(paths: Iterable[Path]) -> list[Path]:

@@ -7,6 +7,8 @@ finished.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from firstread.read.entry import Entry, entry_of
 from firstread.read.journal import Journal, Key
 from firstread.read.judged import Judged, Source
 from firstread.read.opinion import REJECTED, Opinion
-from firstread.read.outputs import json_line, write_outputs
+from firstread.read.outputs import files_of, json_line, write_outputs
 from firstread.read.own_files import OwnFiles
 from firstread.read.page import PICTURES
 from firstread.read.reader import Reader
@@ -84,18 +86,18 @@ class Batch:
             self.note(f"starting anew: {journal.path} was made with {journal.anew}")
         elif before:
             self.note(f"going on: {before} of {len(plan)} films were read before")
-        stems = Stems(journal.stems, self._free(keys))
+        missing = [s for s, at in zip(self.sources, plan, strict=True) if at is None]
+        stems = self._stems(missing, journal.stems)
         lines = self._open_lines()
         offsets: list[int] = []
         interrupted = False
-        missing = [s for s, at in zip(self.sources, plan, strict=True) if at is None]
         opinions = self._opinions(missing)
         try:
             for i, at in enumerate(plan):
                 fresh = None
                 if at is None:
                     fresh = next(opinions)
-                    entry = self._finish(fresh, page and i < PICTURES, stems)
+                    entry = self._finish(fresh, page and i < PICTURES, next(stems))
                     # Kept before it is shown: what the user saw must be in the files.
                     at = journal.add(keys[i], entry)
                 else:
@@ -158,11 +160,14 @@ class Batch:
         self.note(f"{path}: left as it was; give the same command again to go on")
         return None
 
-    def _finish(self, opinion: Opinion, pictured: bool, stems: Stems) -> Entry:
+    def _finish(self, opinion: Opinion, pictured: bool, stem: str | None) -> Entry:
         """Write the film's own files; its entry."""
-        stem = stems.name(opinion.file) if self.wanted.named else None
         film = self._ahead.popleft() if self._ahead else None
         made = self.own.write(opinion, stem, film)
+        for folder, ending in self.wanted.named:
+            place = folder / f"{stem}{ending}"
+            if place not in made.files:
+                _take_away(place)
         return entry_of(
             opinion,
             pictured=pictured,
@@ -172,29 +177,30 @@ class Batch:
             trouble=made.trouble,
         )
 
-    def _free(self, keys: Sequence[Key]) -> Callable[[str], bool]:
-        """Whether the files of a stem would fall on none of the films."""
-        films: set[tuple[int, int]] = set()
+    def _stems(self, missing: Sequence[Source], taken: set[str]) -> Iterator[str | None]:
+        """What the files of each film are called, none of them a film itself.
+
+        Whose results lie there already is not known: of the same film, or of another one that was
+        called so from another folder. So it is told, while nothing is replaced yet.
+        """
+        if not self.wanted.named:
+            return itertools.repeat(None)
         places = [(folder, ending) for folder, ending in self.wanted.named if folder.exists()]
-        if places:
-            for source in self.sources:
-                try:
-                    info = source.path.stat()
-                except (OSError, ValueError):
-                    continue
-                films.add((info.st_dev, info.st_ino))
+        films = files_of(source.path for source in self.sources) if places else set()
+        there: set[str] = set()
 
         def free(stem: str) -> bool:
-            for folder, ending in places:
-                try:
-                    info = (folder / (stem + ending)).stat()
-                except OSError:
-                    continue
-                if (info.st_dev, info.st_ino) in films:
-                    return False
-            return True
+            found = files_of(folder / (stem + ending) for folder, ending in places)
+            if found:
+                there.add(stem)
+            return films.isdisjoint(found)
 
-        return free
+        names = Stems(taken, free)
+        stems = [names.name(source.name) for source in missing]
+        n = len(there.intersection(stems))
+        if n:
+            self.note(f"results by the name of {n} of these films lie there already: replaced")
+        return iter(stems)
 
     def _open_lines(self) -> IO[bytes] | None:
         path = self.wanted.jsonl
@@ -223,6 +229,16 @@ def key_of(source: Source) -> Key:
     except (OSError, ValueError):
         return Key(source.name, None, None)
     return Key(source.name, info.st_size, info.st_mtime_ns)
+
+
+def _take_away(place: Path) -> None:
+    """Delete a result of ours that an earlier reading left where this one makes none."""
+    with contextlib.suppress(OSError):
+        if place.is_file() and not place.is_symlink():
+            with place.open("rb") as file:
+                ours = b"firstread" in file.read(2**20)
+            if ours:
+                place.unlink()
 
 
 def _cannot(path: Path, e: OSError) -> OutputError:

@@ -64,15 +64,8 @@ OTHER_VIEW_WORDS = re.compile(r"(?<![A-Z])[LR]?(LAT|OBL)")
 FOR_PROCESSING = "raw detector values, not made to be looked at; send the image for presentation"
 """Said of a film that its detector meant for processing alone (PS3.3 C.8.11.1)."""
 
-_AGE = re.compile(
-    r"(\d{1,4})(?:\.\d*)?\s*(D(?:AYS?)?|W(?:EEKS?|KS?)?|M(?:ONTHS?|OS?)?|Y(?:EARS?|RS?)?)?"
-)
-
 TRAINED_ON = " and the model was trained on patients of "
 """What parts the patient's age from the ages of the model in a reason."""
-
-YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
-"""Units of a DICOM age string (PS3.5, AS)."""
 
 
 @dataclass(frozen=True)
@@ -161,17 +154,6 @@ def told_otherwise(tags: dict[str, str]) -> str | None:
     if OTHER_VIEW_WORDS.search(view) or OTHER_VIEW_WORDS.search(told("ViewCode")):
         return "its DICOM view position is lateral or oblique, not a frontal view (AP or PA)"
     return None
-
-
-def age_of(tags: dict[str, str]) -> float | None:
-    """PatientAge in years ("034Y", "006M", "010W", "003D"); None where it is not told.
-
-    Years too where no unit stands, or a word for one, as in many files against the standard: an
-    adult must not pass for a child for want of a letter.
-    """
-    told = tags.get("PatientAge", "").strip().upper()
-    found = _AGE.fullmatch(told)
-    return None if found is None else int(found[1]) * YEARS[(found[2] or "Y")[0]]
 
 
 def out_of_age(age: float | None, ages: tuple[float, float] | None) -> str | None:

@@ -47,6 +47,7 @@ class Key(NamedTuple):
 class _Place(NamedTuple):
     offset: int
     pictured: bool
+    stem: str | None
 
 
 class Journal:
@@ -54,7 +55,7 @@ class Journal:
 
     `header`: what the opinions depend on. `going_on`: whether one with the same header was found;
     `anew`: else what was different about the one that lay there, or None. `stems`: of the films
-    that can be taken over. Raises `OutputError` where the place cannot be written, holds a file
+    that `find` has found. Raises `OutputError` where the place cannot be written, holds a file
     that is no journal, or another process writes to it.
     """
 
@@ -80,7 +81,10 @@ class Journal:
         places = self._known.get(key)
         if not places or key.size is None or (pictured and not places[0].pictured):
             return None
-        return places.popleft().offset
+        place = places.popleft()
+        if place.stem is not None:
+            self.stems.add(place.stem)
+        return place.offset
 
     def add(self, key: Key, entry: Entry) -> int:
         """Set a finished film down; returns where. Raises `OutputError` on a full disk."""
@@ -141,6 +145,7 @@ class Journal:
 
     def _take_over(self) -> None:
         """Index the whole lines; the first that is none ends the journal."""
+        last: dict[str, tuple[deque[_Place], _Place]] = {}
         for line in self._file:
             try:
                 if not line.endswith(b"\n"):
@@ -153,10 +158,14 @@ class Journal:
                 return
             # A picture that was thrown away since is wanted again.
             if all(os.path.lexists(file) for file in entry.files):
-                place = _Place(self._end, entry.shown is not None)
-                self._known.setdefault(key, deque()).append(place)
+                place = _Place(self._end, entry.shown is not None, entry.stem)
+                places = self._known.setdefault(key, deque())
+                places.append(place)
+                if entry.stem in last:  # its files were written over
+                    before, gone = last[entry.stem]
+                    before.remove(gone)
                 if entry.stem is not None:
-                    self.stems.add(entry.stem)
+                    last[entry.stem] = places, place
             self._end += len(line)
 
     def _write(self, line: bytes) -> int:

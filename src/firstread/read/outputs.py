@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 from firstread.errors import OutputError
-from firstread.film.files import write_atomic_parts
+from firstread.film.files import real, write_atomic_parts
 from firstread.read.bundle import Bundle
 from firstread.read.entry import Entry
 from firstread.read.opinion import DECISIONS, NO_PNEUMONIA, PNEUMONIA, Opinion
+from firstread.terminal import printable
 
 CSV_COLUMNS = (
     "file",
@@ -63,8 +66,9 @@ def _row(cells: Iterable[str]) -> bytes:
     import io
 
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerow(cells)
-    return utf8(out.getvalue())
+    # Not its own "\n": before 3.13 a carriage return is quoted only where lines end with one.
+    csv.writer(out, lineterminator="\r\n").writerow(cells)
+    return utf8(out.getvalue().removesuffix("\r\n") + "\n")
 
 
 def _cell(value: object) -> str:
@@ -118,17 +122,37 @@ def utf8(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def check_writable(path: Path, films: Iterable[Path]) -> None:
+def files_of(paths: Iterable[Path]) -> set[tuple[int, int]]:
+    """Which files the paths lead to, whatever link they go by: device and number of each that is
+    there."""
+    found = set()
+    for path in paths:
+        with contextlib.suppress(OSError, ValueError):
+            info = path.stat()
+            found.add((info.st_dev, info.st_ino))
+    return found
+
+
+def check_writable(path: Path, films: Set[tuple[int, int]]) -> None:
     """Raise `OutputError` now if `path` could not be written after an hour of reading.
 
-    Nothing stays behind. A path that is one of the `films` is refused as well.
+    Nothing stays behind. A path that leads to one of the `films`, told by `files_of`, is refused
+    as well.
     """
     if path.is_dir():
         raise OutputError(f"{path}: is a folder; name a file to write to")
-    real = path.resolve()
-    if path.exists() and any(film.resolve() == real for film in films):
+    if not films.isdisjoint(files_of([path])):
         raise OutputError(f"{path}: is one of the films; name another file to write to")
-    _try(path, path.absolute().parent)
+    if path.exists() and not path.is_file():  # a pipe, a device: nothing is made beside it
+        if not os.access(path, os.W_OK):
+            raise OutputError(f"{path}: not permitted; choose another place")
+        return
+    folder = path.absolute().parent
+    if path.is_symlink():  # where it leads no folder is made
+        folder = real(path).parent
+        if not folder.is_dir() or real(path).is_symlink():
+            raise OutputError(f"{path}: is a link that leads nowhere; name another file")
+    _try(path, folder)
 
 
 def check_folder(path: Path) -> None:
@@ -141,7 +165,7 @@ def check_folder(path: Path) -> None:
 def _try(path: Path, folder: Path) -> None:
     import tempfile
 
-    while not folder.exists():
+    while not os.path.lexists(folder):
         folder = folder.parent
     try:
         with tempfile.TemporaryFile(dir=folder):
@@ -201,11 +225,6 @@ def _where(opinion: Opinion) -> str:
         return ""
     found = ", ".join(f"{r.zone} {r.share:.0%}" for r in opinion.regions)
     return found or "no part of the film spoke for pneumonia"
-
-
-def printable(text: str) -> str:
-    """`text` without anything that would steer a terminal or break a line."""
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def summary(counts: Mapping[str, int]) -> str:

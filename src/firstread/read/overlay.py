@@ -11,9 +11,10 @@ import io
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from firstread.film.box import WHOLE, Box
+from firstread.film.decode import OURS
 
 COLOURS = np.array(
     [
@@ -69,7 +70,7 @@ def overlay_png(
     weight = _placed(strength(heat, pixels.shape[0]), seen)
     if lungs is not None:
         lungs = _placed(lungs.astype(np.float32), seen) >= 0.5
-    return _png(_laid_over(pixels, weight, lungs))
+    return _png(_laid_over(pixels, weight, lungs), OURS)
 
 
 def _placed(picture: npt.NDArray[np.float32], seen: Box) -> npt.NDArray[np.float32]:
@@ -93,7 +94,7 @@ def overlay_at_aspect(
     aspect: float = 1.0,
 ) -> bytes:
     """`overlay_png` stretched back to the film's own `aspect` (width over height), LONGEST long."""
-    return _png(overlay_pixels(pixels, heat, lungs, aspect))
+    return _png(overlay_pixels(pixels, heat, lungs, aspect), OURS)
 
 
 def overlay_pixels(
@@ -161,10 +162,12 @@ def film_png(pixels: npt.NDArray[np.uint8]) -> bytes:
     return _png(pixels)
 
 
-def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
-    out = io.BytesIO()
+def _png(pixels: npt.NDArray[np.uint8], *texts: tuple[str, str]) -> bytes:
+    out, info = io.BytesIO(), PngImagePlugin.PngInfo()
+    for text in texts:
+        info.add_text(*text)
     # Level 4 takes 16 ms where the usual 6 takes 39, for a tenth more bytes.
-    Image.fromarray(pixels).save(out, "PNG", compress_level=4)
+    Image.fromarray(pixels).save(out, "PNG", compress_level=4, pnginfo=info)
     return out.getvalue()
 
 

@@ -27,6 +27,12 @@ LABEL = 92.0
 MOST_LINES = 14
 """Lines of one text; what a page cannot hold is in the JSON."""
 
+NAME_LINES = 3
+"""Lines that the film's name may take."""
+
+NOTICES = 150.0
+"""Points that the notices may take from top to bottom; where they need more, they are smaller."""
+
 INK, SOFT, LINE = "#111111", "#555555", "#bbbbbb"
 
 MARKS = {
@@ -53,14 +59,10 @@ def opinion_pdf(opinion: Opinion, bundle: Bundle) -> bytes:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), dpi=72)
-    rows = _rows(opinion, bundle)
-    scale = 1.0
-    while scale > 0.6 and _height(rows, scale) > _room(opinion):
-        scale -= 0.05
     y = _head(figure, opinion, bundle)
     y = _decision(figure, opinion, y)
     y = _pictures(figure, opinion, y)
-    _table(figure, rows, y, scale)
+    _table(figure, _rows(opinion, bundle), y)
     _foot(figure, bundle)
     out = io.BytesIO()
     # Dates and versions in a file would make the same opinion another file.
@@ -85,6 +87,8 @@ def _rows(opinion: Opinion, bundle: Bundle) -> list[_Row]:
     rows: list[_Row] = []
     for label, text in told:
         lines = wrapped(text, 9.0, WIDTH - 2 * MARGIN - LABEL)
+        if len(lines) > MOST_LINES:
+            lines = (*lines[: MOST_LINES - 1], "…")
         shown = "" if rows and rows[-1].label == label else label
         rows.append(_Row(shown, lines, 9.0))
     return rows
@@ -92,10 +96,6 @@ def _rows(opinion: Opinion, bundle: Bundle) -> list[_Row]:
 
 def _height(rows: list[_Row], scale: float) -> float:
     return sum(len(r.lines) * r.size * 1.35 + 4 for r in rows) * scale
-
-
-def _room(opinion: Opinion) -> float:
-    return HEIGHT - 2 * MARGIN - 175 - (0 if opinion.pixels is None else _picture_room() + 22)
 
 
 def _picture_room() -> float:
@@ -107,17 +107,35 @@ def _head(figure: Figure, opinion: Opinion, bundle: Bundle) -> float:
     y = HEIGHT - MARGIN
     _text(figure, MARGIN, y, "firstread: opinion on one film", 9, SOFT)
     y -= 22
-    for line in wrapped(opinion.file or "a film without a name", 13, WIDTH - 2 * MARGIN, True)[:3]:
+    for line in _name_lines(opinion.file or "a film without a name"):
         _text(figure, MARGIN, y, line, 13, INK, weight="bold")
         y -= 17
-    lines = [n for t in bundle.card.notices for n in wrapped(t, 9, WIDTH - 2 * MARGIN - 16, True)][
-        :6
-    ]
-    tall = 12.5 * len(lines) + 8
+    size, lines = _notices(bundle.card.notices)
+    tall = 1.4 * size * len(lines) + 8
     _box(figure, MARGIN, y - tall + 8, WIDTH - 2 * MARGIN, tall, "#ffffff", INK)
     for i, line in enumerate(lines):
-        _text(figure, MARGIN + 8, y - 6 - 12.5 * i, line, 9, INK, weight="bold")
+        _text(figure, MARGIN + 8, y + 3 - size * (1 + 1.4 * i), line, size, INK, weight="bold")
     return y - tall
+
+
+def _name_lines(name: str) -> tuple[str, ...]:
+    """The film's name; of a long one the end, which tells films apart where its start does not."""
+    width = WIDTH - 2 * MARGIN - width_of("…", 13, True)
+    lines = wrapped(name, 13, width, True)
+    if len(lines) <= NAME_LINES:
+        return lines
+    first, *rest = lines[-NAME_LINES:]
+    return (f"…{first}", *rest)
+
+
+def _notices(notices: tuple[str, ...]) -> tuple[float, list[str]]:
+    """All that the bundle must always say, in lines, and the size of their letters."""
+    size = 9.0
+    while True:
+        lines = [n for t in notices for n in wrapped(t, size, WIDTH - 2 * MARGIN - 16, True)]
+        if 1.4 * size * len(lines) <= NOTICES:
+            return size, lines
+        size *= 0.95
 
 
 def _decision(figure: Figure, opinion: Opinion, y: float) -> float:
@@ -161,7 +179,11 @@ def _pictures(figure: Figure, opinion: Opinion, y: float) -> float:
     return y - tall - 30
 
 
-def _table(figure: Figure, rows: list[_Row], y: float, scale: float) -> None:
+def _table(figure: Figure, rows: list[_Row], y: float) -> None:
+    """What is left of the page, in letters as small as it takes."""
+    scale = 1.0
+    while scale > 0.6 and _height(rows, scale) > y - MARGIN:
+        scale -= 0.05
     for row in rows:
         size = row.size * scale
         if row.label:
@@ -237,15 +259,13 @@ def wrapped(text: str, size: float, width: float, bold: bool = False) -> tuple[s
             continue
         if line:
             lines.append(line)
-        while width_of(word, size, bold) > width:
-            cut = max(1, int(len(word) * width / width_of(word, size, bold)) - 1)
-            lines.append(word[:cut])
-            word = word[cut:]
-        line = word
-    lines.append(line)
-    if len(lines) > MOST_LINES:
-        lines = [*lines[: MOST_LINES - 1], "…"]
-    return tuple(lines)
+        line = ""
+        for character in word:
+            if line and width_of(line + character, size, bold) > width:
+                lines.append(line)
+                line = ""
+            line += character
+    return (*lines, line)
 
 
 def width_of(text: str, size: float, bold: bool = False) -> float:

@@ -11,14 +11,17 @@ of eight, on one thread of the machine it was first measured on.
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from firstread.errors import FirstreadError
 from firstread.film import Film, Preprocess, decode, preprocess
+from firstread.film.age import OLDEST, age_of
 from firstread.film.decode import Before
 from firstread.film.lungs import LEAST_SIDE, SIDE, Grey, doubt, lung_mask, shipped
 from firstread.film.photo import looks_photographed
@@ -26,7 +29,7 @@ from firstread.film.preprocess import seen_box
 from firstread.film.quality import plainly_no_film, quality_notes
 from firstread.read.bundle import Bundle
 from firstread.read.engine import AUTO, INPUT, OUTPUTS, Opened, default_threads, open_bundle
-from firstread.read.gate import NO_GATE, Verdict, age_of, judge, told_otherwise
+from firstread.read.gate import NO_GATE, Verdict, judge, told_otherwise
 from firstread.read.gate import OUTPUT as GATE
 from firstread.read.opinion import Opinion, decide, rejected
 from firstread.read.regions import regions
@@ -54,7 +57,8 @@ class Named(Protocol):
         """The bytes of the file. May raise a `FirstreadError`."""
 
 
-Readable = str | Path | bytes | Named
+Readable = str | Path | bytes | bytearray | memoryview | Named
+_BYTES = bytes | bytearray | memoryview
 
 
 class Reader:
@@ -62,7 +66,8 @@ class Reader:
 
     `bundle`: a loaded or an opened `Bundle`, a bundle folder, or None for the one that is shipped.
     `threads`: films read at a time by `read_many`; None takes the CPUs at hand, at most 8.
-    `lungs`: find the lungs too, and say where in them the evidence lies, wherever heat is wanted.
+    `lungs`: find the lungs too, and say where in them the evidence lies; heat then always comes
+    along.
     `engine`: what runs the graph, of `firstread.read.engine.ENGINES`, or "auto" for the fastest
     that reads alike; an opened bundle has its own.
     Raises `BundleError` where the bundle is missing, changed or no graph of ours, and
@@ -90,10 +95,12 @@ class Reader:
 
         A film that cannot be read is an opinion too: "rejected", with the reason and without
         a probability. Nothing is raised for it. With `heat` the model's map comes along.
-        `age`: the patient's in years, before what the source and then the file tell.
+        `age`: the patient's in years, before what the source and then the file tell; None or NaN
+        where not known. Raises `TypeError` for a source of another kind, `TypeError` or
+        `ValueError` for an age that is none.
         """
-        file = _name(source)
-        age = age if age is not None else getattr(source, "age", None)
+        file, heat = _name(source), heat or self._lungs is not None
+        age = _years(age if age is not None else getattr(source, "age", None))
         try:
             with _Turn() as turn:
                 film = _decoded(source, self.bundle.card.preprocess.first, turn)
@@ -109,10 +116,16 @@ class Reader:
     ) -> Generator[Opinion, None, None]:
         """Opinions in the order of `sources`, while later films are already being read.
 
-        Never raises for a bad film (see `read`). Memory is bounded: at most twice `threads`
-        films are ahead of the caller, however many there are. Closing the generator, or an
-        interrupt, drops the films not yet begun and waits for those under way.
+        Never raises for a bad film (see `read`; an age that is none raises at once). Memory is
+        bounded: at most twice `threads` films are ahead of the caller, however many there are.
+        Closing the generator, or an interrupt, drops the films not yet begun and waits for those
+        under way.
         """
+        return self._many(sources, heat, _years(age))
+
+    def _many(
+        self, sources: Iterable[Readable], heat: bool, age: float | None
+    ) -> Generator[Opinion, None, None]:
         from concurrent.futures import ThreadPoolExecutor
 
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="firstread")
@@ -138,7 +151,7 @@ class Reader:
         probability = card.probability(logit)
         if probability != probability:
             return self._rejected(file, "the model gave no number for this film")
-        lungs = self._lungs.mask(pixels) if heat and self._lungs is not None else None
+        lungs = self._lungs.mask(pixels) if self._lungs is not None else None
         doubted = None if lungs is None else doubt(lungs)
         if doubted is not None:
             lungs = None
@@ -192,7 +205,29 @@ class Reader:
 def _name(source: Readable) -> str:
     if isinstance(source, str | Path):
         return str(source)
-    return "" if isinstance(source, bytes) else source.name
+    if isinstance(source, _BYTES):
+        return ""
+    name = getattr(source, "name", None)
+    if not isinstance(name, str) or not callable(getattr(source, "read_bytes", None)):
+        raise TypeError(
+            f"{type(source).__name__} is no film's file; give a path, the bytes of a file, or an "
+            "object with a name and read_bytes()"
+        )
+    return name
+
+
+def _years(age: float | None) -> float | None:
+    """An age as years; None where it is not known."""
+    if age is None:
+        return None
+    if not isinstance(age, Real):
+        raise TypeError("age must be a number of years, or None")
+    years = float(age)
+    if math.isnan(years):
+        return None
+    if not 0 <= years <= OLDEST:
+        raise ValueError(f"age must be years, from 0 to {OLDEST}")
+    return years
 
 
 class _Turn:
@@ -218,6 +253,8 @@ def _decoded(source: Readable, size: int, before: Before) -> Film:
     if isinstance(source, str | Path):
         with contextlib.suppress(OSError, ValueError):  # `decode` says it better
             before(Path(source).stat().st_size // 2)
+    if isinstance(source, _BYTES):
+        source = bytes(source)
     if isinstance(source, str | Path | bytes):  # a Path has a name as well
         return decode(source, reduce_to=size, before=before)
     film = decode(source.read_bytes(), reduce_to=size, before=before)

@@ -9,8 +9,9 @@ from typing import Any
 
 import firstread
 from firstread.errors import OutputError
+from firstread.film.files import real
 from firstread.read.bundle import Bundle
-from firstread.read.outputs import check_folder, check_writable
+from firstread.read.outputs import check_folder, check_writable, files_of
 
 
 @dataclass(frozen=True)
@@ -61,18 +62,25 @@ class Wanted:
         """Beside the first output; None where there is none, or only pipes and terminals."""
         for path in (*self.files, *self.folders):
             if not path.exists() or path.is_file() or path in self.folders:
+                if path.is_symlink() and path in self.files:  # few may write beside /dev/stdout
+                    path = real(path)
                 return path.with_name(path.name + ".part") if path.name else path / "firstread.part"
         return None
 
     def check(self, given: Sequence[str], films: Sequence[Path]) -> None:
         """Raise now what would stand in the way at the end. `given`: as the user named them."""
-        if len({p.resolve() for p in self.files}) < len(self.files):
-            raise OutputError(f"{self.files[0]}: named for two outputs; give each its own file")
+        files = [*self.files, *filter(None, [self.journal])]
+        places = [real(path) for path in (*files, *self.folders)]
+        for i, path in enumerate(files):
+            others = places[:i] + places[i + 1 :]
+            if any(places[i] in (other, *other.parents) for other in others):
+                raise OutputError(f"{path}: two outputs want this place; give each its own")
+        known = files_of(films)
         for path in self.files:
-            check_writable(path, films)
+            check_writable(path, known)
         for folder in self.folders:
             check_folder(folder)
-            if any(folder.resolve() == Path(g).resolve() for g in given):
+            if any(real(folder) == real(g) for g in given):
                 raise OutputError(f"{folder}: is a folder of films; name another one to write to")
         if self.anonymous and self.dicom is None and self.fhir is None:
             raise OutputError(
