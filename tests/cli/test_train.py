@@ -74,6 +74,15 @@ def test_a_film_that_does_not_decode_is_left_out_and_said(
     assert len(json.loads((place / "run" / "run.json").read_text())["failed_films"]) == 1
 
 
+def test_a_frozen_base_of_random_weights_must_be_asked_for(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "frozen.toml").write_text(recipe_toml(tiny_recipe(freeze="base", epochs=1)))
+    words = ["--no-gate", "--weights", "none"]
+    assert train(place, *words, recipe="frozen.toml") == 0
+    assert "warning: what is frozen is random" in capsys.readouterr().out
+
+
 def test_size_puts_the_sizes_that_belong_to_the_recipes_own_aside(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +112,8 @@ def test_size_puts_the_sizes_that_belong_to_the_recipes_own_aside(
         (["--split", "nowhere.csv"], "tiny.toml", "no such split"),
         (["--weights", "nowhere.pth"], "default", "no such weights file"),
         (["--weights", "some.pth"], "tiny.toml", "cnn has no ImageNet weights"),
+        ([], "frozen.toml", 'freeze = "base" would keep random weights from learning'),
+        ([], "settle", "settle goes on from a run by default; use `firstread train settle --start"),
         (["--start", "nowhere"], "tiny.toml", "nowhere: not a training run"),
         (["--start", "a", "--weights", "none"], "tiny.toml", "leave --weights or --start away"),
     ],
@@ -110,6 +121,7 @@ def test_size_puts_the_sizes_that_belong_to_the_recipes_own_aside(
 def test_what_is_wrong_is_said_in_one_line(
     words: list[str], recipe: str, said: str, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (place / "frozen.toml").write_text(recipe_toml(tiny_recipe(freeze="base")))
     assert train(place, *words, recipe=recipe) == 2
     err = capsys.readouterr().err
     assert said in err

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 HELP = "train a model from a recipe: fit, choose the operating point on validation, export"
 RECIPES = "default, settle, scratch, resnet10, cnn, vgg19, vgg19-last-block, or a .toml file"
+SECOND_STEPS = {"settle": "default", "vgg19-last-block": "vgg19"}
+"""Shipped recipes that go on from a run, each with the recipe of that run."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,11 +63,21 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def job_from(args: argparse.Namespace, changes: dict[str, int]) -> Job:
-    """The job that the arguments name; `changes`, seed and epochs go over the recipe's own."""
+    """The job that the arguments name; `changes`, seed and epochs go over the recipe's own.
+
+    Raises `RunError` where a second step has no run to go on from.
+    """
     from firstread.cohort.table import load_cohort
+    from firstread.errors import RunError
     from firstread.train.recipe import load_recipe
     from firstread.train.run import Job
 
+    start = getattr(args, "start", None)  # a search has none
+    if start is None and (first := SECOND_STEPS.get(args.recipe)):
+        raise RunError(
+            f"{args.recipe} goes on from a run by {first}; "
+            f"use `firstread train {args.recipe} --start RUN`"
+        )
     given = {"seed": args.seed, "epochs": args.epochs}
     changes = {**changes, **{key: value for key, value in given.items() if value is not None}}
     return Job(
@@ -76,7 +88,7 @@ def job_from(args: argparse.Namespace, changes: dict[str, int]) -> Job:
         split=args.split,
         weights=args.weights,
         device=args.device,
-        start=getattr(args, "start", None),  # a search has none
+        start=start,
         gate=not getattr(args, "no_gate", False),  # and leaves the gate out by itself
     )
 

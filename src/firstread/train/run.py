@@ -171,7 +171,23 @@ def _beginning(job: Job) -> tuple[Start | None, Weights]:
     if job.start:
         start = load_start(job.start, job.recipe)
         return start, start.weights
-    return None, resolve_weights(job.recipe.arch, job.weights, job.recipe.pretrained)
+    return None, first_weights(job.recipe, job.weights)
+
+
+def first_weights(recipe: Recipe, given: str | None) -> Weights:
+    """The weights of a training that goes on from no run; `given` as in `Job`.
+
+    Raises `WeightsError` as `resolve_weights` does, and where the recipe would freeze weights that
+    are random, unless "none" was asked for by name.
+    """
+    frozen = recipe.freeze != "nothing"
+    weights = resolve_weights(recipe.arch, given, recipe.pretrained, frozen)
+    if frozen and not weights.tensors and given != "none":
+        raise WeightsError(
+            f'freeze = "{recipe.freeze}" would keep random weights from learning; give --start RUN '
+            'or ImageNet weights, or set freeze = "nothing"'
+        )
+    return weights
 
 
 def _network(
@@ -183,7 +199,9 @@ def _network(
     if start:
         start.put_into(net)
     net.opening = recipe.opening
-    if recipe.freeze == "all but the last block" and not start:
+    if recipe.freeze != "nothing" and not (start or weights.tensors):
+        say("warning: what is frozen is random, so the model will hardly tell films apart")
+    elif recipe.freeze == "all but the last block" and not start:
         say("the head has learnt nothing yet; --start RUN would go on from one that has")
     freeze(net, recipe.freeze)
     return net
