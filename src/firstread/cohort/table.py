@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from firstread.cohort.hashes import combined_sha256, file_sha256
+from firstread.cohort.hashes import combined_sha256, films_sha256
 from firstread.cohort.tags import told_by_files
 from firstread.errors import ClassFolderError, FolderNotFound, NoFilms, TableError
 from firstread.film.decode import FILM_SUFFIXES, read_bytes
@@ -122,8 +122,8 @@ class Cohort:
 
     @cached_property
     def hashes(self) -> tuple[str, ...]:
-        """sha256 of each film's bytes (read once, then kept)."""
-        return tuple(file_sha256(r.path) for r in self.rows)
+        """sha256 of each film's bytes (read once, then kept). Raises `TableError`."""
+        return films_sha256(self.paths)
 
     @property
     def ages(self) -> tuple[float, float] | None:
@@ -227,7 +227,7 @@ def load_cohort(path: Path, need_labels: bool = True) -> Cohort:
     `need_labels` false a folder without class folders is taken as unlabelled films.
     """
     if not path.exists():
-        raise FolderNotFound(f"{path}: no such folder or file; check the path given as --data")
+        raise FolderNotFound(f"{path}: no such folder or file; check the path")
     cohort = _from_csv(path) if path.is_file() else _from_folder(path, need_labels)
     cohort = Cohort(cohort.root, told_apart(cohort.rows))
     if not cohort.rows:
