@@ -80,3 +80,21 @@ def test_a_film_of_the_table_that_is_not_there(
     csv_path.write_text("\n".join(["file,label", *films, "NORMAL/gone.jpeg,NORMAL"]))
     assert main(["data", "split", str(csv_path), "--out", str(tmp_path / "split.csv")]) == 2
     assert "1 of 9 films is not there (first:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("by", "option", "said"),
+    [
+        ("blocks", "--seed", "--seed has no say in a split by blocks; it goes with --by patient"),
+        ("patient", "--block", "it goes with --by blocks or --by series"),
+        ("series", "--fraction", "it goes with --by blocks or --by patient"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], by: str, option: str, said: str
+) -> None:
+    write_folder(tmp_path / "set", 4, size=32)
+    args = ["data", "split", str(tmp_path / "set"), "--out", str(tmp_path / "split.csv")]
+    assert main([*args, "--by", by, option, "0"]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "split.csv").exists()
