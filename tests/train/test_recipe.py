@@ -80,6 +80,15 @@ def test_films_are_read_by_way_of_what_they_are_kept_at() -> None:
     assert load_recipe("resnet10").seen == Preprocess(28, "centre")
 
 
+def test_the_resolved_recipe_of_a_run_is_a_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps(load_recipe("default").to_dict()))
+    assert load_recipe(str(path)) == load_recipe("default")
+    path.write_text("[1]")
+    with pytest.raises(RecipeError, match="not valid JSON"):
+        load_recipe(str(path))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -105,5 +105,6 @@ def run(args: argparse.Namespace) -> int:
     job = job_from(args, changes)
     state = train(job, say=lambda text: print(text, flush=True))
     print(f"validation AUC {state['val_auc']:.4f} after {state['epochs_run']} epochs")
+    print(f"bundle: {args.out / 'bundle'}")
     print(f"next: firstread evaluate {args.out} --data FILMS --html report.html")
     return 1 if state["failed_films"] else 0

@@ -260,7 +260,7 @@ def _check(good: bool, key: str, value: object, wanted: str) -> None:
 
 
 def load_recipe(name: str, **changes: Any) -> Recipe:
-    """A recipe by the name of a shipped one or the path of a TOML file.
+    """A recipe by the name of a shipped one, or the path of a TOML file or a run's recipe.json.
 
     `changes` override single keys, e.g. `seed=1`. Raises `RecipeError`.
     """
@@ -326,7 +326,7 @@ def _read(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
     if name in above:
         raise RecipeError(f"recipe {name}: is its own base; name another as base")
     path = Path(name)
-    if path.suffix != ".toml":
+    if path.suffix not in (".toml", ".json"):
         path = SHIPPED / f"{name}.toml"
         if not path.is_file():
             known = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.toml")))
@@ -334,9 +334,10 @@ def _read(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
     elif not path.is_file():
         raise RecipeError(f"{path}: no such recipe file")
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise RecipeError(f"{path}: not valid TOML ({e})") from None
+        text = path.read_text(encoding="utf-8")
+        values = dict(json.loads(text)) if path.suffix == ".json" else tomllib.loads(text)
+    except (ValueError, TypeError) as e:  # of either kind, and of bytes that are no text
+        raise RecipeError(f"{path}: not valid {path.suffix[1:].upper()} ({e})") from None
     base = values.pop("base", None)
     if base is None:
         return values

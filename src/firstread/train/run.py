@@ -40,6 +40,9 @@ from firstread.train.record import now, open_run
 from firstread.train.start import TRAINED_CSV, Start, assert_unseen, load_start
 from firstread.train.teachers import keep_opinions, taught_by, teacher_recipes
 
+MADE = ("bundle/card.json", "bundle/model.onnx", "val.csv")
+"""What of a finished run's folder is made of the checkpoint, and can be made of it again."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -67,8 +70,8 @@ def train(
     """Train, choose the operating point on the validation part, write the bundle.
 
     A run folder of the same recipe and films is resumed; one that is finished is left as it
-    is. Returns run.json's content. Raises `RunError` if the folder is another run's, and the
-    errors of the parts.
+    is, unless its bundle or val.csv is gone: both are then made again. Returns run.json's content.
+    Raises `RunError` if the folder is another run's, and the errors of the parts.
     """
     device = device_for(job.device)
     start, weights = _beginning(job)
@@ -101,8 +104,13 @@ def _train(
     device, start, weights, split, taught = ready
     state = open_run(out, job.name, recipe, split, weights, start, device, taught)
     if state.get("finished"):
-        say(f"{out} is finished already; delete it to train anew")
-        return state
+        gone = [name for name in MADE if not (out / name).is_file()]
+        if not gone:
+            say(f"{out} is finished already; delete it to train anew")
+            return state
+        if not (out / "checkpoints" / "last.ckpt").is_file():
+            raise RunError(f"{out}: lacks {gone[0]} and its checkpoint; delete it to train anew")
+        say(f"{out} is finished but lacks {gone[0]}; it is made again from the checkpoint")
     if not (out / "split.csv").exists():
         save_split(split, out / "split.csv")
     if start and not (out / TRAINED_CSV).exists():
@@ -145,7 +153,7 @@ def _train(
     fit_seconds = sum(row["seconds"] for row in module.history)
     taught_seconds = sum(teacher["train_seconds"] for teacher in told)
     write_atomic(out / "curves.png", curves(module.history))
-    state |= {
+    told_now = {
         "decode_seconds": round(decode_seconds, 3),
         "feature_seconds": round(feature_seconds, 3),
         "fit_seconds": round(fit_seconds, 3),
@@ -154,13 +162,13 @@ def _train(
         "val_auc": _kept(module.history, recipe, out)["val_auc"],
         "failed_films": [list(f) for p in parts for f in p.failed],
     }
+    state = told_now | state  # what a run that was finished has told stays
     name = f"{job.name}-{recipe.arch}-{recipe.size}-seed{recipe.seed}"
     both = (parts[0], parts[1])
     _, logits = make_bundle(out / "bundle", net, recipe, name, both, state, say, gate=job.gate)
     write_atomic(out / "val.csv", val_csv(parts[1].films, logits))
     state |= {"finished": True, "ended": now()}
     write_atomic(out / "run.json", json.dumps(state, indent=2) + "\n")
-    say(f"bundle written to {out / 'bundle'}")
     return state
 
 
