@@ -8,7 +8,8 @@ import pytest
 
 from firstread.errors import RecipeError
 from firstread.film.preprocess import Preprocess
-from firstread.train.recipe import SHIPPED, Augment, Recipe, load_recipe, make_recipe, recipe_toml
+from firstread.train.recipe import SHIPPED, Recipe, load_recipe, make_recipe, recipe_toml
+from firstread.train.strengths import Augment
 
 NAMES = {
     "default": "mobilenet_v2",
@@ -132,11 +133,18 @@ def test_a_toml_in_another_encoding(tmp_path: Path) -> None:
     [
         ("arch", "resnet"),
         ("size", 31),
+        ("size", 1025),
         ("train_size", 16),
+        ("train_size", 100_000),
+        ("keep_size", 223),
+        ("keep_size", 100_000),
         ("epochs", 0),
         ("batch_size", 1),
         ("lr", 0.0),
         ("lr", float("nan")),
+        ("lr", float("inf")),
+        ("focus", float("inf")),
+        ("augment", {"rotate": float("inf")}),
         ("weight_decay", -0.1),
         ("warmup", 1.0),
         ("dropout", 1.0),
