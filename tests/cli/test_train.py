@@ -12,6 +12,7 @@ pytest.importorskip("lightning")
 import torch
 
 from firstread.cli.main import main
+from firstread.cohort.table import load_cohort
 from firstread.read.bundle import Bundle
 from firstread.train import run as room
 from firstread.train.recipe import recipe_toml
@@ -72,6 +73,15 @@ def test_a_film_that_does_not_decode_is_left_out_and_said(
     assert train(place, "--epochs", 1) == 1
     assert f"left out NORMAL/{broken.name}" in capsys.readouterr().out
     assert len(json.loads((place / "run" / "run.json").read_text())["failed_films"]) == 1
+
+
+def test_ages_that_are_void_are_said(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    films = load_cohort(place / "films").rows
+    rows = [f"{row.file},{row.label},{3 if i else 'abc'}" for i, row in enumerate(films)]
+    table = place / "films" / "ages.csv"
+    table.write_text("\n".join(["file,label,age", *rows]))
+    assert train(place, "--epochs", 1, "--no-gate", "--data", table) == 0
+    assert f"ages are not used: {films[0].file} holds 'abc', no age" in capsys.readouterr().out
 
 
 def test_a_frozen_base_of_random_weights_must_be_asked_for(

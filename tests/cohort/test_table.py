@@ -279,6 +279,7 @@ def test_tables_as_spreadsheets_write_them(tmp_path: Path, text: str) -> None:
     [
         ("17.5", "58", (17.0, 58.0)),
         ('"17,5"', "58", (17.0, 58.0)),
+        ("036M", "3Y", (3.0, 3.0)),
         ("17", "", None),
         ("17", "unknown", None),
         ("17", "999", None),

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from firstread.cohort.ages import why_unused
 from firstread.cohort.cache import CachedFilms, cached_films
 from firstread.cohort.split import SplitPlan, load_split, make_split, save_split
 from firstread.cohort.table import Cohort
@@ -126,6 +127,8 @@ def _train(
     hows = {"train": recipe.kept, "val": recipe.seen}
     parts = [_decoded(split.part(name), how, name, say) for name, how in hows.items()]
     decode_seconds = time.perf_counter() - started
+    if unused := why_unused(parts[0].films):
+        say(unused)
     net = _network(recipe, weights, start, say)
     pixels = [np.asarray(p.pixels) for p in parts]
     started = time.perf_counter()
