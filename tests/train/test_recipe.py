@@ -81,6 +81,12 @@ def test_films_are_read_by_way_of_what_they_are_kept_at() -> None:
     assert load_recipe("resnet10").seen == Preprocess(28, "centre")
 
 
+def test_a_recipe_that_begins_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('base = "cnn"\nepochs = 3\n', encoding="utf-8-sig")
+    assert load_recipe(str(path)).epochs == 3
+
+
 def test_the_resolved_recipe_of_a_run_is_a_recipe(tmp_path: Path) -> None:
     path = tmp_path / "recipe.json"
     path.write_text(json.dumps(load_recipe("default").to_dict()))

@@ -77,7 +77,8 @@ def resolve_weights(arch: str, given: str | None, wanted: bool, frozen: bool = F
     if given == "none" or (given is None and not wanted):
         return Weights(SCRATCH, {})
     if arch not in RECORDS:
-        raise WeightsError(f"{arch} has no ImageNet weights; leave --weights away")
+        way = "leave --weights away" if given else "write pretrained = false in the recipe"
+        raise WeightsError(f"{arch} has no ImageNet weights; {way}")
     path = Path(given) if given else _in_weights_folder(arch) or _fetched(RECORDS[arch], frozen)
     if not path.is_file():
         raise WeightsError(f"{path}: no such weights file; check --weights")

@@ -266,7 +266,7 @@ def _read(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
     elif not path.is_file():
         raise RecipeError(f"{path}: no such recipe file")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Notepad begins a file with a mark
         values = dict(json.loads(text)) if path.suffix == ".json" else tomllib.loads(text)
     except (ValueError, TypeError) as e:  # of either kind, and of bytes that are no text
         raise RecipeError(f"{path}: not valid {path.suffix[1:].upper()} ({e})") from None
