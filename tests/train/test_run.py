@@ -165,7 +165,9 @@ def test_killed_and_resumed_is_the_run_never_stopped(
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert len(history(out)) == 2
     assert json.loads((out / "run.json").read_text())["finished"] is False
-    train(tiny_job(films, out), quiet=True)
+    said: list[str] = []
+    train(tiny_job(films, out), said.append, quiet=True)
+    assert "resumed after epoch 2" in said
     assert_same(whole, out)
 
 

@@ -152,6 +152,7 @@ def _train(
         quiet=quiet,
         lungs=lungs,
         teachers=teachers,
+        say=say,
     )
     fit_seconds = sum(row["seconds"] for row in module.history)
     taught_seconds = sum(teacher["train_seconds"] for teacher in told)
