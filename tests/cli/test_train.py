@@ -125,16 +125,24 @@ def test_size_puts_the_sizes_that_belong_to_the_recipes_own_aside(
         (["--weights", "some.pth"], "tiny.toml", "cnn has no ImageNet weights"),
         ([], "frozen.toml", 'freeze = "base" would keep random weights from learning'),
         ([], "settle", "settle goes on from a run by default; use `firstread train settle --start"),
+        (["--out", "films/run"], "tiny.toml", "its curves would pass for a film"),
         (["--start", "nowhere"], "tiny.toml", "nowhere: not a training run"),
         (["--start", "a", "--weights", "none"], "tiny.toml", "leave --weights or --start away"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(
-    words: list[str], recipe: str, said: str, place: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str],
+    recipe: str,
+    said: str,
+    place: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (place / "frozen.toml").write_text(recipe_toml(tiny_recipe(freeze="base")))
+    monkeypatch.chdir(place)
     assert train(place, *words, recipe=recipe) == 2
     err = capsys.readouterr().err
     assert said in err
     assert err.count("\n") == 1
     assert not (place / "run").exists()
+    assert not (place / "films" / "run").exists()

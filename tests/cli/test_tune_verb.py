@@ -68,7 +68,9 @@ def test_a_search_its_end_and_ctrl_c(place: Path, capsys: pytest.CaptureFixture[
 def test_help_warns(capsys: pytest.CaptureFixture[str]) -> None:
     assert "optimistic" in verb.HELP
     assert main(["tune", "--help"]) == 0
-    assert "optimistic" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "optimistic" in out
+    assert "scratch, resnet10" in out
 
 
 @pytest.mark.parametrize(

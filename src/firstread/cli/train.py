@@ -12,14 +12,16 @@ if TYPE_CHECKING:
     from firstread.train.run import Job
 
 HELP = "train a model from a recipe: fit, choose the operating point on validation, export"
-RECIPES = "default, settle, scratch, resnet10, cnn, vgg19, vgg19-last-block, or a .toml file"
+RECIPES = "default, scratch, resnet10, cnn, vgg19, or a .toml file"
 SECOND_STEPS = {"settle": "default", "vgg19-last-block": "vgg19"}
 """Shipped recipes that go on from a run, each with the recipe of that run."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("recipe", metavar="RECIPE", help=RECIPES)
+    parser.add_argument(
+        "recipe", metavar="RECIPE", help=f"{RECIPES}; with --start also {' or '.join(SECOND_STEPS)}"
+    )
     add_data_arguments(parser)
     parser.add_argument(
         "--start",
@@ -65,10 +67,11 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
 def job_from(args: argparse.Namespace, changes: dict[str, int]) -> Job:
     """The job that the arguments name; `changes`, seed and epochs go over the recipe's own.
 
-    Raises `RunError` where a second step has no run to go on from.
+    Raises `RunError` where a second step has no run to go on from, and `OutputError` where the
+    run would lie among the films.
     """
     from firstread.cohort.table import load_cohort
-    from firstread.errors import RunError
+    from firstread.errors import OutputError, RunError
     from firstread.train.recipe import load_recipe
     from firstread.train.run import Job
 
@@ -77,6 +80,11 @@ def job_from(args: argparse.Namespace, changes: dict[str, int]) -> Job:
         raise RunError(
             f"{args.recipe} goes on from a run by {first}; "
             f"use `firstread train {args.recipe} --start RUN`"
+        )
+    if args.data.is_dir() and args.out.resolve().is_relative_to(args.data.resolve()):
+        raise OutputError(
+            f"{args.out}: lies in {args.data}, where its curves would pass for a film; "
+            "name a folder elsewhere"
         )
     given = {"seed": args.seed, "epochs": args.epochs}
     changes = {**changes, **{key: value for key, value in given.items() if value is not None}}
