@@ -124,7 +124,7 @@ def test_size_puts_the_sizes_that_belong_to_the_recipes_own_aside(
         (["--weights", "nowhere.pth"], "default", "no such weights file"),
         (["--weights", "some.pth"], "tiny.toml", "cnn has no ImageNet weights"),
         ([], "frozen.toml", 'freeze = "base" would keep random weights from learning'),
-        ([], "settle", "settle goes on from a run by default; use `firstread train settle --start"),
+        ([], "settle", "from a run of the recipe default; use `firstread train settle --start"),
         (["--out", "films/run"], "tiny.toml", "its curves would pass for a film"),
         (["--start", "nowhere"], "tiny.toml", "nowhere: not a training run"),
         (["--start", "a", "--weights", "none"], "tiny.toml", "leave --weights or --start away"),

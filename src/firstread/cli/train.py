@@ -78,7 +78,7 @@ def job_from(args: argparse.Namespace, changes: dict[str, int]) -> Job:
     start = getattr(args, "start", None)  # a search has none
     if start is None and (first := SECOND_STEPS.get(args.recipe)):
         raise RunError(
-            f"{args.recipe} goes on from a run by {first}; "
+            f"{args.recipe} goes on from a run of the recipe {first}; "
             f"use `firstread train {args.recipe} --start RUN`"
         )
     if args.data.is_dir() and args.out.resolve().is_relative_to(args.data.resolve()):
