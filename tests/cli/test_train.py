@@ -91,7 +91,7 @@ def test_a_frozen_base_of_random_weights_must_be_asked_for(
     (place / "frozen.toml").write_text(recipe_toml(tiny_recipe(freeze="base", epochs=1)))
     words = ["--no-gate", "--weights", "none"]
     assert train(place, *words, recipe="frozen.toml") == 0
-    assert "warning: what is frozen is random" in capsys.readouterr().out
+    assert "warning: what is frozen is random" in capsys.readouterr().err
 
 
 def test_size_puts_the_sizes_that_belong_to_the_recipes_own_aside(

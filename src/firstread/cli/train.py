@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,8 +89,12 @@ def job_from(args: argparse.Namespace, changes: dict[str, int]) -> Job:
         )
     given = {"seed": args.seed, "epochs": args.epochs}
     changes = {**changes, **{key: value for key, value in given.items() if value is not None}}
+    recipe = load_recipe(args.recipe, **changes)
+    if recipe.freeze != "nothing" and args.weights == "none":
+        said = "warning: what is frozen is random, so the model will hardly tell films apart"
+        print(f"firstread: {said}", file=sys.stderr)
     return Job(
-        recipe=load_recipe(args.recipe, **changes),
+        recipe=recipe,
         name=Path(args.recipe).stem,
         films=load_cohort(args.data),
         out=args.out,

@@ -211,9 +211,7 @@ def _network(
     if start:
         start.put_into(net)
     net.opening = recipe.opening
-    if recipe.freeze != "nothing" and not (start or weights.tensors):
-        say("warning: what is frozen is random, so the model will hardly tell films apart")
-    elif recipe.freeze == "all but the last block" and not start:
+    if recipe.freeze == "all but the last block" and not start:
         say("the head has learnt nothing yet; --start RUN would go on from one that has")
     freeze(net, recipe.freeze)
     return net
