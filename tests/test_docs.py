@@ -19,7 +19,8 @@ import firstread.errors
 from firstread.cli import main as cli
 from firstread.cli.data import sub_verbs
 from firstread.read.opinion import Opinion
-from firstread.train.recipe import Augment, Recipe
+from firstread.train.recipe import Recipe
+from firstread.train.strengths import Augment
 
 ROOT = Path(__file__).parents[1]
 DOCS = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "MODEL_CARD.md"]

@@ -69,3 +69,32 @@ def test_what_cannot_be(tmp_path: Path, more: list[str]) -> None:
     out = tmp_path / "split.csv"
     assert main(["data", "split", str(tmp_path / "set"), "--out", str(out), *more]) == 2
     assert not out.exists()
+
+
+def test_a_film_of_the_table_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_folder(tmp_path, 4, size=32)
+    films = [f"{p.parent.name}/{p.name},{p.parent.name}" for p in sorted(tmp_path.glob("*/*"))]
+    csv_path = tmp_path / "films.csv"
+    csv_path.write_text("\n".join(["file,label", *films, "NORMAL/gone.jpeg,NORMAL"]))
+    assert main(["data", "split", str(csv_path), "--out", str(tmp_path / "split.csv")]) == 2
+    assert "1 of 9 films is not there (first:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("by", "option", "said"),
+    [
+        ("blocks", "--seed", "--seed has no say in a split by blocks; it goes with --by patient"),
+        ("patient", "--block", "it goes with --by blocks or --by series"),
+        ("series", "--fraction", "it goes with --by blocks or --by patient"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], by: str, option: str, said: str
+) -> None:
+    write_folder(tmp_path / "set", 4, size=32)
+    args = ["data", "split", str(tmp_path / "set"), "--out", str(tmp_path / "split.csv")]
+    assert main([*args, "--by", by, option, "0"]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "split.csv").exists()

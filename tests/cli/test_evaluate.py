@@ -171,4 +171,4 @@ def test_an_unfinished_run_and_a_changed_bundle(run_dir, folder, tmp_path, capsy
     assert "changed" in capsys.readouterr().err
     card.unlink()
     assert evaluate(run_dir, "--data", folder) == 2
-    assert "no bundle yet" in capsys.readouterr().err
+    assert "its bundle is gone; run the same `firstread train` again" in capsys.readouterr().err

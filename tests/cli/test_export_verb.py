@@ -47,7 +47,9 @@ def test_what_is_wrong_is_said_in_one_line(
     unfinished = tmp_path / "unfinished"
     unfinished.mkdir()
     (unfinished / "run.json").write_text("{}")
-    says("not finished; run the same `firstread train` again", unfinished)
+    says("not finished, or its bundle is gone; run the same `firstread train` again", unfinished)
+    (tmp_path / "study.db").write_bytes(b"")
+    says(f"firstread train {unfinished / 'recipe.json'}", unfinished)
     changed = write_run(tmp_path / "changed", noise=1.0)
     model = changed / "bundle" / "model.onnx"
     model.write_bytes(model.read_bytes()[:-1] + b"\0")

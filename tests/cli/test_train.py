@@ -12,6 +12,7 @@ pytest.importorskip("lightning")
 import torch
 
 from firstread.cli.main import main
+from firstread.cohort.table import load_cohort
 from firstread.read.bundle import Bundle
 from firstread.train import run as room
 from firstread.train.recipe import recipe_toml
@@ -44,6 +45,7 @@ def test_from_films_to_a_bundle_and_once_more(
 ) -> None:
     assert train(place, "--epochs", 1, "--seed", 3) == 0
     out = capsys.readouterr().out
+    assert "Epoch 0" not in out  # no bar where nobody watches it move
     assert "validation AUC 0." in out or "validation AUC 1." in out
     assert f"next: firstread evaluate {place / 'run'} --data FILMS" in out
     assert Bundle.load(place / "run" / "bundle").name == "tiny-cnn-32-seed3"
@@ -72,6 +74,24 @@ def test_a_film_that_does_not_decode_is_left_out_and_said(
     assert train(place, "--epochs", 1) == 1
     assert f"left out NORMAL/{broken.name}" in capsys.readouterr().out
     assert len(json.loads((place / "run" / "run.json").read_text())["failed_films"]) == 1
+
+
+def test_ages_that_are_void_are_said(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    films = load_cohort(place / "films").rows
+    rows = [f"{row.file},{row.label},{3 if i else 'abc'}" for i, row in enumerate(films)]
+    table = place / "films" / "ages.csv"
+    table.write_text("\n".join(["file,label,age", *rows]))
+    assert train(place, "--epochs", 1, "--no-gate", "--data", table) == 0
+    assert f"ages are not used: {films[0].file} holds 'abc', no age" in capsys.readouterr().out
+
+
+def test_a_frozen_base_of_random_weights_must_be_asked_for(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "frozen.toml").write_text(recipe_toml(tiny_recipe(freeze="base", epochs=1)))
+    words = ["--no-gate", "--weights", "none"]
+    assert train(place, *words, recipe="frozen.toml") == 0
+    assert "warning: what is frozen is random" in capsys.readouterr().err
 
 
 def test_size_puts_the_sizes_that_belong_to_the_recipes_own_aside(
@@ -103,15 +123,26 @@ def test_size_puts_the_sizes_that_belong_to_the_recipes_own_aside(
         (["--split", "nowhere.csv"], "tiny.toml", "no such split"),
         (["--weights", "nowhere.pth"], "default", "no such weights file"),
         (["--weights", "some.pth"], "tiny.toml", "cnn has no ImageNet weights"),
+        ([], "frozen.toml", 'freeze = "base" would keep random weights from learning'),
+        ([], "settle", "from a run of the recipe default; use `firstread train settle --start"),
+        (["--out", "films/run"], "tiny.toml", "its curves would pass for a film"),
         (["--start", "nowhere"], "tiny.toml", "nowhere: not a training run"),
         (["--start", "a", "--weights", "none"], "tiny.toml", "leave --weights or --start away"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(
-    words: list[str], recipe: str, said: str, place: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str],
+    recipe: str,
+    said: str,
+    place: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    (place / "frozen.toml").write_text(recipe_toml(tiny_recipe(freeze="base")))
+    monkeypatch.chdir(place)
     assert train(place, *words, recipe=recipe) == 2
     err = capsys.readouterr().err
     assert said in err
     assert err.count("\n") == 1
     assert not (place / "run").exists()
+    assert not (place / "films" / "run").exists()

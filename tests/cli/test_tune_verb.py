@@ -68,7 +68,23 @@ def test_a_search_its_end_and_ctrl_c(place: Path, capsys: pytest.CaptureFixture[
 def test_help_warns(capsys: pytest.CaptureFixture[str]) -> None:
     assert "optimistic" in verb.HELP
     assert main(["tune", "--help"]) == 0
-    assert "optimistic" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "optimistic" in out
+    assert "scratch, resnet10" in out
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [("vgg19-last-block", "--start RUN"), ("frozen.toml", "random weights from learning")],
+)
+def test_what_only_a_run_or_weights_make_sensible_is_not_searched(
+    recipe: str, said: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "frozen.toml").write_text(recipe_toml(tiny_recipe(freeze="base")))
+    given = recipe if "." not in recipe else str(place / recipe)
+    run = ["tune", given, "--data", place / "films", "--out", place / "search", "--trials", 1]
+    assert main([str(word) for word in run]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_no_trials_are_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

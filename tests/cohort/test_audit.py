@@ -213,10 +213,12 @@ def test_a_table_with_columns_and_a_missing_file(tmp_path: Path) -> None:
         for name, view in (("NORMAL", "PA"), ("PNEUMONIA", "AP")):
             for i, film in enumerate(sorted((tmp_path / name).iterdir())):
                 out.writerow((f"{name}/{film.name}", name, f"{name}{i // 2}", i % 7, view))
-        out.writerow(("NORMAL/gone.jpeg", "NORMAL", "x", 1, "PA"))
+        out.writerow(("NORMAL/gone.jpeg", "NORMAL", "x", "old", "PA"))
     report = audit(load_for_audit(table), walk=False)
     assert [f["file"] for f in report["unreadable"]] == ["NORMAL/gone.jpeg"]
     assert report["patients"]["patients"] == 13
+    assert report["ages_unused"] == "ages are not used: NORMAL/gone.jpeg holds 'old', no age"
+    assert report["ages_unused"] in [finding["text"] for finding in report["findings"]]
     named = {k["name"]: k for k in report["metadata"]}
     assert named["column view"]["auc"] == 1.0
     assert not named["column age"]["warning"]

@@ -23,6 +23,12 @@ def test_tables_and_films_are_kept(tmp_path: Path) -> None:
     keep_inputs([other, tmp_path / "new.json"], [table], [film])
 
 
+def test_two_outputs_are_two_files(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="named for two outputs"):
+        keep_inputs([tmp_path / "a", tmp_path / "b" / ".." / "a"], [])
+    keep_inputs([Path("/dev/null"), Path("/dev/null")], [])
+
+
 def test_the_verbs_refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     films = write_folder(tmp_path / "films", 6, size=48)
     film = next(films.rglob("*.jpeg"))
@@ -39,6 +45,9 @@ def test_the_verbs_refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     ):
         assert main(command) == 2
         assert "would be written over" in capsys.readouterr().err
+    both = ["--json", str(tmp_path / "x"), "--html", str(tmp_path / "x")]
+    assert main(["evaluate", "shipped", "--data", str(table), *both]) == 2
+    assert "named for two outputs" in capsys.readouterr().err
     assert before == (table.read_bytes(), film.read_bytes())
 
 

@@ -205,6 +205,13 @@ def test_hash_names_the_films_not_their_order_or_place(tmp_path: Path) -> None:
     assert Cohort(two.root, two.rows).data_hash() != one.data_hash()
 
 
+def test_films_that_are_not_there_are_counted_before_any_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"a")
+    films = load_cohort(table(tmp_path, "file,label\na.png,0\nb.png,1\nc.png,1\n"))
+    with pytest.raises(TableError, match=r"2 of 3 films are not there \(first: .*b\.png\)"):
+        films.data_hash()
+
+
 def test_subset_keeps_the_order_asked_for(tmp_path: Path) -> None:
     cohort = load_cohort(write_folder(tmp_path, 3, size=16))
     picked = cohort.subset(np.array([4, 0]))
@@ -272,6 +279,7 @@ def test_tables_as_spreadsheets_write_them(tmp_path: Path, text: str) -> None:
     [
         ("17.5", "58", (17.0, 58.0)),
         ('"17,5"', "58", (17.0, 58.0)),
+        ("036M", "3Y", (3.0, 3.0)),
         ("17", "", None),
         ("17", "unknown", None),
         ("17", "999", None),

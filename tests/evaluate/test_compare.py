@@ -124,8 +124,8 @@ def test_other_films_of_the_same_names_are_not_compared(tmp_path):
         ("run.json", None, "missing or damaged"),
         ("run.json", "{", "missing or damaged"),
         ("run.json", "[]", "missing or damaged"),
-        ("bundle/model.onnx", "changed", "firstread export"),
-        ("bundle/card.json", None, "firstread export"),
+        ("bundle/model.onnx", "changed", "delete it and run the same `firstread train` again"),
+        ("bundle/card.json", None, "run the same `firstread train` again"),
     ],
 )
 def test_a_broken_run_is_named_in_one_line(tmp_path, name, content, says):

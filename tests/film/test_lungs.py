@@ -36,6 +36,9 @@ def test_a_mask_is_two_parts_without_holes_at_the_size_of_the_film(tmp_path: Pat
 def test_a_changed_net_or_record_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="cannot be read"):
         LungFinder(tmp_path / "nowhere")
+    dark_is_lung(tmp_path / "run" / "net")
+    with pytest.raises(BundleError, match=r"name its net, .*net$"):
+        LungFinder(tmp_path / "run")
     graph = dark_is_lung(tmp_path / "a") / ONNX_FILE
     graph.write_bytes(graph.read_bytes() + b"\0")
     with pytest.raises(BundleError, match="not the net"):

@@ -104,6 +104,19 @@ def test_without_weights_both_ways_out_are_named() -> None:
     assert "\n" not in str(e.value)
 
 
+def test_an_architecture_without_any_is_told_what_to_change() -> None:
+    with pytest.raises(WeightsError, match="leave --weights away"):
+        resolve_weights("cnn", "some.pth", wanted=True)
+    with pytest.raises(WeightsError, match="write pretrained = false"):
+        resolve_weights("cnn", None, wanted=True)
+
+
+def test_a_frozen_base_is_not_sent_to_scratch() -> None:
+    with pytest.raises(WeightsError, match="no weights for vgg19") as e:
+        resolve_weights("vgg19", None, wanted=True, frozen=True)
+    assert "scratch" not in str(e.value)
+
+
 def test_from_scratch_needs_none() -> None:
     assert resolve_weights("vgg19", "none", wanted=True) == Weights(SCRATCH, {})
     assert resolve_weights("cnn", None, wanted=False) == Weights(SCRATCH, {})

@@ -30,6 +30,12 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
         Bundle.load(folder)
 
 
+def test_a_run_is_told_where_its_bundle_lies(tmp_path: Path) -> None:
+    tiny_bundle(tmp_path / "run" / "bundle")
+    with pytest.raises(BundleError, match=r"a training run, no bundle; name its bundle, .*bundle"):
+        Bundle.load(tmp_path / "run")
+
+
 @pytest.mark.parametrize("name", ["model.onnx", "card.json"])
 def test_any_changed_byte_is_noticed(folder: Path, name: str) -> None:
     path = folder / name

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from firstread.train.augment import augment, geometry, resampled
-from firstread.train.recipe import Augment, load_recipe
+from firstread.train.recipe import load_recipe
+from firstread.train.strengths import Augment
 
 STRONG = load_recipe("default").augment
 

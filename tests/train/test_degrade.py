@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from firstread.train.degrade import degrade
-from firstread.train.recipe import Augment
+from firstread.train.strengths import Augment
 
 
 def films(n: int = 400, size: int = 32) -> Tensor:

@@ -7,7 +7,7 @@ pytest.importorskip("torch")
 import torch
 
 from firstread.train.mix import certainty, hide_lungs, mixup, swap_surroundings
-from firstread.train.recipe import Augment
+from firstread.train.strengths import Augment
 
 
 def rng() -> torch.Generator:

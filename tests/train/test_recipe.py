@@ -8,7 +8,8 @@ import pytest
 
 from firstread.errors import RecipeError
 from firstread.film.preprocess import Preprocess
-from firstread.train.recipe import SHIPPED, Augment, Recipe, load_recipe, make_recipe, recipe_toml
+from firstread.train.recipe import SHIPPED, Recipe, load_recipe, make_recipe, recipe_toml
+from firstread.train.strengths import Augment
 
 NAMES = {
     "default": "mobilenet_v2",
@@ -80,6 +81,21 @@ def test_films_are_read_by_way_of_what_they_are_kept_at() -> None:
     assert load_recipe("resnet10").seen == Preprocess(28, "centre")
 
 
+def test_a_recipe_that_begins_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('base = "cnn"\nepochs = 3\n', encoding="utf-8-sig")
+    assert load_recipe(str(path)).epochs == 3
+
+
+def test_the_resolved_recipe_of_a_run_is_a_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps(load_recipe("default").to_dict()))
+    assert load_recipe(str(path)) == load_recipe("default")
+    path.write_text("[1]")
+    with pytest.raises(RecipeError, match="not valid JSON"):
+        load_recipe(str(path))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -123,11 +139,18 @@ def test_a_toml_in_another_encoding(tmp_path: Path) -> None:
     [
         ("arch", "resnet"),
         ("size", 31),
+        ("size", 1025),
         ("train_size", 16),
+        ("train_size", 100_000),
+        ("keep_size", 223),
+        ("keep_size", 100_000),
         ("epochs", 0),
         ("batch_size", 1),
         ("lr", 0.0),
         ("lr", float("nan")),
+        ("lr", float("inf")),
+        ("focus", float("inf")),
+        ("augment", {"rotate": float("inf")}),
         ("weight_decay", -0.1),
         ("warmup", 1.0),
         ("dropout", 1.0),
@@ -158,3 +181,21 @@ def test_what_does_not_go_together() -> None:
         make_recipe({"lung_share": 0.1, "augment": {"mixup": 0.2}}, "mine")
     with pytest.raises(RecipeError, match=r"augment\.style"):
         make_recipe({"arch": "cnn", "pretrained": False, "augment": {"style": 0.1}}, "mine")
+
+
+def test_a_recipe_is_found_beside_the_one_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever one stands; one of that name in the current folder is another. Else from there."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "small.toml").write_text('base = "cnn"\nsize = 64\n')
+    (tmp_path / "sub" / "small.toml").write_text('base = "cnn"\nsize = 32\n')
+    for name, base in (("sub/a.toml", "small.toml"), ("sub/b.toml", "../small.toml")):
+        (tmp_path / name).write_text(f'base = "{base}"\nepochs = 3\n')
+    assert [load_recipe(f"sub/{n}.toml").size for n in "ab"] == [32, 64]
+    (tmp_path / "sub" / "c.toml").write_text('base = "sub/small.toml"\n')
+    assert load_recipe("sub/c.toml").size == 32
+    words = 'base = "cnn"\ndistil = 0.5\nteachers = ["small.toml", "cnn"]\n'
+    (tmp_path / "sub" / "taught.toml").write_text(words)
+    assert load_recipe("sub/taught.toml").teachers == ("sub/small.toml", "cnn")

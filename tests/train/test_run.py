@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -165,7 +166,9 @@ def test_killed_and_resumed_is_the_run_never_stopped(
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert len(history(out)) == 2
     assert json.loads((out / "run.json").read_text())["finished"] is False
-    train(tiny_job(films, out), quiet=True)
+    said: list[str] = []
+    train(tiny_job(films, out), said.append, quiet=True)
+    assert "resumed after epoch 2" in said
     assert_same(whole, out)
 
 
@@ -249,6 +252,24 @@ def test_a_finished_run_is_left_alone(whole: Path, films: Path) -> None:
     assert train(tiny_job(films, whole), said.append, quiet=True)["finished"] is True
     assert "finished already" in said[-1]
     assert {p: p.stat().st_mtime_ns for p in whole.rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.parametrize("gone", ["val.csv", "bundle/card.json"])
+def test_what_is_gone_of_a_finished_run_is_made_again(
+    gone: str, whole: Path, films: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(whole, out)
+    (out / gone).unlink()
+    said: list[str] = []
+    state = train(tiny_job(films, out), said.append, quiet=True)
+    assert f"lacks {gone}" in said[0]
+    assert_same(whole, out)
+    assert state["train_seconds"] == json.loads((whole / "run.json").read_text())["train_seconds"]
+    (out / gone).unlink()
+    shutil.rmtree(out / "checkpoints")
+    with pytest.raises(RunError, match="and its checkpoint; delete it to train anew"):
+        train(tiny_job(films, out), quiet=True)
 
 
 def test_another_recipe_or_other_films_are_refused(

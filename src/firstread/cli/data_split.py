@@ -20,7 +20,13 @@ from firstread.cli.arguments import seed
 if TYPE_CHECKING:
     from firstread.cohort.table import Cohort
 
-WAYS = ("blocks", "patient", "series")
+WAYS = {
+    "blocks": ("fraction", "block"),
+    "patient": ("fraction", "seed"),
+    "series": ("block",),
+}
+"""How to split, each way with the options that go with it."""
+
 HELP = "split films into train and val, no patient on both sides"
 
 
@@ -32,17 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fraction",
         type=float,
-        default=0.125,
         metavar="F",
-        help="part of the patients that goes to val (default: 0.125)",
+        help="for --by blocks and patient: part of the patients that goes to val (default: 0.125)",
     )
-    parser.add_argument(
-        "--seed", type=seed, default=0, metavar="N", help="for --by patient (default: 0)"
-    )
+    parser.add_argument("--seed", type=seed, metavar="N", help="for --by patient (default: 0)")
     parser.add_argument(
         "--block",
         type=int,
-        default=0,
         metavar="K",
         help="for --by blocks: which block, counted from the last; for --by series: 0 or 1, "
         "which half is val (default: 0)",
@@ -56,10 +58,16 @@ def run(args: argparse.Namespace) -> int:
     from firstread.cohort.table import load_cohort
     from firstread.errors import SplitError
 
-    if args.block < 0:
+    told = {key: getattr(args, key) for key in ("fraction", "seed", "block")}
+    told = {key: value for key, value in told.items() if value is not None}
+    for key in told:
+        if key not in WAYS[args.by]:
+            ways = " or ".join(f"--by {way}" for way, keys in WAYS.items() if key in keys)
+            raise SplitError(f"--{key} has no say in a split by {args.by}; it goes with {ways}")
+    if told.get("block", 0) < 0:
         raise SplitError("--block counts from 0; give no negative number")
     cohort = load_cohort(args.data)
-    split = make_split(cohort, SplitPlan(args.by, args.fraction, args.block, args.seed))
+    split = make_split(cohort, SplitPlan(args.by, **told))
     assert_disjoint(split)
     keep_inputs([args.out], [args.data], cohort.paths)
     save_split(split, args.out)

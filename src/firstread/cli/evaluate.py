@@ -174,10 +174,9 @@ def find_bundle(model: str) -> tuple[Path | None, Path | None]:
     if model == SHIPPED:
         return None, None
     if path.is_dir() and (path / "recipe.json").is_file():
-        raise BundleError(
-            f"{path}: this run has no bundle yet; finish it with `firstread train`, or make "
-            "one with `firstread export`"
-        )
+        from firstread.evaluate.runs import without_bundle
+
+        raise BundleError(without_bundle(path))
     raise BundleError(
         f"{path}: neither a run nor a bundle; name a folder that holds card.json or bundle/, "
         f"or the word {SHIPPED}"

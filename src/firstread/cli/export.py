@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Verify the bundle or the bundles, and write one to its new place."""
+    from firstread.evaluate.runs import without_bundle
     from firstread.read.bundle import Bundle, write_bundle
 
     if args.twin is not None and (args.data is None or len(args.runs) > 1):
@@ -43,8 +44,8 @@ def run(args: argparse.Namespace) -> int:
     (folder,) = args.runs
     if not (folder / "run.json").is_file():
         raise RunError(f"{folder}: not a training run; name a folder made by `firstread train`")
-    if not (folder / "bundle").is_dir():
-        raise RunError(f"{folder}: not finished; run the same `firstread train` again to resume")
+    if not (folder / "bundle" / "card.json").is_file():
+        raise RunError(without_bundle(folder))
     made = Bundle.load(folder / "bundle")
     card = dict(made.card.raw)
     if args.name:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,16 @@ if TYPE_CHECKING:
     from firstread.train.run import Job
 
 HELP = "train a model from a recipe: fit, choose the operating point on validation, export"
-RECIPES = "default, settle, scratch, resnet10, cnn, vgg19, vgg19-last-block, or a .toml file"
+RECIPES = "default, scratch, resnet10, cnn, vgg19, or a .toml file"
+SECOND_STEPS = {"settle": "default", "vgg19-last-block": "vgg19"}
+"""Shipped recipes that go on from a run, each with the recipe of that run."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("recipe", metavar="RECIPE", help=RECIPES)
+    parser.add_argument(
+        "recipe", metavar="RECIPE", help=f"{RECIPES}; with --start also {' or '.join(SECOND_STEPS)}"
+    )
     add_data_arguments(parser)
     parser.add_argument(
         "--start",
@@ -61,22 +66,42 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def job_from(args: argparse.Namespace, changes: dict[str, int]) -> Job:
-    """The job that the arguments name; `changes`, seed and epochs go over the recipe's own."""
+    """The job that the arguments name; `changes`, seed and epochs go over the recipe's own.
+
+    Raises `RunError` where a second step has no run to go on from, and `OutputError` where the
+    run would lie among the films.
+    """
     from firstread.cohort.table import load_cohort
+    from firstread.errors import OutputError, RunError
     from firstread.train.recipe import load_recipe
     from firstread.train.run import Job
 
+    start = getattr(args, "start", None)  # a search has none
+    if start is None and (first := SECOND_STEPS.get(args.recipe)):
+        raise RunError(
+            f"{args.recipe} goes on from a run of the recipe {first}; "
+            f"use `firstread train {args.recipe} --start RUN`"
+        )
+    if args.data.is_dir() and args.out.resolve().is_relative_to(args.data.resolve()):
+        raise OutputError(
+            f"{args.out}: lies in {args.data}, where its curves would pass for a film; "
+            "name a folder elsewhere"
+        )
     given = {"seed": args.seed, "epochs": args.epochs}
     changes = {**changes, **{key: value for key, value in given.items() if value is not None}}
+    recipe = load_recipe(args.recipe, **changes)
+    if recipe.freeze != "nothing" and args.weights == "none":
+        said = "warning: what is frozen is random, so the model will hardly tell films apart"
+        print(f"firstread: {said}", file=sys.stderr)
     return Job(
-        recipe=load_recipe(args.recipe, **changes),
+        recipe=recipe,
         name=Path(args.recipe).stem,
         films=load_cohort(args.data),
         out=args.out,
         split=args.split,
         weights=args.weights,
         device=args.device,
-        start=getattr(args, "start", None),  # a search has none
+        start=start,
         gate=not getattr(args, "no_gate", False),  # and leaves the gate out by itself
     )
 
@@ -93,5 +118,6 @@ def run(args: argparse.Namespace) -> int:
     job = job_from(args, changes)
     state = train(job, say=lambda text: print(text, flush=True))
     print(f"validation AUC {state['val_auc']:.4f} after {state['epochs_run']} epochs")
+    print(f"bundle: {args.out / 'bundle'}")
     print(f"next: firstread evaluate {args.out} --data FILMS --html report.html")
     return 1 if state["failed_films"] else 0

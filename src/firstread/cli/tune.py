@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from firstread.cli.arguments import seed
-from firstread.cli.train import add_data_arguments, job_from
+from firstread.cli.train import RECIPES, add_data_arguments, job_from
 from firstread.errors import RecipeError
 
 HELP = (
@@ -18,7 +18,7 @@ HELP = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("recipe", metavar="RECIPE", help="default, cnn, vgg19, or a .toml file")
+    parser.add_argument("recipe", metavar="RECIPE", help=RECIPES)
     add_data_arguments(parser)
     parser.add_argument(
         "--trials",

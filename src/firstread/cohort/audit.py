@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from firstread.cohort import duplicates, leaks
+from firstread.cohort.ages import why_unused
 from firstread.cohort.findings import judge
 from firstread.cohort.hashes import combined_sha256
 from firstread.cohort.look import Seen, look_at_all
@@ -115,6 +116,7 @@ def audit(
         "doubtful": _failures(cohort, [s.doubt for s in seen]),
         "counts": _counts(cohort),
         "patients": _patients(cohort),
+        "ages_unused": why_unused(cohort),
         "pictures": _pictures(cohort, seen),
         "duplicates": _describe_duplicates(cohort, twins),
         "between": [c for s in sides for c in crossings(cohort, s, twins.exact, twins.near)],

@@ -6,14 +6,14 @@ from collections import defaultdict
 
 from firstread.cohort.hashes import file_sha256
 from firstread.cohort.table import Cohort
-from firstread.errors import DataError
+from firstread.errors import DataError, TableError
 
 
 def readable_hashes(cohort: Cohort) -> list[str]:
     """sha256 of each film's bytes, "" where the file cannot be opened (it will be rejected)."""
     try:
         return list(cohort.hashes)
-    except OSError:
+    except (OSError, TableError):
         return [_hash(cohort, i) for i in range(len(cohort))]
 
 

@@ -27,7 +27,7 @@ class Finding:
 
 def judge(report: dict[str, Any]) -> list[Finding]:
     """The findings of an audit's report, the gravest first."""
-    parts = (_sides, _split, _files, _folders, _duplicates, _names, _metadata, _balance)
+    parts = (_sides, _split, _files, _folders, _duplicates, _names, _ages, _metadata, _balance)
     found = [finding for part in parts for finding in part(report)]
     return sorted(found, key=lambda f: SEVERITIES.index(f.severity))
 
@@ -143,6 +143,12 @@ def _names(report: dict[str, Any]) -> Iterator[Finding]:
         text += f" (first: {files[0]})"
         do = "patients on both sides cannot be seen there; give a CSV with a column `patient`"
         yield Finding("warning", "patients-unknown", text, do)
+
+
+def _ages(report: dict[str, Any]) -> Iterator[Finding]:
+    if text := report["ages_unused"]:
+        do = "give every film of training an age, so that the model knows whom it is for"
+        yield Finding("note", "ages-unused", text, do)
 
 
 def _metadata(report: dict[str, Any]) -> Iterator[Finding]:

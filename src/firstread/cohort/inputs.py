@@ -1,4 +1,4 @@
-"""What is read is never written over."""
+"""What is read is never written over, and no output by another."""
 
 from __future__ import annotations
 
@@ -17,11 +17,16 @@ PARTS = (
 def keep_inputs(
     outputs: Iterable[Path | None], given: Iterable[Path | None], films: Iterable[Path] = ()
 ) -> None:
-    """Raise `OutputError` where an output would replace a file that is read.
+    """Raise `OutputError` where an output would replace a file that is read, or another output.
 
     `given`: tables, splits, runs and bundles, None for those that were not. `films`: paths.
     """
-    there = [out for out in outputs if out is not None and out.is_file()]
+    wanted = [out for out in outputs if out is not None]
+    files = [out.resolve() for out in wanted if out.is_file() or not out.exists()]
+    for out in files:
+        if files.count(out) > 1:
+            raise OutputError(f"{out}: named for two outputs; give each a file of its own")
+    there = [out for out in wanted if out.is_file()]
     if not there:
         return
     names = {out.name for out in there}

@@ -27,7 +27,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from firstread.cohort.hashes import combined_sha256, file_sha256
+from firstread.cohort.ages import years_of
+from firstread.cohort.hashes import combined_sha256, films_sha256
 from firstread.cohort.records import read_records
 from firstread.cohort.tags import told_by_files
 from firstread.errors import ClassFolderError, FolderNotFound, NoFilms, TableError
@@ -49,10 +50,6 @@ _NORMAL = re.compile(r"(NORMAL2-IM|IM)-(\d+)(?:-\d+)*", re.IGNORECASE)
 _MENDELEY = re.compile(r"(BACTERIA|VIRUS|NORMAL)-(\d+)-\d+", re.IGNORECASE)
 TAKEN_COLUMNS = {"file", "label", "patient", "part", "split"}
 KNOWN_COLUMNS = TAKEN_COLUMNS | {"patient_id", "age", "original_width", "original_height"}
-_YEARS = re.compile(r"\d{1,3}([.,]\d*)?")
-OLDEST = 130
-"""Years beyond which an age is a number for "not known"."""
-
 _ETIOLOGY = {"bacteria": "bacterial", "virus": "viral", "normal": "normal"}
 
 
@@ -90,9 +87,7 @@ class FilmRow:
     @property
     def told_age(self) -> float | None:
         """The patient's age in years, of the column `age` or the DICOM file, if it tells one."""
-        told = self.extra.get("age", "")
-        years = float(told.replace(",", ".")) if _YEARS.fullmatch(told) else None
-        return None if years is None or years > OLDEST else years
+        return years_of(self.extra.get("age", ""))
 
 
 @dataclass(frozen=True)
@@ -122,8 +117,8 @@ class Cohort:
 
     @cached_property
     def hashes(self) -> tuple[str, ...]:
-        """sha256 of each film's bytes (read once, then kept)."""
-        return tuple(file_sha256(r.path) for r in self.rows)
+        """sha256 of each film's bytes (read once, then kept). Raises `TableError`."""
+        return films_sha256(self.paths)
 
     @property
     def ages(self) -> tuple[float, float] | None:
@@ -227,7 +222,7 @@ def load_cohort(path: Path, need_labels: bool = True) -> Cohort:
     `need_labels` false a folder without class folders is taken as unlabelled films.
     """
     if not path.exists():
-        raise FolderNotFound(f"{path}: no such folder or file; check the path given as --data")
+        raise FolderNotFound(f"{path}: no such folder or file; check the path")
     cohort = _from_csv(path) if path.is_file() else _from_folder(path, need_labels)
     cohort = Cohort(cohort.root, told_apart(cohort.rows))
     if not cohort.rows:

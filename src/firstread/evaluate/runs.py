@@ -23,6 +23,7 @@ from firstread.evaluate.calibration import Floats, Platt
 from firstread.read.bundle import Bundle
 
 COLUMNS = ("file", "label", "patient", "logit")
+AGAIN = "run the same `firstread train` again"
 TIMED_FILMS = 64
 """Films a model reads when its reading time is taken."""
 
@@ -103,17 +104,27 @@ def load_run(path: Path, name: str | None = None) -> Run:
         raise _unfinished(path / "run.json") from None
     if not isinstance(record, dict):
         raise _unfinished(path / "run.json")
+    if not (path / "bundle" / "card.json").is_file():
+        raise RunError(without_bundle(path))
     try:
         bundle = Bundle.load(path / "bundle")
     except BundleError as e:
-        raise RunError(f"{e} (or make it with firstread export {path})") from None
+        raise RunError(f"{e} (or delete it and {AGAIN} to make it anew)") from None
     return Run(name or path.resolve().name, path, films, bundle, record)
 
 
+def without_bundle(run: Path) -> str:
+    """What to say of a run folder that holds no bundle."""
+    if (run.resolve().parent / "study.db").is_file():
+        return (
+            f"{run}: of a search only the best trial keeps its bundle; train this one anew with "
+            f"`firstread train {run / 'recipe.json'}` and another --out"
+        )
+    return f"{run}: not finished, or its bundle is gone; {AGAIN}"
+
+
 def _unfinished(path: Path) -> RunError:
-    return RunError(
-        f"{path}: missing or damaged; finish the run by giving firstread train the same --out again"
-    )
+    return RunError(f"{path}: missing or damaged; {AGAIN}")
 
 
 def _read_contents(path: Path) -> dict[str, str]:
@@ -198,7 +209,7 @@ def reading_times(runs: Sequence[Run], films: int = TIMED_FILMS) -> list[float]:
         except Exception as e:  # onnxruntime's errors share no base of their own
             raise RunError(
                 f"{run.bundle.onnx_path}: does not run ({type(e).__name__}); "
-                f"export the run again with firstread export {run.path}"
+                f"delete {run.bundle.path} and {AGAIN} to make it anew"
             ) from None
         ready.append((session, run.size))
     taken: list[list[float]] = [[] for _ in runs]

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firstread.cohort.table import Cohort
-from firstread.errors import DataError
+from firstread.errors import DataError, TableError
 from firstread.evaluate.calibration import Floats
 from firstread.evaluate.places import portable
 from firstread.evaluate.shortcuts import SHARPNESS, sharpness_of, shortcut_numbers
@@ -189,7 +189,7 @@ def _data_hash(cohort: Cohort) -> str:
     """The cohort's hash; a film that cannot be opened counts by its name."""
     try:
         return cohort.data_hash()
-    except OSError:
+    except (OSError, TableError):
         names = "\n".join(sorted(r.file for r in cohort.rows))
         return "names:" + hashlib.sha256(names.encode()).hexdigest()
 

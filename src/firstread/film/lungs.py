@@ -192,6 +192,9 @@ def _load(folder: Path) -> tuple[dict[str, Any], bytes]:
     try:
         text, graph = paths[0].read_bytes(), paths[1].read_bytes()
     except OSError as e:
+        if (folder / "net" / RECORD_FILE).is_file():
+            inside = folder / "net"
+            raise BundleError(f"{folder}: a training run, no net; name its net, {inside}") from None
         raise BundleError(
             f"{e.filename}: the lung net cannot be read ({e.strerror}); give a folder with "
             f"{RECORD_FILE} and {ONNX_FILE}, or install firstread again"

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 ARCHITECTURES = ("cnn", "vgg19", "mobilenet_v2", "resnet10")
 MIN_SIZE = {"cnn": 32, "vgg19": 32, "mobilenet_v2": 32, "resnet10": 16}
 """Pixels. Most halve the side five times, a ResNet for small films twice."""
+MAX_SIZE = 1024
+"""Pixels, well above any recipe that is shipped: a slip of a zero or two would fill the memory."""
 
 
 @dataclass(frozen=True)

@@ -66,18 +66,20 @@ class Weights:
     sha256: str = ""
 
 
-def resolve_weights(arch: str, given: str | None, wanted: bool) -> Weights:
+def resolve_weights(arch: str, given: str | None, wanted: bool, frozen: bool = False) -> Weights:
     """The weights an architecture shall start from.
 
     `given`: a file, "none" for a start from scratch, or None to look into the folder
     FIRSTREAD_WEIGHTS and then on the net. `wanted`: whether the recipe asks for weights.
+    `frozen`: whether it keeps a part of them from learning, which is nothing to do from scratch.
     Raises `WeightsError` that names every way out.
     """
     if given == "none" or (given is None and not wanted):
         return Weights(SCRATCH, {})
     if arch not in RECORDS:
-        raise WeightsError(f"{arch} has no ImageNet weights; leave --weights away")
-    path = Path(given) if given else _in_weights_folder(arch) or _fetched(RECORDS[arch])
+        way = "leave --weights away" if given else "write pretrained = false in the recipe"
+        raise WeightsError(f"{arch} has no ImageNet weights; {way}")
+    path = Path(given) if given else _in_weights_folder(arch) or _fetched(RECORDS[arch], frozen)
     if not path.is_file():
         raise WeightsError(f"{path}: no such weights file; check --weights")
     return _load(path, arch)
@@ -91,7 +93,7 @@ def _in_weights_folder(arch: str) -> Path | None:
     return found[0] if found else None
 
 
-def _fetched(record: WeightRecord) -> Path:
+def _fetched(record: WeightRecord, frozen: bool) -> Path:
     from firstread.cohort.download import download
     from firstread.errors import DownloadError
     from firstread.film.places import cache_folder
@@ -103,9 +105,8 @@ def _fetched(record: WeightRecord) -> Path:
                 record.source, path, by_hand="fetch it elsewhere and give it as --weights FILE"
             )
         except DownloadError as e:
-            raise WeightsError(
-                f"no weights for {record.arch}: {e}, or train from scratch with --weights none"
-            ) from None
+            scratch = "" if frozen else ", or train from scratch with --weights none"
+            raise WeightsError(f"no weights for {record.arch}: {e}{scratch}") from None
     return path
 
 

@@ -63,6 +63,9 @@ class Bundle:
                 f"{CARD_FILE} and {MODEL_FILE}"
             )
         card_path = folder / CARD_FILE
+        inside = folder / "bundle"
+        if not card_path.is_file() and (inside / CARD_FILE).is_file():
+            raise BundleError(f"{folder}: a training run, no bundle; name its bundle, {inside}")
         data = _read(card_path)
         try:
             text = data.decode("utf-8")

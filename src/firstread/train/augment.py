@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from firstread.train.degrade import degrade, uniform
-from firstread.train.recipe import Augment
+from firstread.train.strengths import Augment
 
 
 def augment(films: Tensor, how: Augment, size: int, rng: torch.Generator) -> Tensor:

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from firstread.train.recipe import Augment
+from firstread.train.strengths import Augment
 
 
 def degrade(films: Tensor, how: Augment, rng: torch.Generator) -> Tensor:

@@ -7,8 +7,9 @@ import csv
 import io
 import logging
 import signal
+import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -66,6 +67,7 @@ def fit(
     quiet: bool = False,
     lungs: npt.NDArray[np.uint8] | None = None,
     teachers: tuple[FilmNet, ...] = (),
+    say: Callable[[str], None] = lambda text: None,
 ) -> FilmFit:
     """Fit `net` in place and return the module with its history.
 
@@ -98,6 +100,8 @@ def fit(
     extra.append(keep)
     last = folder / "last.ckpt"
     saved = SafeCheckpointIO().load_checkpoint(last) if last.is_file() else None
+    if saved is not None:
+        say(f"resumed after epoch {len(saved['history'])}")
     if saved is not None and _had_ended(saved["history"], recipe):
         # Killed between the last epoch and the bundle. Lightning would not put the averaged
         # weights in place, and after an early stop it would train an epoch too many.
@@ -131,6 +135,7 @@ def _drive(
 ) -> None:
     """Let Lightning run the epochs that are left. Ctrl-C stays a `KeyboardInterrupt`."""
     interrupt = signal.getsignal(signal.SIGINT)
+    bar = not quiet and sys.stdout is not None and sys.stdout.isatty()
     with _hush():
         trainer = pl.Trainer(
             accelerator=ACCELERATORS[device],
@@ -142,16 +147,18 @@ def _drive(
             plugins=[SafeCheckpointIO()],
             reload_dataloaders_every_n_epochs=1,
             num_sanity_val_steps=0,
-            enable_progress_bar=not quiet,
+            enable_progress_bar=bar,
             enable_model_summary=False,
             use_distributed_sampler=False,
             log_every_n_steps=10,
         )
         try:
             trainer.fit(module, None, val, ckpt_path=None if resume is None else str(resume))
-        except SystemExit as e:
+        except BaseException as e:
+            if bar:
+                print(flush=True)  # what is said of it shall not hang on to the bar
             # Lightning makes an exit of Ctrl-C, and leaves the signal ignored.
-            if not isinstance(e.__context__, KeyboardInterrupt):
+            if not (isinstance(e, SystemExit) and isinstance(e.__context__, KeyboardInterrupt)):
                 raise
             if interrupt is not None:
                 signal.signal(signal.SIGINT, interrupt)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from firstread.evaluate.corruptions import FAMILIES, corrupt
 from firstread.train.augment import augment
-from firstread.train.recipe import Augment
+from firstread.train.strengths import Augment
 
 Films = npt.NDArray[np.uint8]
 

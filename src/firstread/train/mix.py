@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from firstread.train.recipe import Augment
+from firstread.train.strengths import Augment
 
 LUNGS = (18 / 224, 200 / 224, 27 / 224, 198 / 224)
 """A box that holds the lungs on these films: top, bottom, left, right, as shares of the side."""

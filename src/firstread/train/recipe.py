@@ -16,63 +16,10 @@ from typing import Any
 
 from firstread.errors import RecipeError
 from firstread.film.preprocess import FRAMES, Preprocess
-from firstread.model.names import ARCHITECTURES, MIN_SIZE, Opening
+from firstread.model.names import ARCHITECTURES, MAX_SIZE, MIN_SIZE, Opening
+from firstread.train.strengths import Augment, check, check_finite
 
 SHIPPED = Path(__file__).parent / "recipes"
-NOT_NEGATIVE = (
-    *("rotate", "brightness", "contrast", "gamma", "tone", "shade"),
-    *("noise", "speckle", "blur", "sharpen", "mixup", "style"),
-)
-
-
-@dataclass(frozen=True)
-class Augment:
-    """Random changes to a training film; each is drawn anew for every film and epoch.
-
-    `crop`: share of the area a random-resized crop keeps, (least, most). `stretch`: most a
-    crop's aspect ratio departs from 1, as a factor. `flip`: chance of a left-right mirror.
-    `rotate`: degrees either way. `brightness`, `contrast`, `gamma`: strength, as the half-width
-    of the factor (gamma: of its logarithm). `tone`: spread of the logarithm of a random tone
-    curve's steepness. `shade`: most that a smooth field departs from 1, as a logarithm.
-    `noise`, `speckle`: highest standard deviation of additive and multiplicative noise on
-    [0, 1]; `impulse`: highest share of black and white pixels; `blur`: highest standard
-    deviation in pixels; `sharpen`: highest amount of unsharp masking; each for a share `spoilt`
-    of the films. `pixelate`: least share of the side that is kept, `jpeg`: lowest quality (0:
-    none), each for half of that share. `swap`: chance that what surrounds the lungs comes from
-    another film.
-    `hide`: chance that the lungs are painted over, and the label with them is one half.
-    `mixup`: the Beta distribution's parameter, 0 for none. `style`: the same of what two films'
-    features exchange behind three of the first blocks, each for half of the batches.
-    """
-
-    crop: tuple[float, float] = (1.0, 1.0)
-    stretch: float = 1.0
-    flip: float = 0.0
-    rotate: float = 0.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    gamma: float = 0.0
-    tone: float = 0.0
-    shade: float = 0.0
-    noise: float = 0.0
-    speckle: float = 0.0
-    impulse: float = 0.0
-    blur: float = 0.0
-    sharpen: float = 0.0
-    pixelate: float = 1.0
-    jpeg: int = 0
-    spoilt: float = 0.5
-    swap: float = 0.0
-    hide: float = 0.0
-    mixup: float = 0.0
-    style: float = 0.0
-
-    @property
-    def active(self) -> bool:
-        """Whether anything is changed at all."""
-        return self != Augment()
-
-
 FREEZABLE = {
     "cnn": ("nothing", "base"),
     "vgg19": ("nothing", "base", "all but the last block"),
@@ -140,77 +87,67 @@ class Recipe:
     augment: Augment = field(default_factory=Augment)
 
     def __post_init__(self) -> None:
-        _check(self.arch in ARCHITECTURES, "arch", self.arch, " or ".join(ARCHITECTURES))
-        _check(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
-        _check(self.epochs >= 1, "epochs", self.epochs, "1 or more")
-        _check(self.batch_size >= 2, "batch_size", self.batch_size, "2 or more")
-        least = MIN_SIZE[self.arch]
-        _check(self.size >= least, "size", self.size, f"{least} px or more")
+        check_finite(self)
+        check(self.arch in ARCHITECTURES, "arch", self.arch, " or ".join(ARCHITECTURES))
+        check(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
+        check(self.epochs >= 1, "epochs", self.epochs, "1 or more")
+        check(self.batch_size >= 2, "batch_size", self.batch_size, "2 or more")
+        least, most = MIN_SIZE[self.arch], MAX_SIZE
+        check(least <= self.size <= most, "size", self.size, f"{least} to {most} px")
         train, keep = self.train_size, self.keep_size
-        _check(train == 0 or train >= least, "train_size", train, f"0 or {least} px and more")
-        _check(self.frame in FRAMES, "frame", self.frame, " or ".join(FRAMES))
-        _check(keep == 0 or keep >= self.size, "keep_size", keep, "0 or the size and more")
-        _check(self.lr > 0, "lr", self.lr, "above 0")
-        _check(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
-        _check(0 < self.warmup < 1, "warmup", self.warmup, "a share between 0 and 1")
-        _check(self.patience >= 0, "patience", self.patience, "0 or more")
+        fits = train == 0 or least <= train <= most
+        check(fits, "train_size", train, f"0, or {least} to {most} px")
+        check(self.frame in FRAMES, "frame", self.frame, " or ".join(FRAMES))
+        fits = keep == 0 or self.size <= keep <= most
+        check(fits, "keep_size", keep, f"0, or the size to {most} px")
+        check(self.lr > 0, "lr", self.lr, "above 0")
+        check(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
+        check(0 < self.warmup < 1, "warmup", self.warmup, "a share between 0 and 1")
+        check(self.patience >= 0, "patience", self.patience, "0 or more")
         smooth = self.label_smoothing
-        _check(0 <= smooth < 1, "label_smoothing", smooth, "0 to below 1")
-        _check(self.focus >= 0, "focus", self.focus, "0 or more")
-        _check(0 <= self.lung_share < 1, "lung_share", self.lung_share, "0 to below 1")
-        _check(
+        check(0 <= smooth < 1, "label_smoothing", smooth, "0 to below 1")
+        check(self.focus >= 0, "focus", self.focus, "0 or more")
+        check(0 <= self.lung_share < 1, "lung_share", self.lung_share, "0 to below 1")
+        check(
             not (self.wants_lungs and (self.augment.mixup or self.features_once)),
             "focus or lung_share",
             (self.focus, self.lung_share),
             "0 with augment.mixup, and with a frozen base whose features are computed once",
         )
-        _check(
+        check(
             not self.augment.hide or self.lung_share > 0,
             "augment.hide",
             self.augment.hide,
             "0, or a lung_share above 0",
         )
-        _check(
+        check(
             not self.augment.style or (self.arch == "mobilenet_v2" and self.freeze == "nothing"),
             "augment.style",
             self.augment.style,
             "0, or arch = mobilenet_v2 with nothing frozen",
         )
-        _check(0 <= self.distil <= 1, "distil", self.distil, "0 to 1")
-        _check(
+        check(0 <= self.distil <= 1, "distil", self.distil, "0 to 1")
+        check(
             bool(self.teachers) == bool(self.distil),
             "distil",
             self.distil,
             "a weight above 0 with teachers, and 0 without",
         )
-        _check(
+        check(
             not (self.teachers and (self.augment.mixup or self.features_once)),
             "teachers",
             list(self.teachers),
             "none with augment.mixup, and with a frozen base whose features are computed once",
         )
-        _check(0 <= self.smooth <= 5, "smooth", self.smooth, "0 to 5 px")
-        _check(0 <= self.grain <= 1, "grain", self.grain, "0 to 1")
-        _check(0 <= self.read_grain <= self.grain, "read_grain", self.read_grain, "0 to grain")
-        _check(0 <= self.dropout < 1, "dropout", self.dropout, "0 to below 1")
-        _check(0 <= self.ema < 1, "ema", self.ema, "0 to below 1")
+        check(0 <= self.smooth <= 5, "smooth", self.smooth, "0 to 5 px")
+        check(0 <= self.grain <= 1, "grain", self.grain, "0 to 1")
+        check(0 <= self.read_grain <= self.grain, "read_grain", self.read_grain, "0 to grain")
+        check(0 <= self.dropout < 1, "dropout", self.dropout, "0 to below 1")
+        check(0 <= self.ema < 1, "ema", self.ema, "0 to below 1")
         frozen = FREEZABLE[self.arch]
-        _check(self.freeze in frozen, "freeze", self.freeze, " or ".join(frozen))
+        check(self.freeze in frozen, "freeze", self.freeze, " or ".join(frozen))
         known = ("32-true", "bf16-mixed", "bf16-if-fast")
-        _check(self.precision in known, "precision", self.precision, " or ".join(known))
-        low, high = self.augment.crop
-        _check(0 < low <= high <= 1, "augment.crop", self.augment.crop, "0 < least <= most <= 1")
-        _check(self.augment.stretch >= 1, "augment.stretch", self.augment.stretch, "1 or more")
-        _check(0 <= self.augment.flip <= 1, "augment.flip", self.augment.flip, "0 to 1")
-        for key in NOT_NEGATIVE:
-            value = getattr(self.augment, key)
-            _check(value >= 0, f"augment.{key}", value, "0 or more")
-        _check(0 < self.augment.pixelate <= 1, "augment.pixelate", self.augment.pixelate, "0 to 1")
-        for key in ("swap", "hide", "spoilt"):
-            value = getattr(self.augment, key)
-            _check(0 <= value <= 1, f"augment.{key}", value, "0 to 1")
-        _check(0 <= self.augment.impulse <= 1, "augment.impulse", self.augment.impulse, "0 to 1")
-        _check(0 <= self.augment.jpeg <= 90, "augment.jpeg", self.augment.jpeg, "0 to 90")
+        check(self.precision in known, "precision", self.precision, " or ".join(known))
 
     @property
     def seen(self) -> Preprocess:
@@ -254,13 +191,8 @@ class Recipe:
         return asdict(self)
 
 
-def _check(good: bool, key: str, value: object, wanted: str) -> None:
-    if not good:
-        raise RecipeError(f"recipe: {key} = {value!r} is not possible; use {wanted}")
-
-
 def load_recipe(name: str, **changes: Any) -> Recipe:
-    """A recipe by the name of a shipped one or the path of a TOML file.
+    """A recipe by the name of a shipped one, or the path of a TOML file or a run's recipe.json.
 
     `changes` override single keys, e.g. `seed=1`. Raises `RecipeError`.
     """
@@ -326,7 +258,7 @@ def _read(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
     if name in above:
         raise RecipeError(f"recipe {name}: is its own base; name another as base")
     path = Path(name)
-    if path.suffix != ".toml":
+    if path.suffix not in (".toml", ".json"):
         path = SHIPPED / f"{name}.toml"
         if not path.is_file():
             known = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.toml")))
@@ -334,14 +266,23 @@ def _read(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
     elif not path.is_file():
         raise RecipeError(f"{path}: no such recipe file")
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise RecipeError(f"{path}: not valid TOML ({e})") from None
-    base = values.pop("base", None)
+        text = path.read_text(encoding="utf-8-sig")  # Notepad begins a file with a mark
+        values = dict(json.loads(text)) if path.suffix == ".json" else tomllib.loads(text)
+    except (ValueError, TypeError) as e:  # of either kind, and of bytes that are no text
+        raise RecipeError(f"{path}: not valid {path.suffix[1:].upper()} ({e})") from None
+    base, teachers = values.pop("base", None), values.get("teachers")
+    if isinstance(teachers, list):
+        values["teachers"] = [_beside(path, str(teacher)) for teacher in teachers]
     if base is None:
         return values
-    under = _read(str(base), (*above, name))
+    under = _read(_beside(path, str(base)), (*above, name))
     augment, changes = under.pop("augment", {}), values.pop("augment", {})
     if not (isinstance(augment, dict) and isinstance(changes, dict)):
         raise RecipeError(f"recipe {name}: augment must be a table, [augment]")
     return {**under, **values, "augment": {**augment, **changes}}
+
+
+def _beside(recipe: Path, other: str) -> str:
+    """A recipe that another one names: the file beside it, else as seen from the current folder."""
+    near = recipe.parent / other
+    return str(near) if near.suffix == ".toml" and near.is_file() else other

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from firstread.cohort.ages import why_unused
 from firstread.cohort.cache import CachedFilms, cached_films
 from firstread.cohort.split import (
     SplitPlan,
@@ -45,6 +46,9 @@ from firstread.train.recipe import Recipe
 from firstread.train.record import now, open_run
 from firstread.train.start import TRAINED_CSV, Start, assert_unseen, load_start
 from firstread.train.teachers import keep_opinions, taught_by, teacher_recipes
+
+MADE = ("bundle/card.json", "bundle/model.onnx", "val.csv")
+"""What of a finished run's folder is made of the checkpoint, and can be made of it again."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,8 @@ def train(
     """Train, choose the operating point on the validation part, write the bundle.
 
     A run folder of the same recipe and films is resumed; one that is finished is left as it
-    is. Returns run.json's content. Raises `RunError` if the folder is another run's, and the
-    errors of the parts.
+    is, unless its bundle or val.csv is gone: both are then made again. Returns run.json's content.
+    Raises `RunError` if the folder is another run's, and the errors of the parts.
     """
     device = device_for(job.device)
     start, weights = _beginning(job)
@@ -110,8 +114,13 @@ def _train(
     device, start, weights, split, taught = ready
     state = open_run(out, job.name, recipe, split, weights, start, device, taught)
     if state.get("finished"):
-        say(f"{out} is finished already; delete it to train anew")
-        return state
+        gone = [name for name in MADE if not (out / name).is_file()]
+        if not gone:
+            say(f"{out} is finished already; delete it to train anew")
+            return state
+        if not (out / "checkpoints" / "last.ckpt").is_file():
+            raise RunError(f"{out}: lacks {gone[0]} and its checkpoint; delete it to train anew")
+        say(f"{out} is finished but lacks {gone[0]}; it is made again from the checkpoint")
     if not (out / "split.csv").exists():
         save_split(split, out / "split.csv")
     if start and not (out / TRAINED_CSV).exists():
@@ -127,6 +136,8 @@ def _train(
     hows = {"train": recipe.kept, "val": recipe.seen}
     parts = [_decoded(split.part(name), how, name, say) for name, how in hows.items()]
     decode_seconds = time.perf_counter() - started
+    if unused := why_unused(parts[0].films):
+        say(unused)
     net = _network(recipe, weights, start, say)
     pixels = [np.asarray(p.pixels) for p in parts]
     started = time.perf_counter()
@@ -150,11 +161,12 @@ def _train(
         quiet=quiet,
         lungs=lungs,
         teachers=teachers,
+        say=say,
     )
     fit_seconds = sum(row["seconds"] for row in module.history)
     taught_seconds = sum(teacher["train_seconds"] for teacher in told)
     write_atomic(out / "curves.png", curves(module.history))
-    state |= {
+    told_now = {
         "decode_seconds": round(decode_seconds, 3),
         "feature_seconds": round(feature_seconds, 3),
         "fit_seconds": round(fit_seconds, 3),
@@ -163,13 +175,13 @@ def _train(
         "val_auc": _kept(module.history, recipe, out)["val_auc"],
         "failed_films": [list(f) for p in parts for f in p.failed],
     }
+    state = told_now | state  # what a run that was finished has told stays
     name = f"{job.name}-{recipe.arch}-{recipe.size}-seed{recipe.seed}"
     both = (parts[0], parts[1])
     _, logits = make_bundle(out / "bundle", net, recipe, name, both, state, say, gate=job.gate)
     write_atomic(out / "val.csv", val_csv(parts[1].films, logits))
     state |= {"finished": True, "ended": now()}
     write_atomic(out / "run.json", json.dumps(state, indent=2) + "\n")
-    say(f"bundle written to {out / 'bundle'}")
     return state
 
 
@@ -180,7 +192,23 @@ def _beginning(job: Job) -> tuple[Start | None, Weights]:
     if job.start:
         start = load_start(job.start, job.recipe)
         return start, start.weights
-    return None, resolve_weights(job.recipe.arch, job.weights, job.recipe.pretrained)
+    return None, first_weights(job.recipe, job.weights)
+
+
+def first_weights(recipe: Recipe, given: str | None) -> Weights:
+    """The weights of a training that goes on from no run; `given` as in `Job`.
+
+    Raises `WeightsError` as `resolve_weights` does, and where the recipe would freeze weights that
+    are random, unless "none" was asked for by name.
+    """
+    frozen = recipe.freeze != "nothing"
+    weights = resolve_weights(recipe.arch, given, recipe.pretrained, frozen)
+    if frozen and not weights.tensors and given != "none":
+        raise WeightsError(
+            f'freeze = "{recipe.freeze}" would keep random weights from learning; give --start RUN '
+            'or ImageNet weights, or set freeze = "nothing"'
+        )
+    return weights
 
 
 def _network(

@@ -25,6 +25,7 @@ from firstread.cohort.hashes import file_sha256
 from firstread.cohort.split import COLUMNS
 from firstread.cohort.table import Cohort
 from firstread.errors import RunError, SplitError
+from firstread.evaluate.runs import without_bundle
 from firstread.model.build import build_net
 from firstread.model.names import Opening
 from firstread.model.net import FilmNet
@@ -185,8 +186,9 @@ def _finished(folder: Path) -> dict[str, Any]:
         state = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         raise RunError(f"{path}: damaged; start from another run") from None
-    if not (isinstance(state, dict) and state.get("finished") and (folder / "bundle").is_dir()):
-        raise RunError(f"{folder}: not finished; run its own `firstread train` again to resume it")
+    there = (folder / "bundle" / "card.json").is_file()
+    if not (isinstance(state, dict) and state.get("finished") and there):
+        raise RunError(without_bundle(folder))
     if not {"identity", "recipe", "weights", "films", "data_sha256"} <= set(state):
         raise RunError(f"{folder}: not a run of films to opinions; start from another run")
     return state

@@ -35,11 +35,10 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from firstread.cohort.split import SplitPlan, load_split, make_split, save_split
 from firstread.cohort.table import Cohort
 from firstread.errors import OutputError, RunError
-from firstread.model.weights import resolve_weights
 from firstread.train.alone import alone
 from firstread.train.recipe import Recipe
 from firstread.train.record import told_of
-from firstread.train.run import Job, train
+from firstread.train.run import Job, first_weights, train
 from firstread.train.search_page import write_search
 from firstread.train.space import Choice, Range, point_of, recipe_at, space_of
 
@@ -140,9 +139,8 @@ def _study(search: Search) -> Iterator[optuna.Study]:
 
 
 def _identity(search: Search, split: Cohort) -> str:
-    wanted = search.job.recipe
-    weights = resolve_weights(wanted.arch, search.job.weights, wanted.pretrained).sha256
-    recipe = json.dumps(wanted.to_dict(), sort_keys=True)
+    weights = first_weights(search.job.recipe, search.job.weights).sha256
+    recipe = json.dumps(search.job.recipe.to_dict(), sort_keys=True)
     return hashlib.sha256(f"{recipe}\n{weights}\n{told_of(split)}".encode()).hexdigest()
 
 
