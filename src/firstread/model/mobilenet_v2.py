@@ -35,7 +35,8 @@ class _SameConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         pads: list[int] = []
         for n in (x.shape[3], x.shape[2]):
-            total = max((-(-n // 2) - 1) * 2 + 3 - n, 0)
+            # Of a negative number the exporter to ONNX would round // the other way.
+            total = max(((n + 1) // 2 - 1) * 2 + 3 - n, 0)
             pads += [total // 2, total - total // 2]
         return F.conv2d(F.pad(x, pads), self.weight, None, 2, 0, 1, self.groups)
 
