@@ -47,7 +47,7 @@ def teacher(tmp_path: Path) -> str:
 def test_teachers_have_seeds_of_their_own(teacher: str) -> None:
     recipe = tiny_recipe(teachers=[teacher, teacher], distil=0.5, seed=3)
     assert recipe.teachers == (teacher, teacher)
-    assert [r.seed for r in teacher_recipes(recipe)] == [300, 301]
+    assert [r.seed for r in teacher_recipes(recipe)] == [301, 302]
     again = make_recipe(json.loads(json.dumps(recipe.to_dict())), "again")
     assert again == recipe
 
@@ -106,11 +106,11 @@ def test_a_run_with_teachers(teacher: str, films: Path, tmp_path: Path) -> None:
     changes = {"teachers": [teacher, teacher], "distil": 0.7, "epochs": 3}
     whole, out = tmp_path / "whole", tmp_path / "run"
     state = train(tiny_job(films, whole, **changes), quiet=True)
-    assert [t["recipe"]["seed"] for t in state["teachers"]] == [0, 1]
+    assert [t["recipe"]["seed"] for t in state["teachers"]] == [1, 2]
     cards = [Bundle.load(whole / "teachers" / k / "bundle").card for k in "01"]
     names = [card.name for card in cards]
     assert all(card.gate is None for card in cards)
-    assert names == ["quick-cnn-32-seed0", "quick-cnn-32-seed1"]
+    assert names == ["quick-cnn-32-seed1", "quick-cnn-32-seed2"]
     kept = (whole / "teachers.csv").read_bytes()
     assert hashlib.sha256(kept).hexdigest() == state["teachers_sha256"]
     rows = list(csv.DictReader(kept.decode().splitlines()))

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,17 +35,28 @@ def pair(films: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return base / "run", base / "twin"
 
 
+def record(run: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((run / "run.json").read_text())
+    return found
+
+
 def test_the_films_a_twin_never_saw(pair: tuple[Path, Path]) -> None:
-    shifted = load_twin(pair[1], tiny_recipe(epochs=1))
+    shifted = load_twin(pair[1], tiny_recipe(epochs=1), record(pair[0]))
     assert len(shifted.logits) == len(shifted.labels) == shifted.told["films"]["val"]
     assert set(np.unique(shifted.labels)) == {0, 1}
 
 
 def test_what_is_no_twin(pair: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(RunError, match="by another recipe"):
-        load_twin(pair[1], tiny_recipe(epochs=2))
+        load_twin(pair[1], tiny_recipe(epochs=2), record(pair[0]))
     with pytest.raises(RunError, match="no finished run"):
-        load_twin(tmp_path, tiny_recipe(epochs=1))
+        load_twin(tmp_path, tiny_recipe(epochs=1), record(pair[0]))
+    with pytest.raises(RunError, match="the run itself"):
+        load_twin(pair[0], tiny_recipe(epochs=1), record(pair[0]))
+    others = {"weights": {"sha256": "another"}}, {"start": {"recipe": {"lr": 1}, "start": None}}
+    for other in others:
+        with pytest.raises(RunError, match="began otherwise"):
+            load_twin(pair[1], tiny_recipe(epochs=1), record(pair[0]) | other)
 
 
 def test_export_chooses_by_the_twin_and_says_so(

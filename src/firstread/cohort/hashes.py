@@ -47,8 +47,18 @@ def prefixes(hashes: Iterable[str]) -> str:
     return base64.b64encode(b"".join(heads)).decode()
 
 
+def all_prefixes(texts: Iterable[str]) -> str:
+    """What `prefixes` would make of all films that it made `texts` of."""
+    heads = sorted(set().union(*map(_heads, texts)))
+    return base64.b64encode(b"".join(heads)).decode()
+
+
+def _heads(text: str) -> set[bytes]:
+    told = base64.b64decode(text)
+    return {told[i : i + PREFIX] for i in range(0, len(told), PREFIX)}
+
+
 def are_among(hashes: Iterable[str], text: str) -> list[bool]:
     """Of each sha256, "" for none, whether it is one that `prefixes` made `text` of."""
-    told = base64.b64decode(text)
-    heads = {told[i : i + PREFIX] for i in range(0, len(told), PREFIX)}
+    heads = _heads(text)
     return [bytes.fromhex(h)[:PREFIX] in heads for h in hashes]

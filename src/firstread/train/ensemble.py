@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 
 from firstread.cohort.cache import cached_films
+from firstread.cohort.hashes import all_prefixes
 from firstread.cohort.split import load_split
 from firstread.cohort.table import Cohort
 from firstread.errors import RunError
 from firstread.evaluate.corruptions import FULL
 from firstread.read.bundle import Bundle, write_bundle
-from firstread.read.gate import OUTPUT as GATE
 from firstread.train.point import choose_point, reader_of
 
 KEPT = 64
@@ -51,7 +51,7 @@ def merged(graphs: Sequence[bytes]) -> bytes:
             tensors.append(numpy_helper.from_array(values.astype(np.float16), half))
             nodes.append(helper.make_node("Cast", [half], [tensor.name], to=TensorProto.FLOAT))
         nodes += model.graph.node
-    outputs = [out for out in first.graph.output if out.name != GATE]
+    outputs = [out for out in first.graph.output if out.name in ("logit", "map")]
     for out in ("logit", "map"):
         members = [f"member{k}/{out}" for k in range(len(graphs))]
         nodes.append(helper.make_node("Mean", members, [out]))
@@ -84,6 +84,10 @@ def ensemble(
             raise RunError(f"{run}: makes films ready otherwise than {runs[0]}; train alike")
         if part != parts[0]:
             raise RunError(f"{run}: was trained on another split than {runs[0]}; split alike")
+        if _map_of(member) != _map_of(members[0]):
+            raise RunError(
+                f"{run}: draws a map of another size than {runs[0]}; take networks alike"
+            )
     split = load_split(runs[0] / "split.csv", films)
     val, ages = cached_films(split.part("val"), how), split.part("train").ages
     large = cached_films(val.films, replace(how, size=max(how.size, FULL)))
@@ -104,7 +108,11 @@ def ensemble(
         "preprocess": first["preprocess"],
         **point.to_card(),
         "ages": list(ages) if ages else None,
-        "data": {**first["data"], "validation_sha256": val.films.data_hash()},
+        "data": {
+            **first["data"],
+            "validation_sha256": val.films.data_hash(),
+            "trained_on": all_prefixes(m.card.raw["data"].get("trained_on", "") for m in members),
+        },
         "training": {
             "weights": first["training"]["weights"],
             "members": [
@@ -117,6 +125,16 @@ def ensemble(
         "notices": [],
     }
     return write_bundle(out, graph, card)
+
+
+def _map_of(bundle: Bundle) -> tuple[int, ...]:
+    """The shape of its map of a film."""
+    import onnxruntime as ort
+
+    session = ort.InferenceSession(str(bundle.onnx_path), providers=["CPUExecutionProvider"])
+    size = bundle.card.preprocess.size
+    found = session.run(["map"], {"film": np.zeros((1, size, size), np.uint8)})[0]
+    return tuple(found.shape)
 
 
 def _finished(run: Path) -> dict[str, Any]:

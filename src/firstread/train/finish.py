@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -50,12 +50,14 @@ def make_bundle(
     say: Say = lambda text: None,
     twin: Path | None = None,
     gate: bool = True,
+    earlier: Sequence[str] = (),
 ) -> tuple[Bundle, npt.NDArray[np.float64]]:
     """Write the bundle of a trained network, and give the logits of its validation films.
 
     `parts`: films of training and of validation. `state`: the run's record (run.json). What the
     card holds is chosen on the validation films, and on those of a `twin`. `gate`: give it one,
-    which takes a minute or two. Raises `DataError` and `OutputError` as `choose_point` and
+    which takes a minute or two. `earlier`: sha256 of the films that the runs before it learnt
+    from. Raises `DataError` and `OutputError` as `choose_point` and
     `write_bundle` do.
     """
     train, val = parts
@@ -72,7 +74,7 @@ def make_bundle(
     large = pixels
     if size < FULL:
         large = np.asarray(cached_films(val.films, replace(recipe.seen, size=FULL)).pixels)
-    shifted = load_twin(twin, recipe) if twin else None
+    shifted = load_twin(twin, recipe, state) if twin else None
     point = choose_point(read, large, size, logits, val.films.labels, shifted)
     start = state.get("start")
     card = {
@@ -94,7 +96,7 @@ def make_bundle(
             "validation_patients": len(set(val.films.patients)),
             "sha256": state["data_sha256"],
             "validation_sha256": val.films.data_hash(),
-            "trained_on": prefixes(train.films.hashes),
+            "trained_on": prefixes({*train.films.hashes, *earlier}),
             **({"earlier_sha256": earlier_data(start)} if start else {}),
         },
         "training": {key: state[key] for key in TOLD}
@@ -155,7 +157,9 @@ def made_again(
     if found != [state["films"][k] for k in ("train", "val")]:
         raise RunError(f"{folder}: was trained on other films; give --data what it was trained on")
     old = Bundle.load(folder / "bundle")
-    return make_bundle(out, net, recipe, name or old.name, parts, state, say, twin)[0]
+    name = name or old.name
+    earlier = start.trained_on
+    return make_bundle(out, net, recipe, name, parts, state, say, twin, earlier=earlier)[0]
 
 
 def val_csv(films: Cohort, logits: npt.NDArray[np.float64]) -> str:

@@ -20,10 +20,11 @@ import torch
 from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
-    EMAWeightAveraging,
     ModelCheckpoint,
+    WeightAveraging,
 )
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
 
 from firstread.film.files import write_atomic
 from firstread.model.net import FilmNet
@@ -68,14 +69,16 @@ def fit(
     lungs: npt.NDArray[np.uint8] | None = None,
     teachers: tuple[FilmNet, ...] = (),
     say: Callable[[str], None] = lambda text: None,
+    precision: Precision | None = None,
 ) -> FilmFit:
     """Fit `net` in place and return the module with its history.
 
     `films`: train and val, pixels (n, s, s) uint8 or features (n, c, h, w). `lungs`: masks
     (n, g, g) of the train films, for a recipe that wants lungs. `teachers`: networks in eval mode,
-    for a recipe that has some. A checkpoint found below `out`
-    is resumed; the result is that of a run never stopped.
+    for a recipe that has some. `precision`: None for what `precision_for` says. A checkpoint found
+    below `out` is resumed; the result is that of a run never stopped.
     """
+    precision = precision or precision_for(recipe, device)
     train_films, val_films = films
     train_labels, val_labels = labels
 
@@ -90,7 +93,7 @@ def fit(
     keep = ModelCheckpoint(folder, filename="last", save_top_k=1, enable_version_counter=False)
     extra: list[Any] = [_WriteHistory(out / "metrics.csv"), *callbacks]
     if recipe.ema:
-        extra.append(EMAWeightAveraging(decay=recipe.ema, use_buffers=True))
+        extra.append(WeightAveraging(use_buffers=True, avg_fn=averaged(recipe.ema)))
     if recipe.patience:
         best = ModelCheckpoint(
             folder, "best", monitor="val_auc", mode="max", enable_version_counter=False
@@ -108,12 +111,27 @@ def fit(
         module.load_state_dict(saved["state_dict"])
         module.history = list(saved["history"])
     else:
-        _drive(module, val, recipe, out, device, extra, last if saved else None, quiet)
+        _drive(module, val, recipe, out, device, precision, extra, last if saved else None, quiet)
     if recipe.patience:
         state = SafeCheckpointIO().load_checkpoint(folder / "best.ckpt")["state_dict"]
         module.load_state_dict(state)
     net.eval()
     return module
+
+
+def averaged(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """How averaged weights follow those of a step, `n` steps having gone into them.
+
+    An exponential moving average whose decay begins low, min(decay, (1 + n) / (10 + n)), as
+    TensorFlow's has it (`ExponentialMovingAverage`, num_updates): else the weights before the first
+    step would be most of what a short training keeps, 0.99^100 being more than a third.
+    """
+
+    def update(kept: Tensor, now: Tensor, n: Tensor) -> Tensor:
+        share = min(decay, (1.0 + int(n)) / (10.0 + int(n)))
+        return share * kept + (1.0 - share) * now
+
+    return update
 
 
 def _had_ended(history: list[dict[str, float]], recipe: Recipe) -> bool:
@@ -129,6 +147,7 @@ def _drive(
     recipe: Recipe,
     out: Path,
     device: str,
+    precision: Precision,
     callbacks: list[Any],
     resume: Path | None,
     quiet: bool,
@@ -141,7 +160,7 @@ def _drive(
             accelerator=ACCELERATORS[device],
             devices=1,
             max_epochs=recipe.epochs,
-            precision=precision_for(recipe, device),
+            precision=precision,
             callbacks=callbacks,
             logger=TensorBoardLogger(out, name="tensorboard", version=""),
             plugins=[SafeCheckpointIO()],

@@ -179,7 +179,7 @@ def _fit(net: LungNet, train: _Part, job: LungJob, say: Say) -> list[dict[str, f
         order = np.random.default_rng([plan.seed, epoch]).permutation(len(train.films))
         for step in range(steps):
             chosen = np.sort(order[step * plan.batch_size : (step + 1) * plan.batch_size])
-            rng = torch.Generator().manual_seed((plan.seed << 40) + (epoch << 20) + step)
+            rng = torch.Generator().manual_seed((plan.seed << 31) + (epoch << 20) + step)
             films, wanted = lung_augment(
                 torch.from_numpy(train.pixels[chosen]), torch.from_numpy(masks[chosen]), WORK, rng
             )

@@ -145,7 +145,9 @@ class FilmFit(pl.LightningModule):
         """Write one row of history."""
         logits, labels = (torch.cat(x) for x in zip(*self._val, strict=True))
         self._val.clear()
-        auc = float(binary_auroc(logits, labels.long()))
+        # Ranks: torchmetrics would take the sigmoid, in which large logits are all 1.
+        ranks = torch.unique(logits, return_inverse=True)[1] / len(logits)
+        auc = float(binary_auroc(ranks, labels.long()))
         loss = float(F.binary_cross_entropy_with_logits(logits, labels))
         accuracy = float(((logits > 0) == (labels > 0.5)).float().mean())
         self.log_dict({"val_auc": auc, "val_loss": loss, "val_accuracy": accuracy}, prog_bar=True)

@@ -97,6 +97,8 @@ class Recipe:
         train, keep = self.train_size, self.keep_size
         fits = train == 0 or least <= train <= most
         check(fits, "train_size", train, f"0, or {least} to {most} px")
+        flat = self.arch == "cnn" and self.fit_size // 16 != self.size // 16
+        check(not flat, "train_size", train, "0 with cnn, whose head hangs on the size")
         check(self.frame in FRAMES, "frame", self.frame, " or ".join(FRAMES))
         fits = keep == 0 or self.size <= keep <= most
         check(fits, "keep_size", keep, f"0, or the size to {most} px")

@@ -45,7 +45,7 @@ def open_run(
     Raises `RunError` where the folder is another run's, damaged, or no run's at all.
     """
     resolved = json.dumps(recipe.to_dict(), sort_keys=True)
-    told = f"{resolved}\n{weights.sha256}\n{told_of(split)}"
+    told = f"{resolved}\n{weights.sha256}\n{told_of(split, recipe.frame)}"
     if start:
         told += f"\nstart {start.sha256}"
     if teachers:
@@ -89,10 +89,17 @@ def open_run(
     return state
 
 
-def told_of(split: Cohort) -> str:
-    """Part, label and sha256 of every film, a line each: what an identity holds of the films."""
+def told_of(split: Cohort, frame: str) -> str:
+    """Part, label and sha256 of every film, a line each: what an identity holds of the films.
+
+    And the size that a table tells of it, where `frame` keeps the aspect: it decides on the pixels.
+    """
     lines = zip(split.rows, split.hashes, strict=True)
-    return "\n".join(f"{row.part} {row.label} {sha}" for row, sha in lines)
+    sized = frame != "squash"
+    return "\n".join(
+        f"{row.part} {row.label} {sha}" + (f" {row.true_size}" if sized and row.true_size else "")
+        for row, sha in lines
+    )
 
 
 def taken_up(out: Path, identity: str, parts: str) -> dict[str, Any] | None:

@@ -157,6 +157,7 @@ def _train(
         (labels[0], labels[1]),
         out,
         device=device,
+        precision=state["precision"],  # that of the run, wherever it goes on
         callbacks=callbacks,
         quiet=quiet,
         lungs=lungs,
@@ -178,7 +179,10 @@ def _train(
     state = told_now | state  # what a run that was finished has told stays
     name = f"{job.name}-{recipe.arch}-{recipe.size}-seed{recipe.seed}"
     both = (parts[0], parts[1])
-    _, logits = make_bundle(out / "bundle", net, recipe, name, both, state, say, gate=job.gate)
+    earlier = start.trained_on if start else ()
+    _, logits = make_bundle(
+        out / "bundle", net, recipe, name, both, state, say, gate=job.gate, earlier=earlier
+    )
     write_atomic(out / "val.csv", val_csv(parts[1].films, logits))
     state |= {"finished": True, "ended": now()}
     write_atomic(out / "run.json", json.dumps(state, indent=2) + "\n")

@@ -71,6 +71,11 @@ class Start:
         """Give the network the run's weights, head and normalisation of the input as well."""
         net.load_state_dict(self.tensors)
 
+    @property
+    def trained_on(self) -> tuple[str, ...]:
+        """sha256 of the films it was trained on."""
+        return tuple(row["sha256"] for row in self.trained)
+
     def trained_csv(self) -> str:
         """The films it was trained on as CSV, in the columns of a split."""
         out = io.StringIO()
@@ -133,6 +138,7 @@ def load_start(folder: Path, recipe: Recipe) -> Start:
             "data_sha256": state["data_sha256"],
             "films": state["films"]["train"],
             "weights": state["weights"],
+            "recipe": state["recipe"],
             "start": state.get("start"),
         },
         tuple([r for r in rows if r["part"] == "train"] + before),

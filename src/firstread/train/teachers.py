@@ -60,7 +60,7 @@ def teacher_recipes(recipe: Recipe) -> list[Recipe]:
                     f"recipe {name}: has {key} = {getattr(teacher, key)} and its pupil "
                     f"{getattr(recipe, key)}; a teacher must see films as its pupil does"
                 )
-        found.append(dataclasses.replace(teacher, seed=(100 * recipe.seed + k) % 2**32))
+        found.append(dataclasses.replace(teacher, seed=(100 * recipe.seed + k + 1) % 2**32))
     return found
 
 

@@ -141,7 +141,9 @@ def _study(search: Search) -> Iterator[optuna.Study]:
 def _identity(search: Search, split: Cohort) -> str:
     weights = first_weights(search.job.recipe, search.job.weights).sha256
     recipe = json.dumps(search.job.recipe.to_dict(), sort_keys=True)
-    return hashlib.sha256(f"{recipe}\n{weights}\n{told_of(split)}".encode()).hexdigest()
+    return hashlib.sha256(
+        f"{recipe}\n{weights}\n{told_of(split, search.job.recipe.frame)}".encode()
+    ).hexdigest()
 
 
 def _finished(study: optuna.Study) -> int:

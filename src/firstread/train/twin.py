@@ -31,19 +31,34 @@ class Shifted:
     told: dict[str, Any]
 
 
-def load_twin(folder: Path, recipe: Recipe) -> Shifted:
-    """What the finished run in `folder`, by the same recipe, says of its validation films.
+def load_twin(folder: Path, recipe: Recipe, state: dict[str, Any]) -> Shifted:
+    """What the finished run in `folder`, by the same recipes, says of its validation films.
 
-    Raises `RunError` where it is no finished run, or of another recipe.
+    `state`: the record (run.json) of the run whose twin it is. Raises `RunError` where it is no
+    finished run, that run itself, or of another recipe or with another beginning.
     """
     try:
-        state = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        twin = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         with (folder / "val.csv").open(newline="", encoding="utf-8") as f:
             rows = [(float(row["logit"]), int(row["label"])) for row in csv.DictReader(f)]
     except (OSError, ValueError, KeyError):
         raise RunError(f"{folder}: no finished run; make the twin by `firstread train`") from None
-    if make_recipe(state["recipe"], str(folder)) != recipe:
+    if twin["identity"] == state["identity"]:
+        raise RunError(f"{folder}: is the run itself; a twin is trained on another split")
+    if make_recipe(twin["recipe"], str(folder)) != recipe:
         raise RunError(f"{folder}: is by another recipe; a twin is made by the run's own")
+    if _beginning(twin) != _beginning(state):
+        raise RunError(f"{folder}: began otherwise than the run; a twin is made by the same steps")
     logits, labels = (np.array(column) for column in zip(*rows, strict=True))
-    told = {key: state[key] for key in ("identity", "data_sha256", "films", "patients")}
+    told = {key: twin[key] for key in ("identity", "data_sha256", "films", "patients")}
     return Shifted(logits, labels.astype(np.int8), told)
+
+
+def _beginning(state: dict[str, Any]) -> list[Any]:
+    """The weights a run began with, and the recipes of the runs before it as far as told."""
+    found: list[Any] = [state["weights"]["sha256"]]
+    start = state.get("start")
+    while start:
+        found.append(start.get("recipe"))
+        start = start.get("start")
+    return found
