@@ -1,5 +1,6 @@
 """Several runs as one reader: their mean, with thresholds of its own."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,20 @@ def test_a_bundle_that_reads_as_both(runs: list[Path], films: Path, tmp_path: Pa
     assert Bundle.load(tmp_path / "both").name == "both"
     assert bundle.card.arch == "cnn + cnn"
     assert [m["recipe"]["seed"] for m in bundle.card.raw["training"]["members"]] == [0, 1]
+
+
+def test_runs_without_a_gate_go_together_too(films: Path, tmp_path: Path) -> None:
+    made = []
+    for seed in (0, 1):
+        job = replace(tiny_job(films, tmp_path / str(seed), seed=seed, epochs=1), gate=False)
+        train(job, quiet=True)
+        made.append(job.out)
+    both = ensemble(made, load_cohort(films), tmp_path / "both", "both")
+    told = [Bundle.load(run / "bundle").card.raw["data"]["trained_on"] for run in made]
+    assert both.card.raw["data"]["trained_on"] == told[0] == told[1]
+    train(tiny_job(films, tmp_path / "other", arch="resnet10", epochs=1), quiet=True)
+    with pytest.raises(RunError, match="a map of another size"):
+        ensemble([made[0], tmp_path / "other"], load_cohort(films), tmp_path / "x", "x")
 
 
 def test_runs_that_do_not_belong_together(runs: list[Path], films: Path, tmp_path: Path) -> None:

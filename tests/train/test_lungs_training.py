@@ -88,6 +88,11 @@ def test_a_run_resumes_to_the_same_net(job: LungJob, tmp_path: Path) -> None:
     assert "finished already" in said[-1]
 
 
+def test_every_seed_can_be_drawn_from(job: LungJob) -> None:
+    plan = replace(job.plan, seed=2**32 - 1, epochs=1, films=8)
+    assert train_lungs(replace(job, plan=plan))["finished"]
+
+
 def test_a_run_of_other_masks_is_refused(job: LungJob) -> None:
     short = replace(job, plan=replace(job.plan, epochs=1, films=8))
     train_lungs(short)

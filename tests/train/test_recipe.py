@@ -199,3 +199,9 @@ def test_a_recipe_is_found_beside_the_one_that_names_it(
     words = 'base = "cnn"\ndistil = 0.5\nteachers = ["small.toml", "cnn"]\n'
     (tmp_path / "sub" / "taught.toml").write_text(words)
     assert load_recipe("sub/taught.toml").teachers == ("sub/small.toml", "cnn")
+
+
+def test_the_cnn_trains_at_the_size_its_head_is_made_for() -> None:
+    with pytest.raises(RecipeError, match="head hangs on the size"):
+        make_recipe({"arch": "cnn", "size": 32, "train_size": 48}, "x")
+    assert make_recipe({"arch": "resnet10", "size": 32, "train_size": 48}, "x").fit_size == 48

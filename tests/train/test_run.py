@@ -29,6 +29,7 @@ from firstread.read.bundle import Bundle
 from firstread.train import finish
 from firstread.train import run as room
 from firstread.train.checkpoint import SafeCheckpointIO
+from firstread.train.record import told_of
 from firstread.train.run import Job, train
 from tiny_training import tiny_job, tiny_recipe
 
@@ -280,6 +281,40 @@ def test_another_recipe_or_other_films_are_refused(
     others = write_folder(tmp_path / "others", 24, seed=2, size=48)
     with pytest.raises(RunError, match="holds another run"):
         train(tiny_job(others, whole), quiet=True)
+
+
+def test_the_size_a_table_tells_is_part_of_a_run_that_keeps_the_aspect(films: Path) -> None:
+    cohort = load_cohort(films)
+    rows = [
+        replace(r, extra={"original_width": "96", "original_height": "48"}) for r in cohort.rows
+    ]
+    told = Cohort(cohort.root, tuple(rows))
+    assert told_of(told, "squash") == told_of(cohort, "squash") == told_of(cohort, "centre")
+    assert told_of(told, "centre") != told_of(cohort, "centre")
+
+
+def test_a_run_keeps_the_precision_it_began_with(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[str] = []
+
+    class Stop(BaseException):
+        pass
+
+    class Watch(pl.Callback):
+        def on_train_epoch_start(self, trainer: pl.Trainer, module: Any) -> None:
+            used.append(str(trainer.precision))
+            if len(used) == 2:
+                raise Stop
+
+    job = tiny_job(films, tmp_path / "run", precision="bf16-if-fast")
+    for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: False)
+    with pytest.raises(Stop):
+        train(job, callbacks=(Watch(),), quiet=True)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    state = train(job, callbacks=(Watch(),), quiet=True)
+    assert {*used, state["precision"]} == {"32-true"}
 
 
 def test_weights_that_do_not_fit_leave_no_folder_in_the_way(films: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 
 from firstread.cohort.split import SplitPlan, make_split, save_split
 from firstread.cohort.synthetic import write_folder
-from firstread.cohort.table import load_cohort
+from firstread.cohort.table import Cohort, load_cohort
 from firstread.errors import RunError, SplitError, WeightsError
 from firstread.evaluate.seen import seen_warnings
 from firstread.model.build import build_net
@@ -119,6 +119,12 @@ def test_what_is_read_may_be_evened_further_than_what_was_learnt_from(
     assert np.allclose(logits(tmp_path / "second"), logits(tmp_path / "plain"), atol=1e-4)
 
 
+def trainable_part(run: Path, cohort: Cohort) -> Cohort:
+    """Three of the films that a run was trained on."""
+    files = [row["file"] for row in rows(run / "split.csv") if row["part"] == "train"][:3]
+    return cohort.subset(i for i, row in enumerate(cohort.rows) if row.file in files)
+
+
 def test_the_run_and_its_card_tell_where_it_comes_from(
     first: Path, films: Path, tmp_path: Path
 ) -> None:
@@ -145,6 +151,8 @@ def test_the_run_and_its_card_tell_where_it_comes_from(
     # Films that only the first of the three was trained on are not new to the third.
     cohort = load_cohort(films)
     assert "very films" in seen_warnings(cohort, card["data"], None)[0]
+    (alone,) = seen_warnings(trainable_part(first, cohort), card["data"], None)
+    assert "are among the model's training films" in alone
     said = seen_warnings(cohort.subset(range(10)), card["data"], third)
     assert any("among the run's training films" in s for s in said)
 
