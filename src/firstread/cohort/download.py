@@ -28,6 +28,8 @@ from firstread.cohort.progress import Progress, in_words
 from firstread.errors import DownloadError, OutputError
 
 CHUNK = 1 << 18
+PIECES = ("", ".part", ".part.json")
+"""Endings of what a download may leave: the file, what there is of it, and the notes on that."""
 ROOM_TO_SPARE = 64 << 20
 """Bytes that stay free on the disk beyond what we write."""
 
