@@ -3,7 +3,8 @@
 The bytes go to `FILE.part`, and what the server said of them (address, ETag, date, size) to
 `FILE.part.json`. A run that was killed, or a connection that broke, goes on where it stopped
 by asking for the rest `If-Range` the file is still the same; a server that ignores that, or
-names nothing to compare, sends it from the start. `FILE` appears only when it is whole.
+names nothing to compare, sends it from the start. One that sends the rest of another file is found
+out by the notes, and the part is thrown away. `FILE` appears only when it is whole.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -143,7 +144,7 @@ def _attempt(url: str, part: Path, progress: Progress, timeout: float) -> None:
         if e.code == 416 and have:  # nothing beyond what we have: whole, or not that file
             whole = e.headers.get("Content-Range", "").rpartition("/")[2]
             e.close()
-            if whole == str(have):
+            if whole == str(have) and notes.get("size") in (None, have):
                 return
             part.unlink()
             raise _Again("the part on disk does not fit the file") from None
@@ -160,10 +161,13 @@ def _attempt(url: str, part: Path, progress: Progress, timeout: float) -> None:
         if response.headers.get_content_type() == "text/html":
             raise _Refused("the server sends a web page, not the file")
         start, total = _extent(response, have)
+        if start and _changed(response, notes, total):
+            part.unlink()
+            raise _Again("the file is not the one that was begun")
         need_room(part.parent, (total or 0) - start)
         if not start:  # a kill here must not leave old bytes beside new notes
             part.unlink(missing_ok=True)
-        _note(part, url, response, total)
+            _note(part, url, response, total)
         done = _append(response, part, start, total, progress)
     if total is not None and done != total:
         raise _Again(f"the connection broke off at {done:,} of {total:,} bytes")
@@ -178,6 +182,14 @@ def _extent(response: Any, have: int) -> tuple[int, int | None]:
         return have, int(total) if total.isdigit() else None
     length = response.headers.get("Content-Length") or ""
     return 0, int(length) if length.isdigit() else None
+
+
+def _changed(response: Any, notes: Mapping[str, Any], total: int | None) -> bool:
+    """Whether a part comes from another file than `notes` tell of, `If-Range` or not."""
+    validator = notes["validator"]
+    told = response.headers.get("ETag" if validator.startswith('"') else "Last-Modified")
+    size = notes.get("size")
+    return told not in (None, validator) or (None not in (total, size) and total != size)
 
 
 def _append(response: Any, part: Path, start: int, total: int | None, progress: Progress) -> int:
@@ -219,7 +231,7 @@ def _note(part: Path, url: str, response: Any, total: int | None) -> None:
     _notes(part).write_text(json.dumps(told), encoding="utf-8")
 
 
-def _resumable(part: Path, url: str) -> tuple[int, dict[str, str]]:
+def _resumable(part: Path, url: str) -> tuple[int, dict[str, Any]]:
     """(bytes on disk that may be kept, what the server said of them); 0 to start afresh."""
     try:
         notes = json.loads(_notes(part).read_text(encoding="utf-8"))

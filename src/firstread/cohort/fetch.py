@@ -204,25 +204,22 @@ def _from_kaggle(way: Way, by_hand: str) -> Path:
 def _unpack(
     source: Source, way: Way, origin: Path, into: Path, ours: bool, stream: IO[str] | None
 ) -> tuple[unpack.Plan, list[str]]:
-    """List, check and write the films; a damaged archive of our own is removed."""
+    """List, check and write the films; an archive of our own that is not as it should be is
+    removed, since the publisher may mend it."""
     try:
         entries = unpack.list_folder(origin) if origin.is_dir() else unpack.list_zip(origin)
-    except DownloadError:
-        if ours:
-            origin.unlink(missing_ok=True)
-        raise
-    chosen = unpack.plan(entries, source, origin)
-    notes = _check(source, way, chosen, origin)
-    line = FilmsLine(stream, len(chosen.films), chosen.n_bytes) if stream else None
-    try:
+        chosen = unpack.plan(entries, source, origin)
+        notes = _check(source, way, chosen, origin)
+        line = FilmsLine(stream, len(chosen.films), chosen.n_bytes) if stream else None
         if origin.is_dir():
             unpack.copy_folder(origin, chosen, into, line)
         else:
             unpack.unpack_zip(origin, chosen, into, line)
-    except DownloadError:
-        if ours:
-            origin.unlink(missing_ok=True)
-        raise
+    except DownloadError as fault:
+        if not ours:
+            raise
+        origin.unlink(missing_ok=True)
+        raise DownloadError(f"{fault} (removed: the same command downloads it anew)") from None
     if unpack.count_films(into, list(chosen.counts)) != chosen.counts:
         raise DownloadError(f"{into}: films went missing while unpacking; run it again")
     if chosen.second_copies:
