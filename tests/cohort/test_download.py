@@ -177,6 +177,24 @@ def test_server_that_ignores_range_is_read_from_the_start(
     assert (tmp_path / "set.zip").read_bytes() == BODY
 
 
+def test_a_server_that_breaks_off_now_later_now_sooner_is_given_up(
+    server: Behaviour, tmp_path: Path
+) -> None:
+    """Each second try gets further than the one before it, and none further than the first."""
+    server.ranges, server.cuts = False, [600_000, 300_000] * 50
+    with pytest.raises(DownloadError, match=r"broke off .*\(3 tries\)"):
+        get(server, tmp_path / "set.zip")
+    assert len(server.asked) == 4
+
+
+def test_each_try_that_gets_further_is_a_gain(server: Behaviour, tmp_path: Path) -> None:
+    server.ranges = False
+    server.cuts = [500_000, 100_000, 200_000, 600_000, 300_000, 400_000, 700_000, 100_000]
+    get(server, tmp_path / "set.zip")
+    assert (tmp_path / "set.zip").read_bytes() == BODY
+    assert len(server.asked) == 9
+
+
 def test_nothing_to_compare_starts_afresh(server: Behaviour, tmp_path: Path) -> None:
     server.etag, server.cuts = "", [400_000]
     get(server, tmp_path / "set.zip")

@@ -40,7 +40,8 @@ TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 @dataclass(frozen=True)
 class Retry:
-    """How patiently to try. `tries` in a row without a new byte; `wait` seconds, doubled."""
+    """How patiently to try. `tries` in a row that bring the file no further than it once was;
+    `wait` seconds, doubled."""
 
     tries: int = 6
     wait: float = 1.0
@@ -98,8 +99,8 @@ def download(
     progress = progress or (lambda done, total: None)
     part = target.with_name(target.name + ".part")
     failures = 0
+    best, _ = _resumable(part, url)
     while True:
-        before = _size(part)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             _attempt(url, part, progress, retry.timeout)
@@ -108,7 +109,8 @@ def download(
             return target
         except _Again as fault:
             # A restart from zero is no gain, so only bytes beyond the best mark count as one.
-            failures = 0 if _size(part) > before else failures + 1
+            failures = 0 if _size(part) > best else failures + 1
+            best = max(best, _size(part))
             if failures >= (min(retry.tries, 2) if fault.offline else retry.tries):
                 raise DownloadError(
                     f"{url}: {fault} ({failures} tries); run the same command again to go on, "
