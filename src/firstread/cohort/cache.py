@@ -27,6 +27,7 @@ import numpy.typing as npt
 from firstread.cohort.table import Cohort, FilmRow
 from firstread.errors import FilmError, NoFilms, OutputError
 from firstread.film.decode import decode
+from firstread.film.files import utf8
 from firstread.film.leftovers import clear, part_of
 from firstread.film.places import cache_folder
 from firstread.film.preprocess import Preprocess, preprocess
@@ -124,7 +125,7 @@ def _build(
     if not good:
         raise NoFilms(f"{films.root}: none of the {len(films)} films could be decoded")
     _replace(data, lambda out: np.save(out, np.stack(good), allow_pickle=False))
-    _replace(log, lambda out: out.write("\n".join(failed).encode()))
+    _replace(log, lambda out: out.write(utf8("\n".join(failed))))
 
 
 def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
