@@ -1,7 +1,9 @@
 """`firstread data check`: what it prints, writes and returns."""
 
 import json
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,16 @@ def test_a_place_it_cannot_write(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     where = str(tmp_path / "file" / "c.json")
     assert main(["data", "check", str(tmp_path / "set"), "--json", where]) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are no bytes there")
+def test_names_that_are_no_utf8_are_reported(tmp_path: Path) -> None:
+    films = write_folder(tmp_path / "set", 6, size=48) / "NORMAL"
+    for name in (b"M\xfcller.jpeg", b"gel\xf6scht.jpeg"):
+        shutil.copy(films / "IM-0001-0001.jpeg", films / os.fsdecode(name))
+    (films / os.fsdecode(b"br\xf6chig.jpeg")).write_bytes(b"no film")
+    files = ["--json", str(tmp_path / "c.json"), "--html", str(tmp_path / "c.html")]
+    assert main(["data", "check", str(tmp_path / "set"), *files]) == 0
+    report = json.loads((tmp_path / "c.json").read_text("utf-8"))
+    assert os.fsencode(report["unreadable"][0]["file"]) == b"NORMAL/br\xf6chig.jpeg"
+    assert r"NORMAL/br\udcf6chig.jpeg" in (tmp_path / "c.html").read_text("utf-8")

@@ -73,6 +73,31 @@ def test_download_to_summary_and_again(
     assert "is complete already, nothing done: 8 films" in capsys.readouterr().out
 
 
+def test_an_archive_that_was_mended_since_is_fetched_again(
+    published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = published.read_bytes()
+    with zipfile.ZipFile(published, "a") as packed:
+        packed.writestr("chest_xray/train/NORMAL/IM-0999-0001.jpeg", b"one too many")
+    get = ("get", "chest-xray-pneumonia", "--to", str(tmp_path / "set"))
+    with pytest.raises(DownloadError, match=r"NORMAL 3 instead of 2.*\(removed: the same command"):
+        firstread_data(*get)
+    assert not (tmp_path / "set.part").exists()
+    published.write_bytes(good)
+    assert firstread_data(*get) == 0
+    assert "8 films" in capsys.readouterr().out
+
+
+def test_a_wrong_archive_in_hand_is_kept(published: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(published, "w") as packed:
+        packed.writestr("notes.txt", b"no film")
+    with pytest.raises(DownloadError, match=r"check that it is the right archive$"):
+        firstread_data(
+            "get", "chest-xray-pneumonia", "--from", str(published), "--to", str(tmp_path / "set")
+        )
+    assert published.exists()
+
+
 def test_archive_in_hand(
     published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

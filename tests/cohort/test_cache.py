@@ -1,6 +1,11 @@
 """Decode once: a stale, damaged or lacking cache is made again, and nothing else is."""
 
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -10,9 +15,26 @@ from firstread.cohort.cache import cached_films
 from firstread.cohort.synthetic import write_folder
 from firstread.cohort.table import Cohort, load_cohort
 from firstread.errors import FilmError, NoFilms
+from firstread.film import leftovers
 from firstread.film.preprocess import Preprocess
 
 HOW = Preprocess(32)
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from firstread.cohort import cache
+from firstread.cohort.table import load_cohort
+from firstread.film.preprocess import Preprocess
+
+def half(out, pixels, **how):
+    out.write(pixels.tobytes()[:100])
+    out.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+cache.np.save = half
+cache.cached_films(load_cohort(Path(sys.argv[1])), Preprocess(32), Path(sys.argv[2]))
+"""
 
 
 @pytest.fixture
@@ -86,3 +108,34 @@ def test_not_one_film(films: Cohort, tmp_path: Path) -> None:
         path.write_bytes(b"no film")
     with pytest.raises(NoFilms, match="none of the 8 films"):
         cached_films(load_cohort(films.root), HOW, tmp_path / "cache")
+
+
+def test_two_runs_of_one_process_id_build_one_cache(
+    films: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two containers over one folder each is process 1."""
+    alone = cached_films(films, HOW, tmp_path / "alone").pixels
+    save, both = np.save, Barrier(2, timeout=30)
+
+    def at_once(*args, **how):
+        both.wait()
+        save(*args, **how)
+        both.wait()
+
+    monkeypatch.setattr(cache.np, "save", at_once)
+    with ThreadPoolExecutor(2) as two:
+        for built in two.map(lambda folder: cached_films(films, HOW, folder), [tmp_path / "c"] * 2):
+            assert np.array_equal(built.pixels, alone)
+    assert sorted(p.suffix for p in (tmp_path / "c").iterdir()) == [".failed", ".npy"]
+
+
+@pytest.mark.skipif(leftovers._place() is None, reason="process ids hold nowhere")
+def test_what_a_killed_build_left_goes_at_the_next(films: Cohort, tmp_path: Path) -> None:
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(films.root), str(tmp_path / "cache")], check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = (tmp_path / "cache").iterdir()
+    assert left.suffix == ".part"
+    cached_films(films, HOW, tmp_path / "cache")
+    assert sorted(p.suffix for p in (tmp_path / "cache").iterdir()) == [".failed", ".npy"]

@@ -30,6 +30,7 @@ class Behaviour:
     etag: str = '"v1"'
     modified: str = ""
     ranges: bool = True
+    careless: bool = False  # sends the part asked for, whatever If-Range says
     cuts: list[int] = field(default_factory=list)
     states: list[int] = field(default_factory=list)
     claim_more: int = 0
@@ -91,7 +92,7 @@ class Handler(BaseHTTPRequestHandler):
         wanted = self.headers.get("Range")
         if not b.ranges or not wanted:
             return 0
-        if self.headers.get("If-Range") not in (b.etag, b.modified):
+        if not b.careless and self.headers.get("If-Range") not in (b.etag, b.modified):
             return 0
         return int(wanted.removeprefix("bytes=").removesuffix("-"))
 
@@ -176,6 +177,24 @@ def test_server_that_ignores_range_is_read_from_the_start(
     assert (tmp_path / "set.zip").read_bytes() == BODY
 
 
+def test_a_server_that_breaks_off_now_later_now_sooner_is_given_up(
+    server: Behaviour, tmp_path: Path
+) -> None:
+    """Each second try gets further than the one before it, and none further than the first."""
+    server.ranges, server.cuts = False, [600_000, 300_000] * 50
+    with pytest.raises(DownloadError, match=r"broke off .*\(3 tries\)"):
+        get(server, tmp_path / "set.zip")
+    assert len(server.asked) == 4
+
+
+def test_each_try_that_gets_further_is_a_gain(server: Behaviour, tmp_path: Path) -> None:
+    server.ranges = False
+    server.cuts = [500_000, 100_000, 200_000, 600_000, 300_000, 400_000, 700_000, 100_000]
+    get(server, tmp_path / "set.zip")
+    assert (tmp_path / "set.zip").read_bytes() == BODY
+    assert len(server.asked) == 9
+
+
 def test_nothing_to_compare_starts_afresh(server: Behaviour, tmp_path: Path) -> None:
     server.etag, server.cuts = "", [400_000]
     get(server, tmp_path / "set.zip")
@@ -194,6 +213,28 @@ def test_file_that_changed_meanwhile_starts_afresh(server: Behaviour, tmp_path: 
     assert (tmp_path / "set.zip").read_bytes() == BODY[::-1]
 
 
+@pytest.mark.parametrize("by", ["etag", "modified", "size"])
+def test_the_rest_of_another_file_is_not_joined_to_the_part(
+    server: Behaviour, tmp_path: Path, by: str
+) -> None:
+    server.careless = True
+    if by == "modified":
+        server.etag, server.modified = "", "Mon, 01 Jan 2018 00:00:00 GMT"
+    server.cuts = [400_000]
+
+    def change(seconds: float) -> None:
+        server.body = BODY[::-1] + (b"more" if by == "size" else b"")
+        server.etag = '"v2"' if by == "etag" else server.etag
+        server.modified = "Tue, 02 Jan 2018 00:00:00 GMT" if by == "modified" else ""
+
+    said: list[str] = []
+    retry = Retry(tries=4, timeout=5.0)
+    download(server.url, tmp_path / "set.zip", retry=retry, sleep=change, say=said.append)
+    assert (tmp_path / "set.zip").read_bytes() == server.body
+    assert [a.get("range") for a in server.asked] == [None, "bytes=400000-", None]
+    assert said[-1].startswith("the file is not the one that was begun; trying again")
+
+
 def test_part_of_another_address_is_not_used(server: Behaviour, tmp_path: Path) -> None:
     part = tmp_path / "set.zip.part"
     part.write_bytes(b"x" * 1000)
@@ -207,6 +248,14 @@ def test_part_of_another_address_is_not_used(server: Behaviour, tmp_path: Path) 
 def test_spoilt_notes_start_afresh(server: Behaviour, tmp_path: Path, notes: str) -> None:
     (tmp_path / "set.zip.part").write_bytes(b"x" * 1000)
     (tmp_path / "set.zip.part.json").write_text(notes)
+    get(server, tmp_path / "set.zip")
+    assert (tmp_path / "set.zip").read_bytes() == BODY
+
+
+def test_part_that_is_as_long_as_another_file_by_now(server: Behaviour, tmp_path: Path) -> None:
+    (tmp_path / "set.zip.part").write_bytes(b"x" * len(BODY))
+    notes = {"url": server.url, "validator": '"v1"', "size": len(BODY) + 1000}
+    (tmp_path / "set.zip.part.json").write_text(json.dumps(notes))
     get(server, tmp_path / "set.zip")
     assert (tmp_path / "set.zip").read_bytes() == BODY
 

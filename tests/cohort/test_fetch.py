@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import sys
 import zipfile
 from dataclasses import replace
@@ -136,6 +137,47 @@ def test_place_that_is_taken(tmp_path: Path) -> None:
     fetch(SMALL, tmp_path / "empty", given=archive)
     with pytest.raises(OutputError, match="holds chest-xray-pneumonia; name another"):
         fetch(replace(SMALL, name="another"), tmp_path / "empty", given=archive)
+
+
+def test_a_link_to_an_empty_folder_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for name, leads_to in (("link", "empty"), ("dangling", "nowhere")):
+        (tmp_path / name).symlink_to(leads_to)
+        with pytest.raises(OutputError, match="is a link, which no folder can replace; name a fol"):
+            fetch(SMALL, tmp_path / name)
+        assert not (tmp_path / f"{name}.part").exists()
+    fetch(SMALL, tmp_path / "link" / "set", given=pack(tmp_path / "a.zip", films()))
+    (tmp_path / "whole").symlink_to("empty/set")
+    assert fetch(SMALL, tmp_path / "whole").already
+
+
+def test_an_empty_volume_is_refused_before_anything_is_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "volume").mkdir()
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path).name == "volume")
+    with pytest.raises(OutputError, match="is a mounted volume, which no folder can replace"):
+        fetch(SMALL, tmp_path / "volume")
+    assert [p.name for p in tmp_path.iterdir()] == ["volume"]
+    fetch(SMALL, tmp_path / "volume" / "set", given=pack(tmp_path / "a.zip", films()))
+
+
+def test_what_the_user_keeps_beside_the_download_stays(tmp_path: Path) -> None:
+    work = tmp_path / "set.part"
+    work.mkdir()
+    (work / "mine.txt").write_text("mine")
+    (work / "Set.zip.part").write_bytes(b"of a run before")
+    done = fetch(SMALL, tmp_path / "set", given=pack(tmp_path / "a.zip", films()))
+    assert done.notes == (f"{work}: stays, for it holds files that are not of this download",)
+    assert [p.name for p in work.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("name", ["Dl.zip", "Set.zip"])
+def test_a_given_archive_stays_where_downloads_go(tmp_path: Path, name: str) -> None:
+    work = tmp_path / "set.part"
+    work.mkdir()
+    fetch(SMALL, tmp_path / "set", given=pack(work / name, films()))
+    assert [p.name for p in work.iterdir()] == [name]
 
 
 def test_broken_network_says_how_to_go_on_by_hand(tmp_path: Path) -> None:

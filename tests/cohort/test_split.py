@@ -1,7 +1,9 @@
 """No patient on both sides, whatever is split and however."""
 
 import csv
+import os
 import shutil
+import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -268,3 +270,19 @@ def test_the_real_train_folder(films_dir: Path, plan: SplitPlan) -> None:
     assert len(split) == 5216
     assert 400 < len(split.part("val")) < 900
     assert {r.etiology for r in split.part("val").rows} == {"normal", "bacterial", "viral"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are no bytes there")
+def test_a_film_whose_name_is_no_utf8_is_split_and_found_again(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "films", 12, size=16)
+    film = os.fsencode(root) + b"/NORMAL/M\xfcller.jpeg"
+    Path(root / "NORMAL" / "IM-0001-0001.jpeg").rename(os.fsdecode(film))
+    cohort = load_cohort(root)
+    split = make_split(cohort, SplitPlan("patient"))
+    save_split(split, tmp_path / "split.csv")
+    assert r"NORMAL/M\udcfcller.jpeg,0," in (tmp_path / "split.csv").read_text("utf-8")
+    again = load_split(tmp_path / "split.csv", cohort)
+    assert again.rows == split.rows
+    Path(os.fsdecode(film)).write_bytes(b"another")
+    with pytest.raises(SplitError, match="is not the film it was"):
+        load_split(tmp_path / "split.csv", load_cohort(root))

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firstread.cohort.synthetic import draw_film, write_folder
-from firstread.cohort.table import load_cohort
+from firstread.cohort import synthetic
+from firstread.cohort.synthetic import MOST, draw_film, write_folder
+from firstread.cohort.table import load_cohort, parse_name
 from firstread.film import decode
 
 
@@ -74,6 +75,26 @@ def test_parts_share_no_patient_and_no_film(tmp_path: Path) -> None:
     assert not patients[0] & patients[2]
     assert not patients[1] & patients[2]
     assert len(set(cohort.hashes)) == 36
+
+
+def test_more_films_than_numbers_of_their_own_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="2001 films a class: one seed draws at most 2000"):
+        write_folder(tmp_path, MOST + 1, part="train")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("pneumonia", [False, True])
+def test_the_most_films_stay_within_their_numbers(pneumonia: bool) -> None:
+    class AllNew:
+        """Each film of another patient, which is the most numbers that can be drawn."""
+
+        def random(self) -> float:
+            return 0.0
+
+    names = synthetic._names(AllNew(), pneumonia, MOST, 1)  # type: ignore[arg-type]
+    numbers = {parse_name(name)[2] for name in names}
+    assert len(names) == MOST
+    assert max(numbers) <= synthetic.NUMBERS
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:

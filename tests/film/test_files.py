@@ -1,5 +1,6 @@
 """Finding films and writing whole files."""
 
+import json
 import os
 import stat
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from firstread.errors import FolderNotFound, OutputError
 from firstread.film import files
-from firstread.film.files import find_films, write_atomic
+from firstread.film.files import as_written, find_films, write_atomic
 
 
 def touch(path: Path, data: bytes = b"x") -> Path:
@@ -116,3 +117,12 @@ def test_folders_without_permission(tmp_path: Path) -> None:
             write_atomic(locked / "out.json", "x")
     finally:
         locked.chmod(0o700)
+
+
+def test_text_with_a_name_that_is_no_utf8_is_written_in_utf8(tmp_path: Path) -> None:
+    name = os.fsdecode("Mü".encode() + b"\xfcller.jpeg")
+    write_atomic(tmp_path / "a.csv", f"{name},1\n")
+    assert (tmp_path / "a.csv").read_text("utf-8") == "Mü\\udcfcller.jpeg,1\n"
+    assert as_written(name) == "Mü\\udcfcller.jpeg"
+    write_atomic(tmp_path / "a.json", json.dumps({"file": name}, ensure_ascii=False))
+    assert json.loads((tmp_path / "a.json").read_bytes()) == {"file": name}

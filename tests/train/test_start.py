@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +32,7 @@ from firstread.train import finish
 from firstread.train.checkpoint import SafeCheckpointIO
 from firstread.train.point import reader_of
 from firstread.train.run import train
-from firstread.train.start import load_start
+from firstread.train.start import Start, assert_unseen, load_start
 from tiny_training import tiny_job, tiny_recipe
 
 STILL = {"epochs": 1, "lr": 1e-12, "weight_decay": 0.0, "ema": 0.0}
@@ -155,6 +157,32 @@ def test_the_run_and_its_card_tell_where_it_comes_from(
     assert "are among the model's training films" in alone
     said = seen_warnings(cohort.subset(range(10)), card["data"], third)
     assert any("among the run's training films" in s for s in said)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are no bytes there")
+def test_a_name_that_is_no_utf8_is_known_again(tmp_path: Path) -> None:
+    """Its film by another copy's bytes, so that only the name can tell."""
+    root = write_folder(tmp_path / "films", 12, size=16)
+    odd = root / "NORMAL" / os.fsdecode(b"M\xfcller.jpeg")
+    (root / "NORMAL" / "IM-0001-0001.jpeg").rename(odd)
+    split = make_split(load_cohort(root), SplitPlan("patient"))
+    run = tmp_path / "run"
+    trained = replace(split, rows=tuple(replace(r, part="train") for r in split.rows))
+    save_split(trained, run / "split.csv")
+    save_split(split, run / "val.csv")
+    start = Start(run, SCRATCH, {}, "", {}, tuple(rows(run / "split.csv")), frozenset(split.hashes))
+    Image.new("L", (16, 16), 99).save(odd)
+    again = load_cohort(root)
+    only = again.subset(i for i, r in enumerate(again.rows) if r.path == odd)
+    as_val = replace(only, rows=tuple(replace(r, part="val") for r in only.rows))
+    assert_unseen(start, as_val)  # of no source in common: another's film may be called so
+    one_more = replace(split, rows=(*as_val.rows, trained.rows[0]))
+    with pytest.raises(SplitError, match=r"1 validation films \(first: NORMAL/M"):
+        assert_unseen(start, one_more)
+    said = seen_warnings(one_more, {}, run)
+    assert any("1 of 2 films are among" in s for s in said)
+    assert any("2 of 2 films are of patients" in s for s in said)
+    assert any("2 of 2 films are validation films" in s for s in said)
 
 
 def test_the_best_epoch_is_taken_where_that_was_kept(

@@ -3,9 +3,10 @@
 Decoding a JPEG takes some 5 ms, reading it back from the map 5 microseconds. A cache is
 one .npy file whose name is a hash over the films' contents, their order and the
 preprocessing, so a changed film or setting can never meet a stale cache. It is written
-under another name and then renamed: two runs that build the same cache at once each
-write their own file, and the last rename wins with the same bytes. What could not be decoded is
-tried again at every call: a disk may have failed for a moment only.
+under another name and then renamed: two runs that build the same cache at once, in two containers
+too, each write their own file, and the last rename wins with the same bytes. What a killed run
+leaves of its file goes when the next cache is built (`firstread.film.leftovers`). What could not be
+decoded is tried again at every call: a disk may have failed for a moment only.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +27,8 @@ import numpy.typing as npt
 from firstread.cohort.table import Cohort, FilmRow
 from firstread.errors import FilmError, NoFilms, OutputError
 from firstread.film.decode import decode
+from firstread.film.files import utf8
+from firstread.film.leftovers import clear, part_of
 from firstread.film.places import cache_folder
 from firstread.film.preprocess import Preprocess, preprocess
 
@@ -120,19 +124,17 @@ def _build(
                 progress(i + 1, len(films))
     if not good:
         raise NoFilms(f"{films.root}: none of the {len(films)} films could be decoded")
-    _replace(data, lambda path: _save(path, np.stack(good)))
-    _replace(log, lambda path: path.write_text("\n".join(failed), encoding="utf-8"))
+    _replace(data, lambda out: np.save(out, np.stack(good), allow_pickle=False))
+    _replace(log, lambda out: out.write(utf8("\n".join(failed))))
 
 
-def _save(path: Path, pixels: npt.NDArray[np.uint8]) -> None:
-    with path.open("wb") as f:
-        np.save(f, pixels, allow_pickle=False)
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    part = part_of(path)
     try:
-        write(part)
+        with part.open("xb") as out:
+            # Before the bytes: what was left may be what they need room for.
+            clear(path.parent, os.fstat(out.fileno()).st_mtime)
+            write(out)
         part.replace(path)
     finally:
         with contextlib.suppress(OSError):

@@ -3,7 +3,8 @@
 The bytes go to `FILE.part`, and what the server said of them (address, ETag, date, size) to
 `FILE.part.json`. A run that was killed, or a connection that broke, goes on where it stopped
 by asking for the rest `If-Range` the file is still the same; a server that ignores that, or
-names nothing to compare, sends it from the start. `FILE` appears only when it is whole.
+names nothing to compare, sends it from the start. One that sends the rest of another file is found
+out by the notes, and the part is thrown away. `FILE` appears only when it is whole.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -28,6 +29,8 @@ from firstread.cohort.progress import Progress, in_words
 from firstread.errors import DownloadError, OutputError
 
 CHUNK = 1 << 18
+PIECES = ("", ".part", ".part.json")
+"""Endings of what a download may leave: the file, what there is of it, and the notes on that."""
 ROOM_TO_SPARE = 64 << 20
 """Bytes that stay free on the disk beyond what we write."""
 
@@ -37,7 +40,8 @@ TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 @dataclass(frozen=True)
 class Retry:
-    """How patiently to try. `tries` in a row without a new byte; `wait` seconds, doubled."""
+    """How patiently to try. `tries` in a row that bring the file no further than it once was;
+    `wait` seconds, doubled."""
 
     tries: int = 6
     wait: float = 1.0
@@ -95,8 +99,8 @@ def download(
     progress = progress or (lambda done, total: None)
     part = target.with_name(target.name + ".part")
     failures = 0
+    best, _ = _resumable(part, url)
     while True:
-        before = _size(part)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             _attempt(url, part, progress, retry.timeout)
@@ -105,7 +109,8 @@ def download(
             return target
         except _Again as fault:
             # A restart from zero is no gain, so only bytes beyond the best mark count as one.
-            failures = 0 if _size(part) > before else failures + 1
+            failures = 0 if _size(part) > best else failures + 1
+            best = max(best, _size(part))
             if failures >= (min(retry.tries, 2) if fault.offline else retry.tries):
                 raise DownloadError(
                     f"{url}: {fault} ({failures} tries); run the same command again to go on, "
@@ -141,7 +146,7 @@ def _attempt(url: str, part: Path, progress: Progress, timeout: float) -> None:
         if e.code == 416 and have:  # nothing beyond what we have: whole, or not that file
             whole = e.headers.get("Content-Range", "").rpartition("/")[2]
             e.close()
-            if whole == str(have):
+            if whole == str(have) and notes.get("size") in (None, have):
                 return
             part.unlink()
             raise _Again("the part on disk does not fit the file") from None
@@ -158,10 +163,13 @@ def _attempt(url: str, part: Path, progress: Progress, timeout: float) -> None:
         if response.headers.get_content_type() == "text/html":
             raise _Refused("the server sends a web page, not the file")
         start, total = _extent(response, have)
+        if start and _changed(response, notes, total):
+            part.unlink()
+            raise _Again("the file is not the one that was begun")
         need_room(part.parent, (total or 0) - start)
         if not start:  # a kill here must not leave old bytes beside new notes
             part.unlink(missing_ok=True)
-        _note(part, url, response, total)
+            _note(part, url, response, total)
         done = _append(response, part, start, total, progress)
     if total is not None and done != total:
         raise _Again(f"the connection broke off at {done:,} of {total:,} bytes")
@@ -176,6 +184,14 @@ def _extent(response: Any, have: int) -> tuple[int, int | None]:
         return have, int(total) if total.isdigit() else None
     length = response.headers.get("Content-Length") or ""
     return 0, int(length) if length.isdigit() else None
+
+
+def _changed(response: Any, notes: Mapping[str, Any], total: int | None) -> bool:
+    """Whether a part comes from another file than `notes` tell of, `If-Range` or not."""
+    validator = notes["validator"]
+    told = response.headers.get("ETag" if validator.startswith('"') else "Last-Modified")
+    size = notes.get("size")
+    return told not in (None, validator) or (None not in (total, size) and total != size)
 
 
 def _append(response: Any, part: Path, start: int, total: int | None, progress: Progress) -> int:
@@ -217,7 +233,7 @@ def _note(part: Path, url: str, response: Any, total: int | None) -> None:
     _notes(part).write_text(json.dumps(told), encoding="utf-8")
 
 
-def _resumable(part: Path, url: str) -> tuple[int, dict[str, str]]:
+def _resumable(part: Path, url: str) -> tuple[int, dict[str, Any]]:
     """(bytes on disk that may be kept, what the server said of them); 0 to start afresh."""
     try:
         notes = json.loads(_notes(part).read_text(encoding="utf-8"))

@@ -2,8 +2,8 @@
 
 Everything happens in `DIR.part` beside `DIR`: the archive, then the films. Only when each
 count is the known one is the folder renamed to `DIR`, so `DIR` is the whole set or is not
-there. A run that was killed goes on in `DIR.part`. `SOURCE.json` in `DIR` says what it is,
-where it came from and whom to cite.
+there. A run that was killed goes on in `DIR.part`. In the end what we put there goes, and nothing
+else. `SOURCE.json` in `DIR` says what it is, where it came from and whom to cite.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,14 +21,15 @@ from typing import IO
 
 import firstread
 from firstread.cohort import unpack
-from firstread.cohort.download import Retry, download
+from firstread.cohort.download import PIECES, Retry, download
 from firstread.cohort.progress import FilmsLine, ProgressLine
 from firstread.cohort.sources import Source, Way
 from firstread.cohort.table import parse_name
 from firstread.errors import DownloadError, MissingExtra, OutputError
-from firstread.film.files import write_atomic
+from firstread.film.files import real, write_atomic
 
 RECORD = "SOURCE.json"
+LOCK = "lock"
 NAMELESS = 0.05
 """Share of films whose name may tell no patient before we say it is another set."""
 
@@ -82,7 +84,8 @@ def fetch(
         record = _record(source, held, origin, chosen)
         write_atomic(work / "films" / RECORD, json.dumps(record, indent=2) + "\n")
         unpack.put_in_place(work / "films", to)
-        unpack.remove_tree(work)
+        if not _tidy(work, source, given):
+            notes.append(f"{work}: stays, for it holds files that are not of this download")
     return Fetched(to, chosen.counts, held.name, notes=tuple(notes))
 
 
@@ -95,12 +98,16 @@ def _way(source: Source, via: str) -> Way:
 
 
 def _already(source: Source, to: Path) -> Fetched | None:
-    """What is at `to`, if it is this set and whole; `OutputError` if it is something else."""
-    if not to.exists():
-        return None
-    if not to.is_dir():
+    """What is at `to`, if it is this set and whole; `OutputError` if it is something else, or
+    nothing that a finished folder could take the place of."""
+    if to.exists() and not to.is_dir():
         raise OutputError(f"{to}: is a file; name a folder that is not there yet with --to")
-    if not any(to.iterdir()):
+    if not to.exists() or not any(to.iterdir()):
+        if to.is_symlink() or os.path.ismount(to):
+            what = "a link" if to.is_symlink() else "a mounted volume"
+            raise OutputError(
+                f"{to}: is {what}, which no folder can replace; name a folder inside it with --to"
+            )
         return None
     try:
         record = json.loads((to / RECORD).read_text(encoding="utf-8"))
@@ -126,7 +133,7 @@ def _alone(work: Path) -> Iterator[None]:
     """Hold `work` against a second run that would write the same files."""
     try:
         work.mkdir(parents=True, exist_ok=True)
-        lock = (work / "lock").open("w")
+        lock = (work / LOCK).open("a")
     except OSError as e:
         raise OutputError(
             f"{work}: cannot be made ({e.strerror}); name another folder with --to"
@@ -144,8 +151,24 @@ def _alone(work: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            if work.is_dir() and [p.name for p in work.iterdir()] == ["lock"]:
-                unpack.remove_tree(work)  # nothing was fetched that a next run could use
+            if work.is_dir() and [p.name for p in work.iterdir()] == [LOCK]:
+                _remove(work, [LOCK])  # nothing was fetched that a next run could use
+
+
+def _tidy(work: Path, source: Source, given: Path | None) -> bool:
+    """Remove what was downloaded into `work`, and `work` if the user keeps nothing there; whether
+    it is gone. `given`, the user's own, stays even there."""
+    fetched = [way.archive + end for way in source.ways if way.url for end in PIECES]
+    mine = None if given is None else real(given)
+    return _remove(work, [LOCK, *(name for name in fetched if real(work / name) != mine)])
+
+
+def _remove(work: Path, names: Iterable[str]) -> bool:
+    with contextlib.suppress(OSError):
+        for name in names:
+            (work / name).unlink(missing_ok=True)
+        work.rmdir()
+    return not work.exists()
 
 
 def _fetch_archive(
@@ -181,25 +204,22 @@ def _from_kaggle(way: Way, by_hand: str) -> Path:
 def _unpack(
     source: Source, way: Way, origin: Path, into: Path, ours: bool, stream: IO[str] | None
 ) -> tuple[unpack.Plan, list[str]]:
-    """List, check and write the films; a damaged archive of our own is removed."""
+    """List, check and write the films; an archive of our own that is not as it should be is
+    removed, since the publisher may mend it."""
     try:
         entries = unpack.list_folder(origin) if origin.is_dir() else unpack.list_zip(origin)
-    except DownloadError:
-        if ours:
-            origin.unlink(missing_ok=True)
-        raise
-    chosen = unpack.plan(entries, source, origin)
-    notes = _check(source, way, chosen, origin)
-    line = FilmsLine(stream, len(chosen.films), chosen.n_bytes) if stream else None
-    try:
+        chosen = unpack.plan(entries, source, origin)
+        notes = _check(source, way, chosen, origin)
+        line = FilmsLine(stream, len(chosen.films), chosen.n_bytes) if stream else None
         if origin.is_dir():
             unpack.copy_folder(origin, chosen, into, line)
         else:
             unpack.unpack_zip(origin, chosen, into, line)
-    except DownloadError:
-        if ours:
-            origin.unlink(missing_ok=True)
-        raise
+    except DownloadError as fault:
+        if not ours:
+            raise
+        origin.unlink(missing_ok=True)
+        raise DownloadError(f"{fault} (removed: the same command downloads it anew)") from None
     if unpack.count_films(into, list(chosen.counts)) != chosen.counts:
         raise DownloadError(f"{into}: films went missing while unpacking; run it again")
     if chosen.second_copies:

@@ -27,7 +27,7 @@ import numpy as np
 from firstread.cohort.records import read_records
 from firstread.cohort.table import PARTS, Cohort, FilmRow
 from firstread.errors import FolderNotFound, NoFilms, SplitError, TableError
-from firstread.film.files import write_atomic
+from firstread.film.files import as_written, write_atomic
 
 WAYS = ("blocks", "patient", "series")
 COLUMNS = ("file", "label", "part", "patient", "series", "etiology", "sha256")
@@ -164,7 +164,10 @@ def _random(films: Cohort, plan: SplitPlan, groups: list[int]) -> list[int]:
 
 
 def save_split(split: Cohort, path: Path) -> None:
-    """Write a split as CSV: file, label, part, patient, series, etiology, sha256."""
+    """Write a split as CSV: file, label, part, patient, series, etiology, sha256.
+
+    A name that is no UTF-8 stands there `as_written`, and `load_split` finds its film by that.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -184,7 +187,7 @@ def load_split(path: Path, cohort: Cohort) -> Cohort:
     _, records = read_records(path)
     if not records or not set(COLUMNS) <= set(records[0]):
         raise TableError(f"{path}: not a split; make one with `firstread data split`")
-    by_file = {r.file: i for i, r in enumerate(cohort.rows)}
+    by_file = {as_written(r.file): i for i, r in enumerate(cohort.rows)}
     missing = [r["file"] for r in records if r["file"] not in by_file]
     if missing:
         raise SplitError(

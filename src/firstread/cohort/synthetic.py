@@ -24,6 +24,10 @@ Grid = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
 
 JPEG_QUALITY = 90
+NUMBERS = 1000
+"""Patient numbers of each series that a part of a seed has for itself."""
+MOST = 2 * NUMBERS
+"""Films a class, in two series, that these numbers do for even if no patient has two."""
 
 
 def draw_film(rng: np.random.Generator, pneumonia: bool, size: int = 224) -> Pixels:
@@ -64,13 +68,19 @@ def write_folder(
     series, about every third patient has several films, and films of one patient share
     their posture no more than strangers do. JPEG quality 90. The same arguments give the
     same bytes; another seed, and each of train, val and test, has films and patients of its own.
-    Raises `OutputError` where `root` cannot be written.
+    Raises `ValueError` for more than `MOST` films a class, for whose patients there are no numbers
+    of their own, and `OutputError` where `root` cannot be written.
     """
+    if n_per_class > MOST:
+        raise ValueError(
+            f"{n_per_class} films a class: one seed draws at most {MOST}; add another seed's"
+        )
     words = [seed, *(part or "").encode()]
     rng = np.random.default_rng(words)
     base = root / part if part else root
     # Parts count on from different numbers, so that no patient is on two sides by accident.
-    first = 1 + 1000 * {"train": 0, "val": 1, "test": 2}.get(part or "train", 3) + 4000 * seed
+    block = {"train": 0, "val": 1, "test": 2}.get(part or "train", 3) + 4 * seed
+    first = 1 + NUMBERS * block
     for pneumonia, folder in ((False, "NORMAL"), (True, "PNEUMONIA")):
         for name in _names(rng, pneumonia, n_per_class, first):
             stream = io.BytesIO()

@@ -12,7 +12,6 @@ gives a folder that is renamed into place once all is well.
 
 from __future__ import annotations
 
-import shutil
 import stat
 import zipfile
 import zlib
@@ -299,8 +298,3 @@ def put_in_place(made: Path, to: Path) -> None:
         raise OutputError(
             f"{to}: cannot be put in place ({e.strerror}); name a folder that is not there yet"
         ) from None
-
-
-def remove_tree(folder: Path) -> None:
-    """Remove a folder of ours with all it holds, if it is there."""
-    shutil.rmtree(folder, ignore_errors=True)

@@ -22,6 +22,7 @@ from firstread.errors import DataError, TableError
 from firstread.evaluate.calibration import Floats
 from firstread.evaluate.places import portable
 from firstread.evaluate.shortcuts import SHARPNESS, sharpness_of, shortcut_numbers
+from firstread.film.files import utf8
 
 if TYPE_CHECKING:
     from firstread.read.opinion import Opinion
@@ -191,7 +192,7 @@ def _data_hash(cohort: Cohort) -> str:
         return cohort.data_hash()
     except (OSError, TableError):
         names = "\n".join(sorted(r.file for r in cohort.rows))
-        return "names:" + hashlib.sha256(names.encode()).hexdigest()
+        return "names:" + hashlib.sha256(utf8(names)).hexdigest()
 
 
 def _columns(cohort: Cohort, by: Iterable[str]) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 from firstread.cohort.copies import readable_hashes
 from firstread.cohort.hashes import are_among, combined_sha256
 from firstread.cohort.table import Cohort
+from firstread.film.files import as_written
 
 
 def seen_warnings(cohort: Cohort, card_data: Mapping[str, Any], run: Path | None) -> list[str]:
@@ -54,11 +55,11 @@ def seen_warnings(cohort: Cohort, card_data: Mapping[str, Any], run: Path | None
         warnings.append(_TRAINED.format(same=same, n=len(cohort), whose="run"))
     # The same patient name means the same patient only within one source of films.
     names = {r.get("patient") for r in trained} if same else set()
-    kin = sum(p in names for p in cohort.patients)
+    kin = sum(as_written(p) in names for p in cohort.patients)
     if kin > same:
         warnings.append(f"{kin} of {len(cohort)} films are of patients the run trained on")
     chosen = {_name(r.get("file", "")) for r in _rows(run / "val.csv")}
-    used = sum(_name(r.file) in chosen for r in cohort.rows)
+    used = sum(_name(as_written(r.file)) in chosen for r in cohort.rows)
     if used:
         warnings.append(
             f"{used} of {len(cohort)} films are validation films of the run: threshold, refer "

@@ -25,11 +25,28 @@ LITTER = frozenset({"__MACOSX", "Thumbs.db", "DICOMDIR"})
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write `data` (text as UTF-8) to `path` whole or not at all; its folder is made if missing.
+    """Write `data` (text as `utf8`) to `path` whole or not at all; its folder is made if
+    missing.
 
     Raises `OutputError` where the place cannot be written or the disk is full.
     """
-    write_atomic_parts(path, [data.encode() if isinstance(data, str) else data])
+    write_atomic_parts(path, [utf8(data) if isinstance(data, str) else data])
+
+
+def utf8(text: str) -> bytes:
+    r"""Text as UTF-8. A file's name that is none, of an old archive or disc, may be in it: such a
+    byte is written as `\udcfc`, as the terminal shows it and JSON spells it.
+    """
+    return text.encode(errors="backslashreplace")
+
+
+def as_written(name: str) -> str:
+    r"""A file's name as a file of ours that `write_atomic` wrote holds it.
+
+    >>> as_written("M\udcfcller.jpeg")
+    'M\\udcfcller.jpeg'
+    """
+    return utf8(name).decode()
 
 
 def write_atomic_parts(path: Path, parts: Iterable[bytes]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 from firstread.errors import OutputError
-from firstread.film.files import real, write_atomic_parts
+from firstread.film.files import real, utf8, write_atomic_parts
 from firstread.read.bundle import Bundle
 from firstread.read.entry import Entry
 from firstread.read.opinion import DECISIONS, NO_PNEUMONIA, PNEUMONIA, Opinion
@@ -115,11 +115,6 @@ def write_outputs(
         write_atomic_parts(html_path, map(utf8, parts))
         written.append(html_path)
     return written
-
-
-def utf8(text: str) -> bytes:
-    """`text` as UTF-8; a file name need not be valid, its odd bytes are written as escapes."""
-    return text.encode("utf-8", "backslashreplace")
 
 
 def files_of(paths: Iterable[Path]) -> set[tuple[int, int]]:

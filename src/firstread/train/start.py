@@ -26,6 +26,7 @@ from firstread.cohort.split import COLUMNS
 from firstread.cohort.table import Cohort
 from firstread.errors import RunError, SplitError
 from firstread.evaluate.runs import without_bundle
+from firstread.film.files import as_written
 from firstread.model.build import build_net
 from firstread.model.names import Opening
 from firstread.model.net import FilmNet
@@ -173,7 +174,7 @@ def assert_unseen(start: Start, split: Cohort) -> None:
         and (
             sha in contents
             or (row.series, row.patient) in in_series
-            or (one_source and row.patient in patients)
+            or (one_source and as_written(row.patient) in patients)
         )
     ]
     if seen:

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from firstread.cohort.table import Cohort
 from firstread.errors import RecipeError
-from firstread.film.files import write_atomic
+from firstread.film.files import utf8, write_atomic
 from firstread.model.build import build_net
 from firstread.model.net import FilmNet, channels_last
 from firstread.train.recipe import Recipe, load_recipe
@@ -98,7 +98,7 @@ def keep_opinions(
         writer.writerow((row.file, row.label, f"{p:.4f}"))
     data = text.getvalue()
     write_atomic(out / TEACHERS_CSV, data)
-    return hashlib.sha256(data.encode()).hexdigest()
+    return hashlib.sha256(utf8(data)).hexdigest()
 
 
 def taught_by(
