@@ -117,6 +117,20 @@ def test_misnamed_class_folders_are_named(tmp_path: Path) -> None:
     assert _codes(report)["folder-name"] == "warning"
 
 
+@pytest.mark.parametrize(
+    ("given", "renamed"), [("PNEUMONIA", "ABNORMAL"), ("NORMAL", "NO_PNEUMONIA")]
+)
+def test_a_folder_that_means_the_other_class_is_not_to_be_renamed(
+    tmp_path: Path, given: str, renamed: str
+) -> None:
+    write_folder(tmp_path, 4, size=48)
+    (tmp_path / given).rename(tmp_path / renamed)
+    report = _audit(tmp_path)
+    assert misnamed_folders(tmp_path) == []
+    assert not any("rename" in f["do"] + f["text"] for f in report["findings"])
+    assert _codes(report)["layout"] == "warning"
+
+
 def test_a_folder_too_high_up_and_films_beside(tmp_path: Path) -> None:
     write_folder(tmp_path / "chest_xray", 4, size=48, part="train")
     high = _audit(tmp_path)

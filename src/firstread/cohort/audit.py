@@ -9,7 +9,6 @@ A bad film never stops the audit; it is listed with its reason.
 
 from __future__ import annotations
 
-import difflib
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -21,6 +20,7 @@ import numpy as np
 
 from firstread.cohort import duplicates, leaks
 from firstread.cohort.ages import why_unused
+from firstread.cohort.class_names import misspelt
 from firstread.cohort.findings import judge
 from firstread.cohort.hashes import combined_sha256
 from firstread.cohort.look import Seen, look_at_all
@@ -143,9 +143,8 @@ def misnamed_folders(root: Path) -> list[dict[str, str]]:
     for folder in sorted([*root.glob("*/"), *root.glob("*/*/")]):
         if folder.name in CLASS_FOLDERS or folder.name.startswith(".") or not folder.is_dir():
             continue
-        match = difflib.get_close_matches(folder.name.upper(), CLASS_FOLDERS, 1, 0.75)
-        if match:
-            near.append({"folder": folder.relative_to(root).as_posix(), "should_be": match[0]})
+        if meant := misspelt(folder.name, CLASS_FOLDERS):
+            near.append({"folder": folder.relative_to(root).as_posix(), "should_be": meant})
     return near
 
 

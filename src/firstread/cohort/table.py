@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firstread.cohort.ages import years_of
+from firstread.cohort.class_names import denies, misspelt
 from firstread.cohort.hashes import combined_sha256, films_sha256
 from firstread.cohort.records import read_records
 from firstread.cohort.tags import told_by_files
@@ -263,11 +264,20 @@ def _from_folder(root: Path, need_labels: bool) -> Cohort:
 
 
 def _missing_class(base: Path, name: str, there: list[str]) -> str:
-    near = [f for f in there if f.upper().startswith(name[:3])]
+    near = [f for f in there if f not in CLASS_FOLDERS and _stands_for(f, name)]
     if near:
         return f"{base}: class folder {name} is missing; rename {near[0]} to {name}"
     found = ", ".join(t for t in there if not t.startswith(".")) or "no folder"
     return f"{base}: class folder {name} is missing (found {found}); expected NORMAL and PNEUMONIA"
+
+
+def _stands_for(folder: str, name: str) -> bool:
+    """Whether a folder is the class `name` misspelt, cut short or with more behind it."""
+    upper = folder.upper()
+    if misspelt(folder, [name]):
+        return True
+    short = len(upper) > 2 and name.startswith(upper)
+    return (short or upper.startswith(name)) and not denies(folder)
 
 
 def _row(root: Path, path: Path, label: int | None, part: str) -> FilmRow:
