@@ -12,19 +12,19 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from firstread.cohort import duplicates, leaks
+from firstread.cohort import leaks
 from firstread.cohort.ages import why_unused
 from firstread.cohort.class_names import misspelt
 from firstread.cohort.findings import judge
 from firstread.cohort.hashes import combined_sha256
 from firstread.cohort.look import Seen, look_at_all
-from firstread.cohort.sides import check_split, crossings, read_split, sides_of
+from firstread.cohort.sides import NearAcross, check_split, crossings, read_split, sides_of
 from firstread.cohort.table import (
     CLASS_FOLDERS,
     PARTS,
@@ -34,11 +34,9 @@ from firstread.cohort.table import (
     named,
     told_apart,
 )
+from firstread.cohort.twins import LISTED, describe_twins, find_twins, identical
 from firstread.errors import ClassFolderError, DataError, NoFilms
 from firstread.film.files import find_films
-
-LISTED = 200
-"""Entries a list in the report holds at most; the counts beside it are always whole."""
 
 CLASS_NAMES = {0: "NORMAL", 1: "PNEUMONIA", None: "unlabelled"}
 
@@ -103,7 +101,9 @@ def audit(
             f"{cohort.root}: none of {len(seen)} films could be read (first: "
             f"{cohort.rows[0].file}: {seen[0].reason})"
         )
-    twins = _duplicates(seen)
+    exact = identical(seen)
+    across = [NearAcross(s) for s in sides]
+    twins = find_twins(seen, exact, across)
     shas = [s.sha256 for s in seen]
     report: dict[str, Any] = {
         "format": 1,
@@ -118,8 +118,8 @@ def audit(
         "patients": _patients(cohort),
         "ages_unused": why_unused(cohort),
         "pictures": _pictures(cohort, seen),
-        "duplicates": _describe_duplicates(cohort, twins),
-        "between": [c for s in sides for c in crossings(cohort, s, twins.exact, twins.near)],
+        "duplicates": describe_twins(cohort, twins),
+        "between": [c for near in across for c in crossings(cohort, exact, near)],
         "split_check": None if planned is None else check_split(cohort, planned, shas),
         "metadata": [
             k.to_json() for k in leaks.find_leaks(_properties(cohort, seen), cohort.labels)
@@ -146,59 +146,6 @@ def misnamed_folders(root: Path) -> list[dict[str, str]]:
         if meant := misspelt(folder.name, CLASS_FOLDERS):
             near.append({"folder": folder.relative_to(root).as_posix(), "should_be": meant})
     return near
-
-
-@dataclass(frozen=True)
-class Twins:
-    """`exact`: groups of film indices; `near`: pairs between different contents."""
-
-    exact: list[list[int]]
-    near: list[duplicates.Pair]
-
-
-def _duplicates(seen: list[Seen]) -> Twins:
-    exact = duplicates.exact_groups([s.sha256 if s.reason is None else None for s in seen])
-    again = {i for group in exact for i in group[1:]}
-    index = [i for i, s in enumerate(seen) if s.thumbnail is not None and i not in again]
-    small = np.stack([s.thumbnail for s in (seen[i] for i in index) if s.thumbnail is not None])
-    near = [
-        duplicates.Pair(index[p.first], index[p.second], p.correlation)
-        for p in duplicates.near_pairs(small)
-    ]
-    return Twins(exact, near)
-
-
-def _describe_duplicates(cohort: Cohort, twins: Twins) -> dict[str, Any]:
-    near = duplicates.joined((p.first, p.second) for p in twins.near)
-    pairs = sorted(twins.near, key=lambda p: -abs(p.correlation))
-    return {
-        "exact": _describe_groups(cohort, twins.exact),
-        "near": {
-            **_describe_groups(cohort, near),
-            "threshold": duplicates.THRESHOLD,
-            "pairs": [
-                {
-                    "files": [cohort.rows[p.first].file, cohort.rows[p.second].file],
-                    "correlation": round(p.correlation, 4),
-                }
-                for p in pairs[:LISTED]
-            ],
-        },
-    }
-
-
-def _describe_groups(cohort: Cohort, groups: list[list[int]]) -> dict[str, Any]:
-    def across(of: Callable[[FilmRow], object]) -> int:
-        return sum(len({of(cohort.rows[i]) for i in g}) > 1 for g in groups)
-
-    return {
-        "groups": len(groups),
-        "films": sum(map(len, groups)),
-        "across_classes": across(lambda r: r.label),
-        "across_patients": across(lambda r: r.patient),
-        "across_parts": across(lambda r: r.part),
-        "list": [[cohort.rows[i].file for i in g] for g in groups[:LISTED]],
-    }
 
 
 def _failures(cohort: Cohort, reasons: list[str | None]) -> list[dict[str, str]]:
