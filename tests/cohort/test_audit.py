@@ -70,6 +70,22 @@ def test_copies_on_both_sides(parts: Path) -> None:
     assert "http" not in page.replace("http-equiv", "")
 
 
+def test_a_film_saved_again_leaks_beside_a_copy_outside_of_the_split(
+    parts: Path, tmp_path: Path
+) -> None:
+    folder = parts / "train" / "NORMAL"
+    film = sorted(folder.iterdir())[2]
+    shutil.copy(film, folder / "A-copy.jpeg")
+    Image.open(film).resize((90, 80)).save(folder / "IM-7778-0001.png")
+    cohort = load_for_audit(parts)
+    assert cohort.rows[0].file.endswith("A-copy.jpeg")
+    rows = [(r.file, "val" if "7778" in r.file else "train", "") for r in cohort.part("train").rows]
+    report = audit(cohort, _write_split(tmp_path / "s.csv", rows[1:]))
+    [cross] = [c for c in report["between"] if c["between"] == ["train", "val"]]
+    assert (cross["patients"], cross["exact"], cross["near"]) == (0, 0, 1)
+    assert report["leaks_found"]
+
+
 def test_one_film_under_two_labels(parts: Path) -> None:
     film = sorted((parts / "train" / "NORMAL").iterdir())[0]
     shutil.copy(film, parts / "train" / "PNEUMONIA" / "person77_virus_1.jpeg")

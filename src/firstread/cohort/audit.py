@@ -102,7 +102,7 @@ def audit(
             f"{cohort.rows[0].file}: {seen[0].reason})"
         )
     exact = identical(seen)
-    across = [NearAcross(s) for s in sides]
+    across = [NearAcross(s, exact) for s in sides]
     twins = find_twins(seen, exact, across)
     shas = [s.sha256 for s in seen]
     report: dict[str, Any] = {

@@ -98,12 +98,20 @@ def sides_of(cohort: Cohort, split: SplitFile | None) -> list[Sides]:
 
 
 class NearAcross:
-    """Near pairs on two `sides`: counted as they are found, a few kept as examples."""
+    """Near pairs on two `sides`: counted as they are found, a few kept as examples.
 
-    def __init__(self, sides: Sides) -> None:
+    Of each of the groups `exact` of identical films one is compared, and stands for all of them:
+    it is on every side that one of them is on.
+    """
+
+    def __init__(self, sides: Sides, exact: list[list[int]]) -> None:
         self.sides = sides
         names = sorted({side for side in sides.side if side is not None})
         self._on = {name: np.array([side == name for side in sides.side]) for name in names}
+        for on in self._on.values():
+            for group in exact:
+                on[group] = on[group].any()
+        self._copies = {i: group for group in exact for i in group}
         self.counts = dict.fromkeys(combinations(names, 2), 0)
         self.examples: dict[tuple[str, str], list[tuple[int, int]]] = {b: [] for b in self.counts}
 
@@ -116,7 +124,13 @@ class NearAcross:
             self.counts[a, b] += len(crossed)
             kept = self.examples[a, b]
             for k in crossed[: EXAMPLES - len(kept)]:
-                kept.append((int(pairs.first[k]), int(pairs.second[k])))
+                on_first, on_second = (a, b) if there[k] else (b, a)
+                first, second = int(pairs.first[k]), int(pairs.second[k])
+                kept.append((self._copy(first, on_first), self._copy(second, on_second)))
+
+    def _copy(self, film: int, side: str) -> int:
+        """The film or a copy of it: one that stands on `side` itself."""
+        return next(i for i in self._copies.get(film, [film]) if self.sides.side[i] == side)
 
 
 def crossings(cohort: Cohort, exact: list[list[int]], near: NearAcross) -> list[dict[str, Any]]:
