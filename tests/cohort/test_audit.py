@@ -255,6 +255,28 @@ def test_a_table_with_columns_and_a_missing_file(tmp_path: Path) -> None:
     assert report["outside"] == []
 
 
+def test_columns_that_betray_the_label_however_they_are_filled(tmp_path: Path) -> None:
+    write_folder(tmp_path, 20, size=48)
+    table = tmp_path / "films.csv"
+    with table.open("w", newline="") as f:
+        out = csv.writer(f)
+        out.writerow(("file", "label", "dose", "years", "tube", "note"))
+        for k, name in enumerate(("NORMAL", "PNEUMONIA")):
+            for i, film in enumerate(sorted((tmp_path / name).iterdir())):
+                dose = "NA" if i == 0 else f"{k + i / 20}".replace(".", ",")
+                tube = "in place" if k and i > 4 else ""
+                years = f"{30 * k + i + 1:03}Y"
+                out.writerow((f"{name}/{film.name}", name, dose, years, tube, f"no {k} {i}"))
+    report = audit(load_for_audit(table), walk=False)
+    warned = {k["name"] for k in report["metadata"] if k["warning"]}
+    assert {"column dose", "column years", "column tube (filled or not)"} <= warned
+    assert set(report["not_judged"]) == {"column tube", "column note"}
+    [told] = [f["text"] for f in report["findings"] if f["code"] == "not-judged"]
+    assert told.startswith("2 columns not judged: tube (known for under nine")
+    assert "note (more than 10" in told
+    assert "column tube (filled or not)" in render_audit_page(report)
+
+
 def test_the_page_is_written_whole(parts: Path, tmp_path: Path) -> None:
     report = _audit(parts)
     write_audit_page(report, tmp_path / "out" / "page.html")

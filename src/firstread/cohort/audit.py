@@ -21,6 +21,7 @@ import numpy as np
 from firstread.cohort import leaks
 from firstread.cohort.ages import why_unused
 from firstread.cohort.class_names import misspelt
+from firstread.cohort.columns import Values, column_properties
 from firstread.cohort.findings import judge
 from firstread.cohort.hashes import combined_sha256
 from firstread.cohort.look import Seen, look_at_all
@@ -105,6 +106,7 @@ def audit(
     across = [NearAcross(s, exact) for s in sides]
     twins = find_twins(seen, exact, across)
     shas = [s.sha256 for s in seen]
+    properties = _properties(cohort, seen)
     report: dict[str, Any] = {
         "format": 1,
         "root": str(cohort.root),
@@ -121,9 +123,8 @@ def audit(
         "duplicates": describe_twins(cohort, twins),
         "between": [c for near in across for c in crossings(cohort, exact, near)],
         "split_check": None if planned is None else check_split(cohort, planned, shas),
-        "metadata": [
-            k.to_json() for k in leaks.find_leaks(_properties(cohort, seen), cohort.labels)
-        ],
+        "metadata": [k.to_json() for k in leaks.find_leaks(properties, cohort.labels)],
+        "not_judged": leaks.not_judged(properties, cohort.labels),
         "layout_problem": layout_problem(cohort.root) if walk else None,
         "misnamed_folders": misnamed_folders(cohort.root) if walk else [],
         "outside": _outside(cohort) if walk else [],
@@ -207,11 +208,11 @@ def _spread(values: list[int] | list[float]) -> dict[str, float]:
     return {n: round(float(c), 3) for n, c in zip(names, cuts, strict=True)}
 
 
-def _properties(cohort: Cohort, seen: list[Seen]) -> dict[str, list[float | str | None]]:
-    def of(value: Callable[[Seen], float | str]) -> list[float | str | None]:
+def _properties(cohort: Cohort, seen: list[Seen]) -> dict[str, Values]:
+    def of(value: Callable[[Seen], float | str]) -> Values:
         return [value(s) if s.reason is None else None for s in seen]
 
-    properties: dict[str, list[float | str | None]] = {
+    properties: dict[str, Values] = {
         "width": of(lambda s: s.width),
         "height": of(lambda s: s.height),
         "aspect": of(lambda s: s.width / s.height),
@@ -221,11 +222,9 @@ def _properties(cohort: Cohort, seen: list[Seen]) -> dict[str, list[float | str 
         "format": of(lambda s: s.format),
         "colour": of(lambda s: round(s.colour, 2)),
     }
-    for column in dict.fromkeys(k for r in cohort.rows for k in r.extra):
-        if column not in leaks.DERIVED:
-            cells = [r.extra.get(column, "") for r in cohort.rows]
-            properties[f"column {column}"] = leaks.numbers_or_words(cells)
-    return properties
+    names = dict.fromkeys(k for r in cohort.rows for k in r.extra if k not in leaks.DERIVED)
+    columns = {name: [r.extra.get(name, "") for r in cohort.rows] for name in names}
+    return properties | column_properties(columns)
 
 
 def _outside(cohort: Cohort) -> list[str]:

@@ -158,6 +158,12 @@ def _metadata(report: dict[str, Any]) -> Iterator[Finding]:
             text = f"{leak['name']} alone tells the classes apart: AUC {leak['auc']:.2f}{by}"
             do = "hold it against the model: report this baseline beside it, jitter it in training"
             yield Finding("warning", "metadata", text, do)
+    columns = {k: why for k, why in report["not_judged"].items() if k.startswith("column ")}
+    if columns:
+        named = ", ".join(f"{k.removeprefix('column ')} ({why})" for k, why in columns.items())
+        text = f"{count(len(columns), 'column')} not judged: {named}"
+        do = "look whether they tell the classes apart; give numbers, or few different words"
+        yield Finding("note", "not-judged", text, do)
     yield from _one_class_only(report["pictures"])
     constant = [leak["name"] for leak in report["metadata"] if leak["constant"]]
     if constant:
