@@ -19,7 +19,7 @@ from firstread.cohort.split import (
     trainable,
 )
 from firstread.cohort.synthetic import write_folder
-from firstread.cohort.table import Cohort, load_cohort
+from firstread.cohort.table import Cohort, FilmRow, load_cohort
 from firstread.errors import FolderNotFound, NoFilms, OutputError, SplitError, TableError
 
 PLANS = [
@@ -142,6 +142,34 @@ def test_films_without_telling_names_can_be_split(tmp_path: Path) -> None:
     for by in ("blocks", "patient"):
         split = make_split(load_cohort(tmp_path), SplitPlan(by, fraction=0.25))
         assert Counter(r.label for r in split.part("val").rows) == {0: 5, 1: 5}
+
+
+@pytest.mark.parametrize("kinds", [2, 3])
+def test_patients_with_films_of_several_kinds_are_drawn_once(tmp_path: Path, kinds: int) -> None:
+    rows = []
+    for patient in range(80):
+        for kind in ("normal", "bacterial", "viral")[:kinds]:
+            path = tmp_path / f"{patient}-{kind}.png"
+            path.write_bytes(path.name.encode())
+            label = int(kind != "normal")
+            rows.append(FilmRow(path.name, path, label, f"p{patient}", etiology=kind))
+    split = make_split(Cohort(tmp_path, tuple(rows)), SplitPlan("patient", fraction=0.25))
+    assert [len(side) for side in sides(split)] == [60, 20]
+
+
+def test_rare_mixtures_of_kinds_are_not_all_held_out(tmp_path: Path) -> None:
+    """A patient of another mixture than any other is a stratum of one."""
+    rows = []
+    for patient in range(24):
+        both = ("normal", "bacterial") if patient == 0 else ("viral", "normal")[patient % 2 :][:1]
+        for kind in both:
+            path = tmp_path / f"{patient}-{kind}.png"
+            path.write_bytes(path.name.encode())
+            label = int(kind != "normal")
+            rows.append(FilmRow(path.name, path, label, f"p{patient}", etiology=kind))
+    for seed in range(4):
+        plan = SplitPlan("patient", fraction=0.25, seed=seed)
+        assert "p0" in sides(make_split(Cohort(tmp_path, tuple(rows)), plan))[0]
 
 
 @pytest.mark.parametrize(

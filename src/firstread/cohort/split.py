@@ -150,15 +150,26 @@ def _blocks(films: Cohort, plan: SplitPlan) -> list[int]:
 
 
 def _random(films: Cohort, plan: SplitPlan, groups: list[int]) -> list[int]:
-    strata: dict[str, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+    """Films of a random fraction of the groups of each stratum.
+
+    A group whose films are of several etiologies is of a stratum with its like: were it drawn
+    once for each of them, far more than the fraction would be held out.
+    """
+    members: dict[int, list[int]] = defaultdict(list)
+    kinds: dict[int, set[str]] = defaultdict(set)
     for i, r in enumerate(films.rows):
-        strata[r.etiology or f"label-{r.label}"][groups[i]].append(i)
+        members[groups[i]].append(i)
+        kinds[groups[i]].add(r.etiology or f"label-{r.label}")
+    strata: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for group, of in kinds.items():
+        strata[tuple(sorted(of))].append(group)
     rng = np.random.default_rng(plan.seed)
     held: list[int] = []
-    for name in sorted(strata):
-        members = strata[name]
-        order = rng.permutation(sorted(members))
-        size = max(1, round(len(order) * plan.fraction))
+    for stratum in sorted(strata):
+        order = rng.permutation(sorted(strata[stratum]))
+        # Only a stratum of one kind has to be on both sides.
+        least = 1 if len(stratum) == 1 else 0
+        size = max(least, round(len(order) * plan.fraction))
         held += [i for g in order[:size] for i in members[int(g)]]
     return held
 
