@@ -2,7 +2,7 @@
 
 import pytest
 
-from firstread.cohort.class_names import denies, misspelt
+from firstread.cohort.class_names import denies, misspelt, stands_for
 from firstread.cohort.table import CLASS_FOLDERS
 
 
@@ -45,3 +45,10 @@ def test_an_opposite_is_no_misspelling(folder: str) -> None:
 def test_a_word_that_denies_stands_alone() -> None:
     assert denies("pneumonia free")
     assert not denies("NORMAL")
+
+
+def test_a_class_cut_short_or_with_more_behind_it() -> None:
+    for folder in ("pneu", "Pneumonia all", "Pnuemonia"):
+        assert stands_for(folder, "PNEUMONIA")
+    for folder in ("PNEUMOTHORAX", "PNEUMONIA_NEGATIVE", "NO_PNEUMONIA", "PN"):
+        assert not stands_for(folder, "PNEUMONIA")

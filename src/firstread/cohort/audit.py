@@ -31,12 +31,14 @@ from firstread.cohort.table import (
     PARTS,
     Cohort,
     FilmRow,
+    folder_films,
     load_cohort,
     named,
     told_apart,
 )
+from firstread.cohort.tags import crowded
 from firstread.cohort.twins import LISTED, describe_twins, find_twins, identical
-from firstread.errors import ClassFolderError, DataError, NoFilms
+from firstread.errors import ClassFolderError, NoFilms
 from firstread.film.files import find_films
 
 CLASS_NAMES = {0: "NORMAL", 1: "PNEUMONIA", None: "unlabelled"}
@@ -47,26 +49,25 @@ def load_for_audit(path: Path) -> Cohort:
     misnamed or lie deeper are left for the audit to name. Films outside any NORMAL/ and
     PNEUMONIA/ are then unlabelled. Raises `FolderNotFound`, `NoFilms` or `TableError`.
     """
+    if not path.is_dir():
+        return load_cohort(path, need_labels=False)
     try:
-        cohort = load_cohort(path, need_labels=False)
+        rows = folder_films(path, need_labels=False).rows
     except ClassFolderError:
-        cohort = None
-    if cohort is not None and (path.is_file() or any(r.label is not None for r in cohort.rows)):
-        return cohort
-    rows = told_apart(_loose_row(path, film) for film in find_films([path]))
+        rows = ()
+    if all(r.label is None for r in rows):
+        rows = tuple(_loose_row(path, film) for film in find_films([path]))
     if not rows:
         raise NoFilms(f"{path}: no film found; name the folder that holds NORMAL and PNEUMONIA")
-    return Cohort(path, rows)
+    return Cohort(path, told_apart(rows))
 
 
 def layout_problem(root: Path) -> str | None:
     """Why the other verbs would not take this folder as it is laid out, or None."""
     try:
-        load_cohort(root)
+        folder_films(root)
     except ClassFolderError as e:
         return str(e)
-    except DataError:  # a class without films, which the counts tell
-        return None
     return None
 
 
@@ -179,6 +180,7 @@ def _patients(cohort: Cohort) -> dict[str, Any]:
             "most": per[-1],
             "histogram": {str(k): v for k, v in sorted(Counter(per).items())},
         },
+        "crowded": crowded(cohort.patients),
         "unknown": {"films": len(lone), "files": lone[:LISTED]},
     }
 

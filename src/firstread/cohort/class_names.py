@@ -38,3 +38,16 @@ def misspelt(folder: str, classes: Iterable[str]) -> str | None:
     fit = [c for c in classes if name[:1] == c[:1] and name.find(c) <= 0]
     found = difflib.get_close_matches(name, fit, 1, ALIKE)
     return found[0] if found and not denies(folder) else None
+
+
+def stands_for(folder: str, name: str) -> bool:
+    """Whether a folder is the class `name` misspelt, cut short or with more behind it.
+
+    >>> stands_for("pneu", "PNEUMONIA"), stands_for("PNEUMOTHORAX", "PNEUMONIA")
+    (True, False)
+    """
+    upper = folder.upper()
+    if misspelt(folder, [name]):
+        return True
+    short = len(upper) > 2 and name.startswith(upper)
+    return (short or upper.startswith(name)) and not denies(folder)

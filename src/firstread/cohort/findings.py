@@ -144,6 +144,11 @@ def _names(report: dict[str, Any]) -> Iterator[Finding]:
         do = "patients on both sides cannot be seen there; give a CSV with a column `patient`"
         yield Finding("warning", "patients-unknown", text, do)
 
+    if crowd := report["patients"]["crowded"]:
+        text = f"one PatientID stands in {crowd[0]:,} of the {crowd[1]:,} films that tell one"
+        do = "if that is no person (ANON, 0), give a CSV with a column `patient`"
+        yield Finding("warning", "one-id", text, do)
+
 
 def _ages(report: dict[str, Any]) -> Iterator[Finding]:
     if text := report["ages_unused"]:

@@ -26,6 +26,7 @@ import numpy as np
 
 from firstread.cohort.records import read_records
 from firstread.cohort.table import PARTS, Cohort, FilmRow
+from firstread.cohort.tags import crowded
 from firstread.errors import FolderNotFound, NoFilms, SplitError, TableError
 from firstread.film.files import write_atomic
 
@@ -81,10 +82,17 @@ def make_split(cohort: Cohort, plan: SplitPlan) -> Cohort:
     split = Cohort(films.root, rows)
     for part in ("train", "val"):
         if {r.label for r in split.part(part).rows} != {0, 1}:
-            raise SplitError(
-                f"part {part} would not hold both classes; give more films or another fraction"
-            )
+            raise SplitError(f"part {part} would not hold both classes; {_remedy(films)}")
     return split
+
+
+def _remedy(films: Cohort) -> str:
+    if crowd := crowded(films.patients):
+        return (
+            f"one PatientID stands in {crowd[0]} of {crowd[1]} files: if that is no person, give "
+            "a CSV with a column `patient`"
+        )
+    return "give more films or another fraction"
 
 
 def _groups(films: Cohort) -> list[int]:
