@@ -186,6 +186,12 @@ def test_impossible_plans(films: Cohort, plan: SplitPlan, message: str) -> None:
         make_split(films, plan)
 
 
+def test_a_film_named_twice_is_refused(films: Cohort) -> None:
+    twice = films.subset([*range(len(films)), 3])
+    with pytest.raises(SplitError, match=f"{films.rows[3].file} is named 2 times; keep one"):
+        make_split(twice, SplitPlan())
+
+
 def test_too_few_films_for_two_sides(tmp_path: Path) -> None:
     with pytest.raises(SplitError, match="both classes"):
         make_split(load_cohort(write_folder(tmp_path, 1, size=16)), SplitPlan())

@@ -61,13 +61,17 @@ def trainable(cohort: Cohort) -> Cohort:
 def make_split(cohort: Cohort, plan: SplitPlan) -> Cohort:
     """The cohort's trainable films, each with its part: "train" or "val".
 
-    Raises `SplitError` where a part would be empty or hold one class only.
+    Raises `SplitError` where a film is named twice, or a part would be empty or hold one class
+    only.
     """
     films = trainable(cohort)
     if plan.by not in WAYS:
         raise SplitError(f"split by {plan.by!r} is not known; use {', '.join(WAYS)}")
     if not 0.0 < plan.fraction < 1.0:
         raise SplitError(f"fraction {plan.fraction} must lie between 0 and 1")
+    for twice, times in Counter(r.file for r in films.rows).most_common(1):
+        if times > 1:
+            raise SplitError(f"{films.root}: {twice} is named {times} times; keep one of them")
     groups = _groups(films)
     if plan.by == "patient":
         held_out = _random(films, plan, groups)
