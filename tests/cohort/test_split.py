@@ -186,6 +186,31 @@ def test_impossible_plans(films: Cohort, plan: SplitPlan, message: str) -> None:
         make_split(films, plan)
 
 
+@pytest.mark.parametrize("plan", [SplitPlan(), SplitPlan(block=1), SplitPlan("patient")], ids=str)
+def test_one_film_with_a_name_of_its_own_is_not_held_out_by_every_draw(
+    tmp_path: Path, plan: SplitPlan
+) -> None:
+    write_folder(tmp_path, 40, size=16)
+    (tmp_path / "PNEUMONIA" / "scan.png").write_bytes(b"a film")
+    split = make_split(load_cohort(tmp_path), plan)
+    [own] = [r for r in split.rows if r.file.endswith("scan.png")]
+    assert own.part == "train"
+    assert {r.series for r in split.part("val").rows} == {"IM", "NORMAL2-IM", "bacteria", "virus"}
+
+
+def test_a_series_of_fewer_patients_than_blocks_gives_one_to_each(tmp_path: Path) -> None:
+    write_folder(tmp_path, 80, size=16)
+    few = [f"scan{i}.png" for i in range(3)]
+    for name in few:
+        (tmp_path / "NORMAL" / name).write_bytes(name.encode())
+    cohort = load_cohort(tmp_path)
+    held = [
+        [Path(r.file).name for r in make_split(cohort, SplitPlan(block=b)).part("val").rows]
+        for b in range(5)
+    ]
+    assert [[n for n in names if n in few] for names in held] == [*([n] for n in few[::-1]), [], []]
+
+
 def test_a_film_named_twice_is_refused(films: Cohort) -> None:
     twice = films.subset([*range(len(films)), 3])
     with pytest.raises(SplitError, match=f"{films.rows[3].file} is named 2 times; keep one"):

@@ -19,8 +19,10 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter, defaultdict
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -32,6 +34,9 @@ from firstread.film.files import write_atomic
 
 WAYS = ("blocks", "patient", "series")
 COLUMNS = ("file", "label", "part", "patient", "series", "etiology", "sha256")
+_BEYOND = "block {} is beyond the first; use a smaller number"
+
+Stratum = TypeVar("Stratum", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -150,15 +155,32 @@ def _series(films: Cohort, plan: SplitPlan) -> list[int]:
 
 
 def _blocks(films: Cohort, plan: SplitPlan) -> list[int]:
+    strata = _by_number(films)
+    labels = {name: {films.rows[i].label for of in m.values() for i in of}
+              for name, m in strata.items()}  # fmt: skip
+    lone = _lone({name: len(m) for name, m in strata.items()}, labels)
     held: list[int] = []
-    for members in _by_number(films).values():
+    for name, members in strata.items():
+        if name in lone:
+            continue
         ordered = sorted(members)
         size = max(1, round(len(ordered) * plan.fraction))
         stop = len(ordered) - plan.block * size
-        if stop <= 0:
-            raise SplitError(f"block {plan.block} is beyond the first; use a smaller number")
-        held += [i for key in ordered[max(0, stop - size) : stop] for i in members[key]]
+        # Of fewer patients than there are blocks, a patient each; the other blocks have none.
+        if stop <= 0 and len(ordered) * plan.fraction >= 1:
+            raise SplitError(_BEYOND.format(plan.block))
+        held += [i for key in ordered[max(0, stop - size) : max(0, stop)] for i in members[key]]
+    if not held:
+        raise SplitError(_BEYOND.format(plan.block))
     return held
+
+
+def _lone(patients: dict[Stratum, int], labels: dict[Stratum, set[int | None]]) -> set[Stratum]:
+    """Strata of one patient, of a class that a larger stratum has too: a film with a name of its
+    own, say. They cannot stand on both sides, and would be held out by every draw."""
+    larger = [labels[name] for name, n in patients.items() if n > 1]
+    common = set[int | None]().union(*larger)
+    return {name for name, n in patients.items() if n == 1 and labels[name] <= common}
 
 
 def _random(films: Cohort, plan: SplitPlan, groups: list[int]) -> list[int]:
@@ -173,14 +195,18 @@ def _random(films: Cohort, plan: SplitPlan, groups: list[int]) -> list[int]:
         members[groups[i]].append(i)
         kinds[groups[i]].add(r.etiology or f"label-{r.label}")
     strata: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    labels: dict[tuple[str, ...], set[int | None]] = defaultdict(set)
     for group, of in kinds.items():
-        strata[tuple(sorted(of))].append(group)
+        stratum = tuple(sorted(of))
+        strata[stratum].append(group)
+        labels[stratum] |= {films.rows[i].label for i in members[group]}
+    lone = _lone({stratum: len(of) for stratum, of in strata.items()}, labels)
     rng = np.random.default_rng(plan.seed)
     held: list[int] = []
     for stratum in sorted(strata):
         order = rng.permutation(sorted(strata[stratum]))
         # Only a stratum of one kind has to be on both sides.
-        least = 1 if len(stratum) == 1 else 0
+        least = 1 if len(stratum) == 1 and stratum not in lone else 0
         size = max(least, round(len(order) * plan.fraction))
         held += [i for g in order[:size] for i in members[int(g)]]
     return held
