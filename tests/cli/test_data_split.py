@@ -58,7 +58,21 @@ def test_blocks_differ_and_folders_val_and_test_stay_out(
         assert all(r["file"].startswith("train/") for r in rows)
         held.append({r["patient"] for r in rows if r["part"] == "val"})
     assert not held[0] & held[1]
-    assert "left out: 10 films" in capsys.readouterr().out
+    assert "left out: 10 films (test 6, val 4)" in capsys.readouterr().out
+
+
+def test_films_of_a_table_without_a_part_are_left_out_by_that_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_folder(tmp_path, 20, size=32)
+    rows = [
+        f"{p.parent.name}/{p.name},{p.parent.name},{'train' if i % 20 < 14 else ''}"
+        for i, p in enumerate(sorted(tmp_path.glob("*/*")))
+    ]
+    (tmp_path / "films.csv").write_text("\n".join(["file,label,part", *rows]))
+    out = tmp_path / "split.csv"
+    assert main(["data", "split", str(tmp_path / "films.csv"), "--out", str(out)]) == 0
+    assert "left out: 12 films (in no part 12)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

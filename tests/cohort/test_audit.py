@@ -70,6 +70,22 @@ def test_copies_on_both_sides(parts: Path) -> None:
     assert "http" not in page.replace("http-equiv", "")
 
 
+def test_a_film_saved_again_leaks_beside_a_copy_outside_of_the_split(
+    parts: Path, tmp_path: Path
+) -> None:
+    folder = parts / "train" / "NORMAL"
+    film = sorted(folder.iterdir())[2]
+    shutil.copy(film, folder / "A-copy.jpeg")
+    Image.open(film).resize((90, 80)).save(folder / "IM-7778-0001.png")
+    cohort = load_for_audit(parts)
+    assert cohort.rows[0].file.endswith("A-copy.jpeg")
+    rows = [(r.file, "val" if "7778" in r.file else "train", "") for r in cohort.part("train").rows]
+    report = audit(cohort, _write_split(tmp_path / "s.csv", rows[1:]))
+    [cross] = [c for c in report["between"] if c["between"] == ["train", "val"]]
+    assert (cross["patients"], cross["exact"], cross["near"]) == (0, 0, 1)
+    assert report["leaks_found"]
+
+
 def test_one_film_under_two_labels(parts: Path) -> None:
     film = sorted((parts / "train" / "NORMAL").iterdir())[0]
     shutil.copy(film, parts / "train" / "PNEUMONIA" / "person77_virus_1.jpeg")
@@ -115,6 +131,20 @@ def test_misnamed_class_folders_are_named(tmp_path: Path) -> None:
     assert misnamed_folders(tmp_path) == [{"folder": "Pnuemonia", "should_be": "PNEUMONIA"}]
     assert report["counts"]["class"] == {"NORMAL": 4, "unlabelled": 4}
     assert _codes(report)["folder-name"] == "warning"
+
+
+@pytest.mark.parametrize(
+    ("given", "renamed"), [("PNEUMONIA", "ABNORMAL"), ("NORMAL", "NO_PNEUMONIA")]
+)
+def test_a_folder_that_means_the_other_class_is_not_to_be_renamed(
+    tmp_path: Path, given: str, renamed: str
+) -> None:
+    write_folder(tmp_path, 4, size=48)
+    (tmp_path / given).rename(tmp_path / renamed)
+    report = _audit(tmp_path)
+    assert misnamed_folders(tmp_path) == []
+    assert not any("rename" in f["do"] + f["text"] for f in report["findings"])
+    assert _codes(report)["layout"] == "warning"
 
 
 def test_a_folder_too_high_up_and_films_beside(tmp_path: Path) -> None:
@@ -223,6 +253,28 @@ def test_a_table_with_columns_and_a_missing_file(tmp_path: Path) -> None:
     assert named["column view"]["auc"] == 1.0
     assert not named["column age"]["warning"]
     assert report["outside"] == []
+
+
+def test_columns_that_betray_the_label_however_they_are_filled(tmp_path: Path) -> None:
+    write_folder(tmp_path, 20, size=48)
+    table = tmp_path / "films.csv"
+    with table.open("w", newline="") as f:
+        out = csv.writer(f)
+        out.writerow(("file", "label", "dose", "years", "tube", "note"))
+        for k, name in enumerate(("NORMAL", "PNEUMONIA")):
+            for i, film in enumerate(sorted((tmp_path / name).iterdir())):
+                dose = "NA" if i == 0 else f"{k + i / 20}".replace(".", ",")
+                tube = "in place" if k and i > 4 else ""
+                years = f"{30 * k + i + 1:03}Y"
+                out.writerow((f"{name}/{film.name}", name, dose, years, tube, f"no {k} {i}"))
+    report = audit(load_for_audit(table), walk=False)
+    warned = {k["name"] for k in report["metadata"] if k["warning"]}
+    assert {"column dose", "column years", "column tube (filled or not)"} <= warned
+    assert set(report["not_judged"]) == {"column tube", "column note"}
+    [told] = [f["text"] for f in report["findings"] if f["code"] == "not-judged"]
+    assert told.startswith("2 columns not judged: tube (known for under nine")
+    assert "note (more than 10" in told
+    assert "column tube (filled or not)" in render_audit_page(report)
 
 
 def test_the_page_is_written_whole(parts: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from firstread.cohort import duplicates
-from firstread.cohort.duplicates import exact_groups, joined, near_pairs, thumbnail
+from firstread.cohort.duplicates import Joined, exact_groups, near_pairs, thumbnail
 from firstread.cohort.synthetic import draw_film
 from firstread.film import decode
 
@@ -23,16 +23,25 @@ def _thumbs(*files: bytes) -> np.ndarray:
     return np.stack([thumbnail(decode(f)) for f in files])
 
 
+def _pairs(thumbs: np.ndarray, **more: float) -> dict[tuple[int, int], float]:
+    """The correlation of each pair found."""
+    return {
+        (int(i), int(j)): float(c)
+        for p in near_pairs(thumbs, **more)
+        for i, j, c in zip(p.first, p.second, p.correlation, strict=True)
+    }
+
+
 def test_copies_are_found_and_strangers_are_not() -> None:
     rng = np.random.default_rng(0)
     film = draw_film(rng, True, 224)
     others = [_jpeg(draw_film(rng, bool(i % 2), 224), 90) for i in range(6)]
     small = _jpeg(film, 40, (150, 130))
     inverted = _jpeg(255 - film, 90)
-    pairs = near_pairs(_thumbs(_jpeg(film, 95), *others[:3], small, *others[3:], inverted))
-    assert [(p.first, p.second) for p in pairs] == [(0, 4), (0, 8), (4, 8)]
-    assert pairs[0].correlation > 0.998
-    assert pairs[1].correlation < -0.998
+    pairs = _pairs(_thumbs(_jpeg(film, 95), *others[:3], small, *others[3:], inverted))
+    assert list(pairs) == [(0, 4), (0, 8), (4, 8)]
+    assert pairs[0, 4] > 0.998
+    assert pairs[0, 8] < -0.998
 
 
 def test_blocks_give_what_one_product_gives(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,36 +49,44 @@ def test_blocks_give_what_one_product_gives(monkeypatch: pytest.MonkeyPatch) -> 
     thumbs = rng.integers(0, 256, (23, 64, 64), dtype=np.uint8)
     thumbs[17] = thumbs[2]
     thumbs[22] = np.clip(thumbs[5].astype(int) + rng.integers(-3, 4, (64, 64)), 0, 255)
-    whole = near_pairs(thumbs)
+    whole = _pairs(thumbs)
     monkeypatch.setattr(duplicates, "BLOCK", 7)
-    parts = near_pairs(thumbs)
-    assert {(p.first, p.second) for p in whole} == {(2, 17), (5, 22)}
-    assert {(p.first, p.second) for p in parts} == {(2, 17), (5, 22)}
+    parts = _pairs(thumbs)
+    assert set(whole) == set(parts) == {(2, 17), (5, 22)}
 
 
 def test_correlation_is_numpys() -> None:
     rng = np.random.default_rng(2)
     thumbs = rng.integers(0, 256, (2, 64, 64), dtype=np.uint8)
     thumbs[1] = thumbs[0] // 2 + thumbs[1] // 2
-    [pair] = near_pairs(thumbs, threshold=0.5)
+    [correlation] = _pairs(thumbs, threshold=0.5).values()
     expected = np.corrcoef(thumbs[0].ravel(), thumbs[1].ravel())[0, 1]
-    assert pair.correlation == pytest.approx(expected, abs=1e-5)
+    assert correlation == pytest.approx(expected, abs=1e-5)
 
 
 def test_blanks_match_nothing() -> None:
-    assert near_pairs(np.full((3, 64, 64), 90, np.uint8)) == []
-    assert near_pairs(np.empty((0, 64, 64), np.uint8)) == []
+    assert not _pairs(np.full((3, 64, 64), 90, np.uint8))
+    assert not _pairs(np.empty((0, 64, 64), np.uint8))
 
 
-def test_one_picture_many_times_over_stops() -> None:
+def test_one_picture_many_times_over_is_counted_a_block_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     thumbs = np.repeat(np.random.default_rng(3).integers(0, 256, (1, 64, 64), np.uint8), 30, 0)
-    assert len(near_pairs(thumbs, limit=100)) == 100
+    monkeypatch.setattr(duplicates, "BLOCK", 8)
+    sizes = [len(p) for p in near_pairs(thumbs)]
+    assert sum(sizes) == 30 * 29 // 2
+    assert max(sizes) <= 8 * 8
 
 
 def test_groups() -> None:
     assert exact_groups(["a", None, "b", "a", "c", "b", "a", None]) == [[0, 3, 6], [2, 5]]
-    assert joined([(5, 1), (2, 3), (1, 2), (8, 9)]) == [[1, 2, 3, 5], [8, 9]]
-    assert joined([]) == []
+    links = [(5, 1), (2, 3), (1, 2), (8, 9)]
+    groups = Joined(10)
+    assert groups.groups() == []
+    for batch in (links[:2], links[2:], links):
+        groups.link(*np.array(batch).T)
+    assert groups.groups() == [[1, 2, 3, 5], [8, 9]]
 
 
 @pytest.mark.films
@@ -78,4 +95,4 @@ def test_the_known_copies_of_the_real_films(films_dir) -> None:  # type: ignore[
     originals = sorted((films_dir / "chest_xray_original" / "NORMAL").glob("*.jpeg"))[:12]
     copies = [films_dir / "chest_xray" / "train" / "NORMAL" / p.name for p in originals]
     thumbs = np.stack([thumbnail(decode(p)) for p in [*originals, *copies]])
-    assert {(p.first, p.second) for p in near_pairs(thumbs)} == {(i, i + 12) for i in range(12)}
+    assert set(_pairs(thumbs)) == {(i, i + 12) for i in range(12)}

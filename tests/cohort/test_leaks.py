@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from firstread.cohort.leaks import auc, find_leaks, numbers_or_words
+from firstread.cohort.leaks import auc, find_leaks, not_judged
 
 
 def test_auc_is_sklearns() -> None:
@@ -62,6 +62,20 @@ def test_what_cannot_be_judged_is_left_out() -> None:
     assert unlabelled_ignored.films == 40
 
 
-def test_columns_are_numbers_if_all_their_cells_are() -> None:
-    assert numbers_or_words(["1", "", "2.5"]) == [1.0, None, 2.5]
-    assert numbers_or_words(["1", "PA", ""]) == ["1", "PA", None]
+def test_what_is_left_out_is_told_with_the_reason() -> None:
+    labels = np.array([0] * 20 + [1] * 20 + [-1] * 5)
+    told = not_judged(
+        {
+            "ids": [f"id{i}" for i in range(45)],
+            "half": [None] * 10 + [1.0] * 35,
+            "none": [None] * 45,
+            "age": [float(i) for i in range(45)],
+            "same": ["AP"] * 45,
+        },
+        labels,
+    )
+    assert told == {
+        "ids": "more than 10 different texts",
+        "half": "known for under nine films in ten of a class",
+    }
+    assert not_judged({"ids": ["a", "b"]}, [1, 1]) == {}

@@ -21,7 +21,7 @@ from firstread.cohort.split import (
     trainable,
 )
 from firstread.cohort.synthetic import write_folder
-from firstread.cohort.table import Cohort, load_cohort
+from firstread.cohort.table import Cohort, FilmRow, load_cohort
 from firstread.errors import FolderNotFound, NoFilms, OutputError, SplitError, TableError
 
 PLANS = [
@@ -146,6 +146,34 @@ def test_films_without_telling_names_can_be_split(tmp_path: Path) -> None:
         assert Counter(r.label for r in split.part("val").rows) == {0: 5, 1: 5}
 
 
+@pytest.mark.parametrize("kinds", [2, 3])
+def test_patients_with_films_of_several_kinds_are_drawn_once(tmp_path: Path, kinds: int) -> None:
+    rows = []
+    for patient in range(80):
+        for kind in ("normal", "bacterial", "viral")[:kinds]:
+            path = tmp_path / f"{patient}-{kind}.png"
+            path.write_bytes(path.name.encode())
+            label = int(kind != "normal")
+            rows.append(FilmRow(path.name, path, label, f"p{patient}", etiology=kind))
+    split = make_split(Cohort(tmp_path, tuple(rows)), SplitPlan("patient", fraction=0.25))
+    assert [len(side) for side in sides(split)] == [60, 20]
+
+
+def test_rare_mixtures_of_kinds_are_not_all_held_out(tmp_path: Path) -> None:
+    """A patient of another mixture than any other is a stratum of one."""
+    rows = []
+    for patient in range(24):
+        both = ("normal", "bacterial") if patient == 0 else ("viral", "normal")[patient % 2 :][:1]
+        for kind in both:
+            path = tmp_path / f"{patient}-{kind}.png"
+            path.write_bytes(path.name.encode())
+            label = int(kind != "normal")
+            rows.append(FilmRow(path.name, path, label, f"p{patient}", etiology=kind))
+    for seed in range(4):
+        plan = SplitPlan("patient", fraction=0.25, seed=seed)
+        assert "p0" in sides(make_split(Cohort(tmp_path, tuple(rows)), plan))[0]
+
+
 @pytest.mark.parametrize(
     ("plan", "message"),
     [
@@ -158,6 +186,37 @@ def test_films_without_telling_names_can_be_split(tmp_path: Path) -> None:
 def test_impossible_plans(films: Cohort, plan: SplitPlan, message: str) -> None:
     with pytest.raises(SplitError, match=message):
         make_split(films, plan)
+
+
+@pytest.mark.parametrize("plan", [SplitPlan(), SplitPlan(block=1), SplitPlan("patient")], ids=str)
+def test_one_film_with_a_name_of_its_own_is_not_held_out_by_every_draw(
+    tmp_path: Path, plan: SplitPlan
+) -> None:
+    write_folder(tmp_path, 40, size=16)
+    (tmp_path / "PNEUMONIA" / "scan.png").write_bytes(b"a film")
+    split = make_split(load_cohort(tmp_path), plan)
+    [own] = [r for r in split.rows if r.file.endswith("scan.png")]
+    assert own.part == "train"
+    assert {r.series for r in split.part("val").rows} == {"IM", "NORMAL2-IM", "bacteria", "virus"}
+
+
+def test_a_series_of_fewer_patients_than_blocks_gives_one_to_each(tmp_path: Path) -> None:
+    write_folder(tmp_path, 80, size=16)
+    few = [f"scan{i}.png" for i in range(3)]
+    for name in few:
+        (tmp_path / "NORMAL" / name).write_bytes(name.encode())
+    cohort = load_cohort(tmp_path)
+    held = [
+        [Path(r.file).name for r in make_split(cohort, SplitPlan(block=b)).part("val").rows]
+        for b in range(5)
+    ]
+    assert [[n for n in names if n in few] for names in held] == [*([n] for n in few[::-1]), [], []]
+
+
+def test_a_film_named_twice_is_refused(films: Cohort) -> None:
+    twice = films.subset([*range(len(films)), 3])
+    with pytest.raises(SplitError, match=f"{films.rows[3].file} is named 2 times; keep one"):
+        make_split(twice, SplitPlan())
 
 
 def test_too_few_films_for_two_sides(tmp_path: Path) -> None:

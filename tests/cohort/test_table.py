@@ -112,6 +112,17 @@ def test_misspelt_class_folder_is_named(tmp_path: Path) -> None:
         load_cohort(tmp_path / "b")
 
 
+def test_a_folder_of_the_other_class_is_not_to_be_renamed(tmp_path: Path) -> None:
+    for i, other in enumerate(("PNEUMONIA_NEGATIVE", "PNEUMOTHORAX", "NO_PNEUMONIA")):
+        touch(tmp_path / str(i), "NORMAL/a.png", f"{other}/b.png")
+        with pytest.raises(ClassFolderError, match=rf"PNEUMONIA is missing \(found .*{other}"):
+            load_cohort(tmp_path / str(i))
+    for i, same in enumerate(("pneu", "Pneumonia all", "Pnuemonia")):
+        touch(tmp_path / f"s{i}", "NORMAL/a.png", f"{same}/b.png")
+        with pytest.raises(ClassFolderError, match=f"rename {same} to PNEUMONIA"):
+            load_cohort(tmp_path / f"s{i}")
+
+
 def test_classes_beside_a_part_are_not_left_out_unsaid(tmp_path: Path) -> None:
     touch(tmp_path, *(f"{p}{c}/1.png" for p in ("", "test/") for c in ("NORMAL", "PNEUMONIA")))
     with pytest.raises(ClassFolderError, match="NORMAL lies beside the part test"):

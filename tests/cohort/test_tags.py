@@ -5,16 +5,20 @@ from pathlib import Path
 import pytest
 from tests.dicom_films import dicom_film
 
+from firstread.cohort import tags
+from firstread.cohort.audit import audit, load_for_audit
 from firstread.cohort.split import SplitPlan, make_split
 from firstread.cohort.table import load_cohort
-from firstread.cohort.tags import Told, told_by_files
+from firstread.cohort.tags import Told, crowded, told_by_files
+from firstread.errors import SplitError
+from firstread.film.decode import read_bytes
 
 
 def export(root: Path, *films: tuple[str, dict[str, str | None]]) -> list[Path]:
     """Files by name, each with its tags."""
-    for seed, (name, tags) in enumerate(films):
+    for seed, (name, told) in enumerate(films):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(dicom_film(seed, size=32, **tags))
+        (root / name).write_bytes(dicom_film(seed, size=32, **told))
     return [root / name for name, _ in films]
 
 
@@ -86,3 +90,56 @@ def test_a_table_is_believed_before_the_files(tmp_path: Path) -> None:
     assert cohort.patients[:2] == ["A", "A"]
     assert cohort.patients[2].startswith("dicom-")
     assert [r.extra["age"] for r in cohort.rows] == ["3", "4", "5"]
+
+
+def test_an_id_of_a_crowd_is_named(tmp_path: Path) -> None:
+    """Two tools have written over the true ids, each with another word."""
+    who = ["ANON"] * 16 + [f"P{i}" for i in range(4)]
+    names = [f"{c}/{i}.dcm" for i, c in enumerate(["NORMAL"] * 8 + ["PNEUMONIA"] * 12)]
+    told = ({"PatientID": w, "PatientAge": "003Y"} for w in who)
+    export(tmp_path, *zip(names, told, strict=True))
+    cohort = load_for_audit(tmp_path)
+    assert crowded(cohort.patients) == (16, 20)
+    report = audit(cohort)
+    [finding] = [f for f in report["findings"] if f["code"] == "one-id"]
+    assert finding["severity"] == "warning"
+    assert "one PatientID stands in 16 of the 20 films" in finding["text"]
+    assert "column `patient`" in finding["do"]
+    with pytest.raises(SplitError, match="PatientID stands in 16 of 20 files: if that is no"):
+        make_split(cohort, SplitPlan())
+
+
+def test_an_id_of_few_films_or_of_some_is_nobodys_crowd() -> None:
+    assert crowded(["dicom-a"] * 19) is None
+    assert crowded(["dicom-a"] * 5 + [f"dicom-{i}" for i in range(15)]) is None
+    assert crowded(["P1"] * 30 + ["dicom-a"]) is None
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that are opened for their tags."""
+    names: list[str] = []
+
+    def noting(path: Path) -> bytes:
+        names.append(path.name)
+        return read_bytes(path)
+
+    monkeypatch.setattr(tags, "read_bytes", noting)
+    return names
+
+
+def test_files_that_a_table_tells_all_of_are_not_opened(tmp_path: Path, opened: list[str]) -> None:
+    export(tmp_path, *((f"{i}.dcm", {"PatientID": f"P{i}"}) for i in range(3)))
+    table = tmp_path / "films.csv"
+    table.write_text("file,label,patient,age\n0.dcm,0,A,3\n1.dcm,1,A,\n2.dcm,1,B,5\n")
+    assert [r.extra["age"] for r in load_cohort(table).rows] == ["3", "4", "5"]
+    assert opened == ["1.dcm"]
+
+
+@pytest.mark.parametrize("folders", [("NORMAL", "PNEUMONIA"), ("a", "b")])
+def test_a_check_opens_each_file_for_its_tags_once(
+    tmp_path: Path, opened: list[str], folders: tuple[str, str]
+) -> None:
+    export(tmp_path, *((f"{f}/{f}.dcm", {"PatientID": f}) for f in folders))
+    audit(load_for_audit(tmp_path))
+    assert sorted(opened) == [f"{f}.dcm" for f in folders]

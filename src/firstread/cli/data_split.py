@@ -3,7 +3,7 @@
 By `blocks` (the default) the val part is one contiguous block of patient numbers of each
 series, the nearest thing to films of another day; by `patient` it is a random part of the
 patients, even over bacterial, viral and normal; by `series` one series of normals stands
-against the other, a hard shift for choosing between recipes. Films in folders val and test
+against the other, a hard shift for choosing between recipes. Films in parts other than train
 stay out.
 """
 
@@ -73,9 +73,16 @@ def run(args: argparse.Namespace) -> int:
     save_split(split, args.out)
     print(summary(split))
     if left := len(cohort) - len(split):
-        print(f"left out: {left:,} films in folders val and test")
+        print(f"left out: {left:,} films ({_parts_left(cohort, split)})")
     print(f"split: {args.out}")
     return 0
+
+
+def _parts_left(cohort: Cohort, split: Cohort) -> str:
+    """The parts whose films are not in the split, each with its count."""
+    kept = {r.file for r in split.rows}
+    count = Counter(r.part or "in no part" for r in cohort.rows if r.file not in kept)
+    return ", ".join(f"{part} {n:,}" for part, n in sorted(count.items()))
 
 
 def summary(split: Cohort) -> str:

@@ -9,36 +9,37 @@ A bad film never stops the audit; it is listed with its reason.
 
 from __future__ import annotations
 
-import difflib
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from firstread.cohort import duplicates, leaks
+from firstread.cohort import leaks
 from firstread.cohort.ages import why_unused
+from firstread.cohort.class_names import misspelt
+from firstread.cohort.columns import Values, column_properties
 from firstread.cohort.findings import judge
 from firstread.cohort.hashes import combined_sha256
 from firstread.cohort.look import Seen, look_at_all
-from firstread.cohort.sides import check_split, crossings, read_split, sides_of
+from firstread.cohort.sides import NearAcross, check_split, crossings, read_split, sides_of
 from firstread.cohort.table import (
     CLASS_FOLDERS,
     PARTS,
     Cohort,
     FilmRow,
+    folder_films,
     load_cohort,
     named,
     told_apart,
 )
-from firstread.errors import ClassFolderError, DataError, NoFilms
+from firstread.cohort.tags import crowded
+from firstread.cohort.twins import LISTED, describe_twins, find_twins, identical
+from firstread.errors import ClassFolderError, NoFilms
 from firstread.film.files import find_films
-
-LISTED = 200
-"""Entries a list in the report holds at most; the counts beside it are always whole."""
 
 CLASS_NAMES = {0: "NORMAL", 1: "PNEUMONIA", None: "unlabelled"}
 
@@ -48,26 +49,25 @@ def load_for_audit(path: Path) -> Cohort:
     misnamed or lie deeper are left for the audit to name. Films outside any NORMAL/ and
     PNEUMONIA/ are then unlabelled. Raises `FolderNotFound`, `NoFilms` or `TableError`.
     """
+    if not path.is_dir():
+        return load_cohort(path, need_labels=False)
     try:
-        cohort = load_cohort(path, need_labels=False)
+        rows = folder_films(path, need_labels=False).rows
     except ClassFolderError:
-        cohort = None
-    if cohort is not None and (path.is_file() or any(r.label is not None for r in cohort.rows)):
-        return cohort
-    rows = told_apart(_loose_row(path, film) for film in find_films([path]))
+        rows = ()
+    if all(r.label is None for r in rows):
+        rows = tuple(_loose_row(path, film) for film in find_films([path]))
     if not rows:
         raise NoFilms(f"{path}: no film found; name the folder that holds NORMAL and PNEUMONIA")
-    return Cohort(path, rows)
+    return Cohort(path, told_apart(rows))
 
 
 def layout_problem(root: Path) -> str | None:
     """Why the other verbs would not take this folder as it is laid out, or None."""
     try:
-        load_cohort(root)
+        folder_films(root)
     except ClassFolderError as e:
         return str(e)
-    except DataError:  # a class without films, which the counts tell
-        return None
     return None
 
 
@@ -103,8 +103,11 @@ def audit(
             f"{cohort.root}: none of {len(seen)} films could be read (first: "
             f"{cohort.rows[0].file}: {seen[0].reason})"
         )
-    twins = _duplicates(seen)
+    exact = identical(seen)
+    across = [NearAcross(s, exact) for s in sides]
+    twins = find_twins(seen, exact, across)
     shas = [s.sha256 for s in seen]
+    properties = _properties(cohort, seen)
     report: dict[str, Any] = {
         "format": 1,
         "root": str(cohort.root),
@@ -118,12 +121,11 @@ def audit(
         "patients": _patients(cohort),
         "ages_unused": why_unused(cohort),
         "pictures": _pictures(cohort, seen),
-        "duplicates": _describe_duplicates(cohort, twins),
-        "between": [c for s in sides for c in crossings(cohort, s, twins.exact, twins.near)],
+        "duplicates": describe_twins(cohort, twins),
+        "between": [c for near in across for c in crossings(cohort, exact, near)],
         "split_check": None if planned is None else check_split(cohort, planned, shas),
-        "metadata": [
-            k.to_json() for k in leaks.find_leaks(_properties(cohort, seen), cohort.labels)
-        ],
+        "metadata": [k.to_json() for k in leaks.find_leaks(properties, cohort.labels)],
+        "not_judged": leaks.not_judged(properties, cohort.labels),
         "layout_problem": layout_problem(cohort.root) if walk else None,
         "misnamed_folders": misnamed_folders(cohort.root) if walk else [],
         "outside": _outside(cohort) if walk else [],
@@ -143,63 +145,9 @@ def misnamed_folders(root: Path) -> list[dict[str, str]]:
     for folder in sorted([*root.glob("*/"), *root.glob("*/*/")]):
         if folder.name in CLASS_FOLDERS or folder.name.startswith(".") or not folder.is_dir():
             continue
-        match = difflib.get_close_matches(folder.name.upper(), CLASS_FOLDERS, 1, 0.75)
-        if match:
-            near.append({"folder": folder.relative_to(root).as_posix(), "should_be": match[0]})
+        if meant := misspelt(folder.name, CLASS_FOLDERS):
+            near.append({"folder": folder.relative_to(root).as_posix(), "should_be": meant})
     return near
-
-
-@dataclass(frozen=True)
-class Twins:
-    """`exact`: groups of film indices; `near`: pairs between different contents."""
-
-    exact: list[list[int]]
-    near: list[duplicates.Pair]
-
-
-def _duplicates(seen: list[Seen]) -> Twins:
-    exact = duplicates.exact_groups([s.sha256 if s.reason is None else None for s in seen])
-    again = {i for group in exact for i in group[1:]}
-    index = [i for i, s in enumerate(seen) if s.thumbnail is not None and i not in again]
-    small = np.stack([s.thumbnail for s in (seen[i] for i in index) if s.thumbnail is not None])
-    near = [
-        duplicates.Pair(index[p.first], index[p.second], p.correlation)
-        for p in duplicates.near_pairs(small)
-    ]
-    return Twins(exact, near)
-
-
-def _describe_duplicates(cohort: Cohort, twins: Twins) -> dict[str, Any]:
-    near = duplicates.joined((p.first, p.second) for p in twins.near)
-    pairs = sorted(twins.near, key=lambda p: -abs(p.correlation))
-    return {
-        "exact": _describe_groups(cohort, twins.exact),
-        "near": {
-            **_describe_groups(cohort, near),
-            "threshold": duplicates.THRESHOLD,
-            "pairs": [
-                {
-                    "files": [cohort.rows[p.first].file, cohort.rows[p.second].file],
-                    "correlation": round(p.correlation, 4),
-                }
-                for p in pairs[:LISTED]
-            ],
-        },
-    }
-
-
-def _describe_groups(cohort: Cohort, groups: list[list[int]]) -> dict[str, Any]:
-    def across(of: Callable[[FilmRow], object]) -> int:
-        return sum(len({of(cohort.rows[i]) for i in g}) > 1 for g in groups)
-
-    return {
-        "groups": len(groups),
-        "films": sum(map(len, groups)),
-        "across_classes": across(lambda r: r.label),
-        "across_patients": across(lambda r: r.patient),
-        "across_parts": across(lambda r: r.part),
-        "list": [[cohort.rows[i].file for i in g] for g in groups[:LISTED]],
-    }
 
 
 def _failures(cohort: Cohort, reasons: list[str | None]) -> list[dict[str, str]]:
@@ -232,6 +180,7 @@ def _patients(cohort: Cohort) -> dict[str, Any]:
             "most": per[-1],
             "histogram": {str(k): v for k, v in sorted(Counter(per).items())},
         },
+        "crowded": crowded(cohort.patients),
         "unknown": {"films": len(lone), "files": lone[:LISTED]},
     }
 
@@ -261,11 +210,11 @@ def _spread(values: list[int] | list[float]) -> dict[str, float]:
     return {n: round(float(c), 3) for n, c in zip(names, cuts, strict=True)}
 
 
-def _properties(cohort: Cohort, seen: list[Seen]) -> dict[str, list[float | str | None]]:
-    def of(value: Callable[[Seen], float | str]) -> list[float | str | None]:
+def _properties(cohort: Cohort, seen: list[Seen]) -> dict[str, Values]:
+    def of(value: Callable[[Seen], float | str]) -> Values:
         return [value(s) if s.reason is None else None for s in seen]
 
-    properties: dict[str, list[float | str | None]] = {
+    properties: dict[str, Values] = {
         "width": of(lambda s: s.width),
         "height": of(lambda s: s.height),
         "aspect": of(lambda s: s.width / s.height),
@@ -275,11 +224,9 @@ def _properties(cohort: Cohort, seen: list[Seen]) -> dict[str, list[float | str 
         "format": of(lambda s: s.format),
         "colour": of(lambda s: round(s.colour, 2)),
     }
-    for column in dict.fromkeys(k for r in cohort.rows for k in r.extra):
-        if column not in leaks.DERIVED:
-            cells = [r.extra.get(column, "") for r in cohort.rows]
-            properties[f"column {column}"] = leaks.numbers_or_words(cells)
-    return properties
+    names = dict.fromkeys(k for r in cohort.rows for k in r.extra if k not in leaks.DERIVED)
+    columns = {name: [r.extra.get(name, "") for r in cohort.rows] for name in names}
+    return properties | column_properties(columns)
 
 
 def _outside(cohort: Cohort) -> list[str]:

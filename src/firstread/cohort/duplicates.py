@@ -15,7 +15,7 @@ films at original size:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,17 +32,20 @@ THRESHOLD = 0.985
 BLOCK = 1024
 """Films a side in one matrix product: 16 MB of thumbnails, 4 MB of correlations."""
 
-MAX_PAIRS = 200_000
-"""Near pairs kept at most; a folder with more is one picture many times over."""
+Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Films number `first` < `second` look alike: `correlation` from -1 (inverted) to 1."""
+class Pairs:
+    """Films number `first` (n,) int64 < `second` (n,) look alike: `correlation` (n,) float32 from
+    -1 (inverted) to 1."""
 
-    first: int
-    second: int
-    correlation: float
+    first: Indices
+    second: Indices
+    correlation: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.first)
 
 
 def thumbnail(film: Film) -> npt.NDArray[np.uint8]:
@@ -63,28 +66,24 @@ def exact_groups(hashes: Sequence[str | None]) -> list[list[int]]:
     return [g for g in groups.values() if len(g) > 1]
 
 
-def near_pairs(
-    thumbnails: npt.NDArray[np.uint8], threshold: float = THRESHOLD, limit: int = MAX_PAIRS
-) -> list[Pair]:
-    """Pairs of `thumbnails` (n, 64, 64) uint8 that correlate by `threshold` or more.
+def near_pairs(thumbnails: npt.NDArray[np.uint8], threshold: float = THRESHOLD) -> Iterator[Pairs]:
+    """All pairs of `thumbnails` (n, 64, 64) uint8 that correlate by `threshold` or more.
 
-    Blockwise matrix products: about two seconds for 5,000 films on a core, memory
-    independent of n. A blank thumbnail matches nothing. Stops after `limit` pairs.
+    Blockwise matrix products: about two seconds for 5,000 films on a core. The pairs of a block
+    come together, so that memory is independent of n even where one picture stands there many
+    times over and nearly every pair is one. A blank thumbnail matches nothing.
     """
     n = len(thumbnails)
-    pairs: list[Pair] = []
     for top in range(0, n, BLOCK):
         rows = _normalised(thumbnails[top : top + BLOCK])
         for left in range(top, n, BLOCK):
             columns = rows if left == top else _normalised(thumbnails[left : left + BLOCK])
             alike = rows @ columns.T
-            for r, c in zip(*np.nonzero(np.abs(alike) >= threshold), strict=True):
-                i, j = top + int(r), left + int(c)
-                if i < j:
-                    pairs.append(Pair(i, j, float(np.clip(alike[r, c], -1, 1))))
-                    if len(pairs) >= limit:
-                        return pairs
-    return pairs
+            r, c = np.nonzero(np.abs(alike) >= threshold)
+            ordered = top + r < left + c
+            r, c = r[ordered], c[ordered]
+            if len(r):
+                yield Pairs(top + r, left + c, np.clip(alike[r, c], -1, 1))
 
 
 def _normalised(block: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -97,23 +96,33 @@ def _normalised(block: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     return np.asarray(flat / np.maximum(length, 1e-6), dtype=np.float32)
 
 
-def joined(links: Iterable[tuple[int, int]]) -> list[list[int]]:
-    """Sorted groups of indices connected by `links`.
+class Joined:
+    """Groups of n things, joined by links that come a batch at a time and are not kept.
 
-    >>> joined([(1, 4), (4, 6), (0, 2)])
+    >>> groups = Joined(7)
+    >>> groups.link(np.array([1, 4, 0]), np.array([4, 6, 2]))
+    >>> groups.groups()
     [[0, 2], [1, 4, 6]]
     """
-    parent: dict[int, int] = {}
 
-    def find(i: int) -> int:
-        while parent.setdefault(i, i) != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
+    def __init__(self, n: int) -> None:
+        self._name = np.arange(n)  # of each thing the least of its group
 
-    for a, b in links:
-        parent[find(b)] = find(a)
-    groups: dict[int, list[int]] = defaultdict(list)
-    for i in sorted(parent):
-        groups[find(i)].append(i)
-    return sorted(groups.values())
+    def link(self, first: Indices, second: Indices) -> None:
+        """Join `first` (k,) int64 each to its `second` (k,)."""
+        while True:
+            a, b = self._name[first], self._name[second]
+            apart = a != b
+            if not apart.any():
+                return
+            into = np.arange(len(self._name))
+            np.minimum.at(into, np.maximum(a, b)[apart], np.minimum(a, b)[apart])
+            while (into != into[into]).any():
+                into = into[into]
+            self._name = into[self._name]
+
+    def groups(self) -> list[list[int]]:
+        """Sorted groups of two or more."""
+        order = np.argsort(self._name, kind="stable")
+        cuts = np.flatnonzero(np.diff(self._name[order])) + 1
+        return [g.tolist() for g in np.split(order, cuts) if len(g) > 1]

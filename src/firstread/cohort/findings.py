@@ -144,6 +144,11 @@ def _names(report: dict[str, Any]) -> Iterator[Finding]:
         do = "patients on both sides cannot be seen there; give a CSV with a column `patient`"
         yield Finding("warning", "patients-unknown", text, do)
 
+    if crowd := report["patients"]["crowded"]:
+        text = f"one PatientID stands in {crowd[0]:,} of the {crowd[1]:,} films that tell one"
+        do = "if that is no person (ANON, 0), give a CSV with a column `patient`"
+        yield Finding("warning", "one-id", text, do)
+
 
 def _ages(report: dict[str, Any]) -> Iterator[Finding]:
     if text := report["ages_unused"]:
@@ -158,6 +163,12 @@ def _metadata(report: dict[str, Any]) -> Iterator[Finding]:
             text = f"{leak['name']} alone tells the classes apart: AUC {leak['auc']:.2f}{by}"
             do = "hold it against the model: report this baseline beside it, jitter it in training"
             yield Finding("warning", "metadata", text, do)
+    columns = {k: why for k, why in report["not_judged"].items() if k.startswith("column ")}
+    if columns:
+        named = ", ".join(f"{k.removeprefix('column ')} ({why})" for k, why in columns.items())
+        text = f"{count(len(columns), 'column')} not judged: {named}"
+        do = "look whether they tell the classes apart; give numbers, or few different words"
+        yield Finding("note", "not-judged", text, do)
     yield from _one_class_only(report["pictures"])
     constant = [leak["name"] for leak in report["metadata"] if leak["constant"]]
     if constant:

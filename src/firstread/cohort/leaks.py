@@ -81,24 +81,41 @@ def find_leaks(
     return sorted(kept, key=lambda leak: -(leak.auc or 0.0))
 
 
-def numbers_or_words(column: Sequence[str]) -> list[float | str | None]:
-    """A CSV column as numbers if all its filled cells are, else as the texts; "" as None."""
-    filled = [cell for cell in column if cell.strip()]
-    try:
-        for cell in filled:
-            float(cell)
-    except ValueError:
-        return [cell.strip() or None for cell in column]
-    return [float(cell) if cell.strip() else None for cell in column]
+def not_judged(
+    properties: Mapping[str, Sequence[float | str | None]], labels: npt.ArrayLike
+) -> dict[str, str]:
+    """Why `find_leaks` leaves out each property that it leaves out though some film has it."""
+    y = np.asarray(labels)
+    if not {0, 1} <= set(y.tolist()):
+        return {}
+    why = {}
+    for name, values in properties.items():
+        known = _known(values, y)
+        if _sparse(known, y):
+            if known.any():
+                why[name] = "known for under nine films in ten of a class"
+        elif _judge(name, values, y) is None:
+            why[name] = f"more than {MAX_WORDS} different texts"
+    return why
+
+
+def _known(
+    values: Sequence[float | str | None], y: npt.NDArray[np.generic]
+) -> npt.NDArray[np.bool_]:
+    there = np.array([v is not None and v == v for v in values], bool)
+    return np.asarray(there & np.isin(y, (0, 1)))
+
+
+def _sparse(known: npt.NDArray[np.bool_], y: npt.NDArray[np.generic]) -> bool:
+    return any(known[y == k].sum() < max(1, 0.9 * (y == k).sum()) for k in (0, 1))
 
 
 def _judge(
     name: str, values: Sequence[float | str | None], y: npt.NDArray[np.generic]
 ) -> Leak | None:
-    known = np.array([v is not None and v == v for v in values], bool) & np.isin(y, (0, 1))
-    for label in (0, 1):
-        if known[y == label].sum() < max(1, 0.9 * (y == label).sum()):
-            return None
+    known = _known(values, y)
+    if _sparse(known, y):
+        return None
     there = [v for v, k in zip(values, known, strict=True) if k]
     truth = y[known] == 1
     if len(set(there)) == 1:

@@ -3,24 +3,62 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from firstread.errors import TableError
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 Record = dict[str, str]
 
 
 def read_records(path: Path) -> tuple[list[str], list[Record]]:
-    """The columns' names as they stand there, and a dict a line. Raises `TableError`."""
+    """The columns' names as they stand there, and a dict a line; None where a line is too short.
+
+    Raises `TableError`, which names the line, where a quote is not closed or a line has more
+    cells than columns: the lines up to the next quote would be one cell, or each value stand
+    under another column than its own.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as f:
             apart = _separator(f.readline())
             f.seek(0)
-            reader = csv.DictReader(f, delimiter=apart, skipinitialspace=True)
-            columns = list(reader.fieldnames or [])
-            return columns, list(reader)
-    except (UnicodeDecodeError, csv.Error):
+            rows = _rows(path, csv.reader(f, delimiter=apart, skipinitialspace=True, strict=True))
+            _, columns = next(rows, (1, []))
+            return columns, [_record(path, line, columns, cells) for line, cells in rows]
+    except UnicodeDecodeError:
         raise TableError(f"{path}: not a CSV in UTF-8; save it as one") from None
+
+
+def _rows(path: Path, reader: Reader) -> Iterator[tuple[int, list[str]]]:
+    """Each row that is not blank, with the number of the line it starts on, from 1."""
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            raise TableError(
+                f'{path}: line {line} has a cell whose quotes (") do not stand at both its ends; '
+                "write it without, or double those inside"
+            ) from None
+        if cells:
+            yield line, cells
+
+
+def _record(path: Path, line: int, columns: list[str], cells: list[str]) -> Record:
+    if len(cells) > len(columns):
+        raise TableError(
+            f"{path}: line {line} has {len(cells)} cells and the table {len(columns)} columns; put "
+            "a cell that holds what parts them in quotes"
+        )
+    record: dict[str, str | None] = dict.fromkeys(columns)
+    record.update(zip(columns, cells, strict=False))
+    return cast("Record", record)
 
 
 def _separator(head: str) -> str:

@@ -13,7 +13,9 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from firstread.cohort.duplicates import Pair
+import numpy as np
+
+from firstread.cohort.duplicates import Pairs
 from firstread.cohort.records import read_records
 from firstread.cohort.table import Cohort
 from firstread.errors import FolderNotFound, SplitError, TableError
@@ -95,30 +97,62 @@ def sides_of(cohort: Cohort, split: SplitFile | None) -> list[Sides]:
     return [Sides("split", parts, judged=True), Sides("folders", folders, judged=False)]
 
 
-def crossings(
-    cohort: Cohort, sides: Sides, exact: list[list[int]], near: list[Pair]
-) -> list[dict[str, Any]]:
-    """For each two sides how many patients, exact groups and near pairs are on both.
+class NearAcross:
+    """Near pairs on two `sides`: counted as they are found, a few kept as examples.
 
-    `exact`: groups of film indices; `near`: pairs of them. One entry for every two sides, zeros
-    too: {"of", "judged", "between", "patients", "exact", "near", "examples"}.
+    Of each of the groups `exact` of identical films one is compared, and stands for all of them:
+    it is on every side that one of them is on.
     """
+
+    def __init__(self, sides: Sides, exact: list[list[int]]) -> None:
+        self.sides = sides
+        names = sorted({side for side in sides.side if side is not None})
+        self._on = {name: np.array([side == name for side in sides.side]) for name in names}
+        for on in self._on.values():
+            for group in exact:
+                on[group] = on[group].any()
+        self._copies = {i: group for group in exact for i in group}
+        self.counts = dict.fromkeys(combinations(names, 2), 0)
+        self.examples: dict[tuple[str, str], list[tuple[int, int]]] = {b: [] for b in self.counts}
+
+    def add(self, pairs: Pairs) -> None:
+        """Count those of `pairs` (film indices) that stand on two sides."""
+        for a, b in self.counts:
+            there = self._on[a][pairs.first] & self._on[b][pairs.second]
+            back = self._on[b][pairs.first] & self._on[a][pairs.second]
+            crossed = np.flatnonzero(there | back)
+            self.counts[a, b] += len(crossed)
+            kept = self.examples[a, b]
+            for k in crossed[: EXAMPLES - len(kept)]:
+                on_first, on_second = (a, b) if there[k] else (b, a)
+                first, second = int(pairs.first[k]), int(pairs.second[k])
+                kept.append((self._copy(first, on_first), self._copy(second, on_second)))
+
+    def _copy(self, film: int, side: str) -> int:
+        """The film or a copy of it: one that stands on `side` itself."""
+        return next(i for i in self._copies.get(film, [film]) if self.sides.side[i] == side)
+
+
+def crossings(cohort: Cohort, exact: list[list[int]], near: NearAcross) -> list[dict[str, Any]]:
+    """For each two of `near`'s sides how many patients, exact groups and near pairs are on both.
+
+    `exact`: groups of film indices. One entry for every two sides, zeros too: {"of", "judged",
+    "between", "patients", "exact", "near", "examples"}.
+    """
+    sides = near.sides
     patients: dict[str, set[str]] = defaultdict(set)
     for row, side in zip(cohort.rows, sides.side, strict=True):
         if side is not None:
             patients[side].add(row.patient)
     out = []
-    for a, b in combinations(sorted(patients), 2):
+    for (a, b), n_near in near.counts.items():
         both = {a, b}
         shared = sorted(patients[a] & patients[b])
         groups = [g for g in exact if both <= {sides.side[i] for i in g}]
-        pairs = [p for p in near if {sides.side[p.first], sides.side[p.second]} == both]
         examples = {
             "patients": shared[:EXAMPLES],
             "exact": [[cohort.rows[i].file for i in g] for g in groups[:EXAMPLES]],
-            "near": [
-                [cohort.rows[p.first].file, cohort.rows[p.second].file] for p in pairs[:EXAMPLES]
-            ],
+            "near": [[cohort.rows[i].file for i in pair] for pair in near.examples[a, b]],
         }
         out.append(
             {
@@ -127,7 +161,7 @@ def crossings(
                 "between": [a, b],
                 "patients": len(shared),
                 "exact": len(groups),
-                "near": len(pairs),
+                "near": n_near,
                 "examples": examples,
             }
         )

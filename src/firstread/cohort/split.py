@@ -19,18 +19,24 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter, defaultdict
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from firstread.cohort.records import read_records
 from firstread.cohort.table import PARTS, Cohort, FilmRow
+from firstread.cohort.tags import crowded
 from firstread.errors import FolderNotFound, NoFilms, SplitError, TableError
 from firstread.film.files import as_written, write_atomic
 
 WAYS = ("blocks", "patient", "series")
 COLUMNS = ("file", "label", "part", "patient", "series", "etiology", "sha256")
+_BEYOND = "block {} is beyond the first; use a smaller number"
+
+Stratum = TypeVar("Stratum", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -60,13 +66,17 @@ def trainable(cohort: Cohort) -> Cohort:
 def make_split(cohort: Cohort, plan: SplitPlan) -> Cohort:
     """The cohort's trainable films, each with its part: "train" or "val".
 
-    Raises `SplitError` where a part would be empty or hold one class only.
+    Raises `SplitError` where a film is named twice, or a part would be empty or hold one class
+    only.
     """
     films = trainable(cohort)
     if plan.by not in WAYS:
         raise SplitError(f"split by {plan.by!r} is not known; use {', '.join(WAYS)}")
     if not 0.0 < plan.fraction < 1.0:
         raise SplitError(f"fraction {plan.fraction} must lie between 0 and 1")
+    for twice, times in Counter(r.file for r in films.rows).most_common(1):
+        if times > 1:
+            raise SplitError(f"{films.root}: {twice} is named {times} times; keep one of them")
     groups = _groups(films)
     if plan.by == "patient":
         held_out = _random(films, plan, groups)
@@ -81,10 +91,17 @@ def make_split(cohort: Cohort, plan: SplitPlan) -> Cohort:
     split = Cohort(films.root, rows)
     for part in ("train", "val"):
         if {r.label for r in split.part(part).rows} != {0, 1}:
-            raise SplitError(
-                f"part {part} would not hold both classes; give more films or another fraction"
-            )
+            raise SplitError(f"part {part} would not hold both classes; {_remedy(films)}")
     return split
+
+
+def _remedy(films: Cohort) -> str:
+    if crowd := crowded(films.patients):
+        return (
+            f"one PatientID stands in {crowd[0]} of {crowd[1]} files: if that is no person, give "
+            "a CSV with a column `patient`"
+        )
+    return "give more films or another fraction"
 
 
 def _groups(films: Cohort) -> list[int]:
@@ -138,27 +155,59 @@ def _series(films: Cohort, plan: SplitPlan) -> list[int]:
 
 
 def _blocks(films: Cohort, plan: SplitPlan) -> list[int]:
+    strata = _by_number(films)
+    labels = {name: {films.rows[i].label for of in m.values() for i in of}
+              for name, m in strata.items()}  # fmt: skip
+    lone = _lone({name: len(m) for name, m in strata.items()}, labels)
     held: list[int] = []
-    for members in _by_number(films).values():
+    for name, members in strata.items():
+        if name in lone:
+            continue
         ordered = sorted(members)
         size = max(1, round(len(ordered) * plan.fraction))
         stop = len(ordered) - plan.block * size
-        if stop <= 0:
-            raise SplitError(f"block {plan.block} is beyond the first; use a smaller number")
-        held += [i for key in ordered[max(0, stop - size) : stop] for i in members[key]]
+        # Of fewer patients than there are blocks, a patient each; the other blocks have none.
+        if stop <= 0 and len(ordered) * plan.fraction >= 1:
+            raise SplitError(_BEYOND.format(plan.block))
+        held += [i for key in ordered[max(0, stop - size) : max(0, stop)] for i in members[key]]
+    if not held:
+        raise SplitError(_BEYOND.format(plan.block))
     return held
 
 
+def _lone(patients: dict[Stratum, int], labels: dict[Stratum, set[int | None]]) -> set[Stratum]:
+    """Strata of one patient, of a class that a larger stratum has too: a film with a name of its
+    own, say. They cannot stand on both sides, and would be held out by every draw."""
+    larger = [labels[name] for name, n in patients.items() if n > 1]
+    common = set[int | None]().union(*larger)
+    return {name for name, n in patients.items() if n == 1 and labels[name] <= common}
+
+
 def _random(films: Cohort, plan: SplitPlan, groups: list[int]) -> list[int]:
-    strata: dict[str, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+    """Films of a random fraction of the groups of each stratum.
+
+    A group whose films are of several etiologies is of a stratum with its like: were it drawn
+    once for each of them, far more than the fraction would be held out.
+    """
+    members: dict[int, list[int]] = defaultdict(list)
+    kinds: dict[int, set[str]] = defaultdict(set)
     for i, r in enumerate(films.rows):
-        strata[r.etiology or f"label-{r.label}"][groups[i]].append(i)
+        members[groups[i]].append(i)
+        kinds[groups[i]].add(r.etiology or f"label-{r.label}")
+    strata: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    labels: dict[tuple[str, ...], set[int | None]] = defaultdict(set)
+    for group, of in kinds.items():
+        stratum = tuple(sorted(of))
+        strata[stratum].append(group)
+        labels[stratum] |= {films.rows[i].label for i in members[group]}
+    lone = _lone({stratum: len(of) for stratum, of in strata.items()}, labels)
     rng = np.random.default_rng(plan.seed)
     held: list[int] = []
-    for name in sorted(strata):
-        members = strata[name]
-        order = rng.permutation(sorted(members))
-        size = max(1, round(len(order) * plan.fraction))
+    for stratum in sorted(strata):
+        order = rng.permutation(sorted(strata[stratum]))
+        # Only a stratum of one kind has to be on both sides.
+        least = 1 if len(stratum) == 1 and stratum not in lone else 0
+        size = max(least, round(len(order) * plan.fraction))
         held += [i for g in order[:size] for i in members[int(g)]]
     return held
 

@@ -28,9 +28,10 @@ import numpy as np
 import numpy.typing as npt
 
 from firstread.cohort.ages import years_of
+from firstread.cohort.class_names import stands_for
 from firstread.cohort.hashes import combined_sha256, films_sha256
 from firstread.cohort.records import read_records
-from firstread.cohort.tags import told_by_files
+from firstread.cohort.tags import Told, told_by_files
 from firstread.errors import ClassFolderError, FolderNotFound, NoFilms, TableError
 from firstread.film.decode import FILM_SUFFIXES, read_bytes
 from firstread.film.files import find_films
@@ -179,15 +180,24 @@ def told_apart(rows: Iterable[FilmRow]) -> tuple[FilmRow, ...]:
     of a shared name lose what it told.
     """
     rows = _without_viewers_names(rows)
-    out = []
-    for row, told in zip(rows, told_by_files([row.path for row in rows]), strict=True):
-        if told.age is not None and not row.extra.get("age"):
-            row = replace(row, extra=row.extra | {"age": f"{told.age:g}"})
-        by_name = row.patient in (f"film-{row.file}", named(row.file, row.label)[0])
-        if told.patient and by_name:
-            row = replace(row, patient=told.patient, series="", number=None)
-        out.append(row)
-    return tuple(out)
+    # An id is judged by all that stand there; where a table tells every patient, none is needed.
+    nameless = any(_by_name(row) for row in rows)
+    unread = [i for i, row in enumerate(rows) if nameless or not row.extra.get("age")]
+    told = dict(zip(unread, told_by_files([rows[i].path for i in unread]), strict=True))
+    return tuple(_as_told(row, told.get(i, Told())) for i, row in enumerate(rows))
+
+
+def _as_told(row: FilmRow, told: Told) -> FilmRow:
+    if told.age is not None and not row.extra.get("age"):
+        row = replace(row, extra=row.extra | {"age": f"{told.age:g}"})
+    if told.patient and _by_name(row):
+        row = replace(row, patient=told.patient, series="", number=None)
+    return row
+
+
+def _by_name(row: FilmRow) -> bool:
+    """Whether nothing but the film's name has told who the patient is."""
+    return row.patient in (f"film-{row.file}", named(row.file, row.label)[0])
 
 
 def _without_viewers_names(rows: Iterable[FilmRow]) -> tuple[FilmRow, ...]:
@@ -223,7 +233,7 @@ def load_cohort(path: Path, need_labels: bool = True) -> Cohort:
     """
     if not path.exists():
         raise FolderNotFound(f"{path}: no such folder or file; check the path")
-    cohort = _from_csv(path) if path.is_file() else _from_folder(path, need_labels)
+    cohort = _from_csv(path) if path.is_file() else folder_films(path, need_labels)
     cohort = Cohort(cohort.root, told_apart(cohort.rows))
     if not cohort.rows:
         raise NoFilms(f"{path}: no film found (looked for {', '.join(sorted(FILM_SUFFIXES))})")
@@ -241,7 +251,11 @@ def _need_both_classes(path: Path, cohort: Cohort) -> None:
             raise NoFilms(f"{path}: no {name} film found; both classes are needed")
 
 
-def _from_folder(root: Path, need_labels: bool) -> Cohort:
+def folder_films(root: Path, need_labels: bool = True) -> Cohort:
+    """A folder's films as their places and names alone tell them; no file is read.
+
+    Raises `ClassFolderError`, as `load_cohort` does.
+    """
     bases = [(p, root / p) for p in PARTS if (root / p).is_dir()] or [("", root)]
     beside = [name for name in CLASS_FOLDERS if bases[0][0] and (root / name).is_dir()]
     if beside:
@@ -263,7 +277,7 @@ def _from_folder(root: Path, need_labels: bool) -> Cohort:
 
 
 def _missing_class(base: Path, name: str, there: list[str]) -> str:
-    near = [f for f in there if f.upper().startswith(name[:3])]
+    near = [f for f in there if f not in CLASS_FOLDERS and stands_for(f, name)]
     if near:
         return f"{base}: class folder {name} is missing; rename {near[0]} to {name}"
     found = ", ".join(t for t in there if not t.startswith(".")) or "no folder"

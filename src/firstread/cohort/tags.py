@@ -9,7 +9,8 @@ of PatientIDs can find theirs among them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,13 @@ PICTURES = frozenset({".jpeg", ".jpg", ".png", ".tif", ".tiff", ".bmp"})
 
 READERS = 8
 """Files read at once: most of it is waiting for a disk or a network."""
+
+
+NAMED = "dicom-"
+"""What a patient's name begins with whom a file has told."""
+
+CROWD = 20
+"""Films that must tell an id, from which on one that stands in over a quarter of them is told."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,17 @@ def told_by_files(paths: Sequence[Path]) -> list[Told]:
     return told
 
 
+def crowded(patients: Iterable[str]) -> tuple[int, int] | None:
+    """(films of the one id that over a quarter of the films bear, films whose file tells an id);
+    None where no id stands in so many.
+
+    Such an id is seldom a person: a tool writes ANON, a second tool 0, and each is one "patient".
+    """
+    told = Counter(p for p in patients if p.startswith(NAMED))
+    most, films = max(told.values(), default=0), told.total()
+    return (most, films) if films >= CROWD and 4 * most > films else None
+
+
 def _told(path: Path) -> Told:
     if path.suffix.lower() in PICTURES:
         return Told()
@@ -67,4 +86,4 @@ def _told(path: Path) -> Told:
     except Exception:  # a broken film is reported where it is read
         return Told()
     digest = hashlib.sha256(f"{issuer}\n{who}".encode()).hexdigest()
-    return Told(f"dicom-{digest[:16]}" if who else "", age)
+    return Told(f"{NAMED}{digest[:16]}" if who else "", age)

@@ -1,0 +1,53 @@
+"""Which class a folder's name means where it is not quite that class's name.
+
+A hint that is followed moves every film below it, so it is better to give none than one that
+turns the labels over: `ABNORMAL` and `NO_PNEUMONIA` hold the other class's name whole.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+ALIKE = 0.75
+"""difflib's ratio from which on a name is taken for a misspelt one."""
+
+_DENIED = frozenset({"NO", "NON", "NOT", "NEG", "NEGATIVE", "WITHOUT", "FREE", "EXCEPT"})
+"""Words that turn a class's name into its opposite, wherever they stand."""
+
+
+def denies(folder: str) -> bool:
+    """Whether a word of the name turns the others over.
+
+    >>> denies("pneumonia-negative"), denies("Normal_2")
+    (True, False)
+    """
+    return bool(_DENIED & set(re.split(r"[^A-Z]+", folder.upper())))
+
+
+def misspelt(folder: str, classes: Iterable[str]) -> str | None:
+    """The one of `classes` that `folder` is a misspelling of, or None.
+
+    What stands before a class's name may deny it (`UNNORMAL`); what stands behind it, seldom.
+
+    >>> misspelt("Pnuemonia", ["NORMAL", "PNEUMONIA"]), misspelt("ABNORMAL", ["NORMAL"])
+    ('PNEUMONIA', None)
+    """
+    name = folder.upper()
+    fit = [c for c in classes if name[:1] == c[:1] and name.find(c) <= 0]
+    found = difflib.get_close_matches(name, fit, 1, ALIKE)
+    return found[0] if found and not denies(folder) else None
+
+
+def stands_for(folder: str, name: str) -> bool:
+    """Whether a folder is the class `name` misspelt, cut short or with more behind it.
+
+    >>> stands_for("pneu", "PNEUMONIA"), stands_for("PNEUMOTHORAX", "PNEUMONIA")
+    (True, False)
+    """
+    upper = folder.upper()
+    if misspelt(folder, [name]):
+        return True
+    short = len(upper) > 2 and name.startswith(upper)
+    return (short or upper.startswith(name)) and not denies(folder)

@@ -1,0 +1,46 @@
+"""Tables as people keep them, and those whose rows would slide in silence."""
+
+from pathlib import Path
+
+import pytest
+
+from firstread.cohort.records import read_records
+from firstread.errors import TableError
+
+
+def table(folder: Path, text: str) -> Path:
+    (folder / "t.csv").write_text(text, encoding="utf-8", newline="")
+    return folder / "t.csv"
+
+
+def test_columns_and_a_dict_a_line(tmp_path: Path) -> None:
+    path = table(tmp_path, 'file,note\r\n\r\na.png,"6"" pipe"\r\nb.png,"x,\r\ny"\r\nc.png\r\n')
+    columns, records = read_records(path)
+    assert columns == ["file", "note"]
+    assert [r["file"] for r in records] == ["a.png", "b.png", "c.png"]
+    assert [r["note"] for r in records] == ['6" pipe', "x,\r\ny", None]
+    assert read_records(table(tmp_path, "")) == ([], [])
+
+
+def test_a_quote_inside_of_a_cell_is_only_a_sign(tmp_path: Path) -> None:
+    _, [record] = read_records(table(tmp_path, 'file,note\na.png,6" pipe\n'))
+    assert record["note"] == '6" pipe'
+
+
+@pytest.mark.parametrize("later", ["", 'd.png,"again\n'])
+def test_a_stray_quote_swallows_no_rows(tmp_path: Path, later: str) -> None:
+    text = f'file,note\na.png,x\nb.png,"oops\nc.png,x\n{later}'
+    with pytest.raises(TableError, match="line 3 has a cell whose quotes"):
+        read_records(table(tmp_path, text))
+
+
+def test_a_stray_quote_among_the_columns(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="line 1 has a cell whose quotes"):
+        read_records(table(tmp_path, 'file,"note\na.png,x\n'))
+
+
+@pytest.mark.parametrize("row", ["b.png,1,Doe, J,5", "b.png,1,Doe, J,"])
+def test_a_row_with_too_many_cells_is_refused(tmp_path: Path, row: str) -> None:
+    text = f"file,label,patient,age\n\na.png,0,P1,4\n{row}\n"
+    with pytest.raises(TableError, match="line 4 has 5 cells and the table 4 columns"):
+        read_records(table(tmp_path, text))
