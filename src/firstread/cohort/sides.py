@@ -19,6 +19,7 @@ from firstread.cohort.duplicates import Pairs
 from firstread.cohort.records import read_records
 from firstread.cohort.table import Cohort
 from firstread.errors import FolderNotFound, SplitError, TableError
+from firstread.film.files import as_written
 
 EXAMPLES = 20
 """Patients or films named for a crossing at most."""
@@ -68,7 +69,7 @@ def check_split(cohort: Cohort, split: SplitFile, hashes: list[str | None]) -> d
     {"films": in both, "missing": named but not in the cohort, "changed": with other bytes,
     "unassigned": films of the cohort that the split leaves out}.
     """
-    there = {r.file: h for r, h in zip(cohort.rows, hashes, strict=True)}
+    there = {as_written(r.file): h for r, h in zip(cohort.rows, hashes, strict=True)}
     changed = [f for f, sha in split.hashes.items() if sha and f in there and there[f] != sha]
     return {
         "films": sum(f in there for f in split.parts),
@@ -86,12 +87,12 @@ def sides_of(cohort: Cohort, split: SplitFile | None) -> list[Sides]:
     folders = tuple(r.part or None for r in cohort.rows)
     if split is None:
         return [Sides("folders", folders, judged=True)]
-    if not any(r.file in split.parts for r in cohort.rows):
+    if not any(as_written(r.file) in split.parts for r in cohort.rows):
         raise SplitError(
             f"{cohort.root}: none of its films is in the split; name the folder it was made from"
         )
     parts = tuple(
-        split.parts.get(r.file) or ("test folder" if r.part == "test" else None)
+        split.parts.get(as_written(r.file)) or ("test folder" if r.part == "test" else None)
         for r in cohort.rows
     )
     return [Sides("split", parts, judged=True), Sides("folders", folders, judged=False)]
