@@ -9,8 +9,15 @@ import sys
 
 
 def printable(text: str) -> str:
-    """`text` without anything that would steer a terminal or break a line."""
-    return "".join(c if c.isprintable() else "?" for c in text)
+    r"""`text` without anything that would steer a terminal or break a line.
+
+    A byte of a name that is no UTF-8 is written as `\udcfc`, as files of ours write it.
+    """
+    return "".join(c if c.isprintable() else _shown(c) for c in text)
+
+
+def _shown(c: str) -> str:
+    return f"\\u{ord(c):04x}" if "\ud800" <= c <= "\udfff" else "?"
 
 
 def say(text: str) -> None:

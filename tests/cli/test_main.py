@@ -73,7 +73,7 @@ def test_the_verbs_code_is_ours(code: int, verb: Callable[..., None]) -> None:
     ("error", "code", "says"),
     [
         (NoFilms("x: nothing here;\n look elsewhere"), 2, "x: nothing here; look elsewhere"),
-        (NoFilms("\x1b[2J\x07\udcff.png: none"), 2, "firstread: ?[2J??.png: none"),
+        (NoFilms("\x1b[2J\x07\udcff.png: none"), 2, "firstread: ?[2J?\\udcff.png: none"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (OSError(errno.ENOSPC, "No space left", "out"), 2, "out: the disk is full"),
         (PermissionError(errno.EACCES, "Permission denied", "out"), 2, "out: not permitted"),

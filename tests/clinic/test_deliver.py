@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import SecondaryCaptureImageStorage
-from tests.dicom_films import dicom_film
 
+from dicom_films import dicom_film
 from firstread.clinic import deliver
 from firstread.clinic.deliver import Deliverer, Peer
 from firstread.clinic.queue import Queue

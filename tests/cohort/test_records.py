@@ -44,3 +44,9 @@ def test_a_row_with_too_many_cells_is_refused(tmp_path: Path, row: str) -> None:
     text = f"file,label,patient,age\n\na.png,0,P1,4\n{row}\n"
     with pytest.raises(TableError, match="line 4 has 5 cells and the table 4 columns"):
         read_records(table(tmp_path, text))
+
+
+def test_a_line_may_end_in_a_separator(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("file,label\na.png,0,\nb.png,1, \n")
+    _, records = read_records(tmp_path / "t.csv")
+    assert list(records) == [{"file": "a.png", "label": "0"}, {"file": "b.png", "label": "1"}]

@@ -1,10 +1,11 @@
 """Patients and ages that stand in DICOM files."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.dicom_films import dicom_film
 
+from dicom_films import dicom_film
 from firstread.cohort import tags
 from firstread.cohort.audit import audit, load_for_audit
 from firstread.cohort.split import SplitPlan, make_split
@@ -14,7 +15,7 @@ from firstread.errors import SplitError
 from firstread.film.decode import read_bytes
 
 
-def export(root: Path, *films: tuple[str, dict[str, str | None]]) -> list[Path]:
+def export(root: Path, *films: tuple[str, dict[str, Any]]) -> list[Path]:
     """Files by name, each with its tags."""
     for seed, (name, told) in enumerate(films):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -124,7 +125,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(path.name)
         return read_bytes(path)
 
-    monkeypatch.setattr(tags, "read_bytes", noting)
+    monkeypatch.setattr(tags, "_head", noting)
     return names
 
 
@@ -143,3 +144,14 @@ def test_a_check_opens_each_file_for_its_tags_once(
     export(tmp_path, *((f"{f}/{f}.dcm", {"PatientID": f}) for f in folders))
     audit(load_for_audit(tmp_path))
     assert sorted(opened) == [f"{f}.dcm" for f in folders]
+
+
+def test_a_header_longer_than_most_is_read_whole(tmp_path: Path) -> None:
+    """And of a film of whatever size no more than its beginning, where that holds the header."""
+    about: dict[str, Any] = {"ImageComments": "x" * 9000, "PatientID": "4711"}
+    (long,) = export(tmp_path, ("a.dcm", about))
+    (same,) = export(tmp_path, ("b.dcm", {"PatientID": "4711"}))
+    whole = told_by_files([long])[0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tags, "HEAD", 4000)
+        assert told_by_files([long])[0] == whole == told_by_files([same])[0]

@@ -196,9 +196,6 @@ def test_a_recipe_is_found_beside_the_one_that_names_it(
     assert [load_recipe(f"sub/{n}.toml").size for n in "ab"] == [32, 64]
     (tmp_path / "sub" / "c.toml").write_text('base = "sub/small.toml"\n')
     assert load_recipe("sub/c.toml").size == 32
-    words = 'base = "cnn"\ndistil = 0.5\nteachers = ["small.toml", "cnn"]\n'
-    (tmp_path / "sub" / "taught.toml").write_text(words)
-    assert load_recipe("sub/taught.toml").teachers == ("sub/small.toml", "cnn")
 
 
 def test_the_cnn_trains_at_the_size_its_head_is_made_for() -> None:

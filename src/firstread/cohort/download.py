@@ -188,10 +188,10 @@ def _extent(response: Any, have: int) -> tuple[int, int | None]:
 
 def _changed(response: Any, notes: Mapping[str, Any], total: int | None) -> bool:
     """Whether a part comes from another file than `notes` tell of, `If-Range` or not."""
-    validator = notes["validator"]
-    told = response.headers.get("ETag" if validator.startswith('"') else "Last-Modified")
+    told = {response.headers.get(name) for name in ("ETag", "Last-Modified")} - {None}
     size = notes.get("size")
-    return told not in (None, validator) or (None not in (total, size) and total != size)
+    other = bool(told) and notes["validator"] not in told
+    return other or (None not in (total, size) and total != size)
 
 
 def _append(response: Any, part: Path, start: int, total: int | None, progress: Progress) -> int:

@@ -28,7 +28,8 @@ def read_records(path: Path) -> tuple[list[str], list[Record]]:
             f.seek(0)
             rows = _rows(path, csv.reader(f, delimiter=apart, skipinitialspace=True, strict=True))
             _, columns = next(rows, (1, []))
-            return columns, [_record(path, line, columns, cells) for line, cells in rows]
+            lines = _without_ends(columns, list(rows))
+            return columns, [_record(path, line, columns, cells) for line, cells in lines]
     except UnicodeDecodeError:
         raise TableError(f"{path}: not a CSV in UTF-8; save it as one") from None
 
@@ -48,6 +49,16 @@ def _rows(path: Path, reader: Reader) -> Iterator[tuple[int, list[str]]]:
             ) from None
         if cells:
             yield line, cells
+
+
+def _without_ends(
+    columns: list[str], rows: list[tuple[int, list[str]]]
+) -> list[tuple[int, list[str]]]:
+    """The rows without the blank cell behind the separator that each of them ends in."""
+    more = min((len(cells) for _, cells in rows), default=0) - len(columns)
+    if more < 1 or any(cell.strip() for _, cells in rows for cell in cells[-more:]):
+        return rows
+    return [(line, cells[:-more]) for line, cells in rows]
 
 
 def _record(path: Path, line: int, columns: list[str], cells: list[str]) -> Record:

@@ -14,9 +14,13 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from firstread.film.age import age_of, told_age
 from firstread.film.decode import looks_like_dicom, read_bytes
+
+if TYPE_CHECKING:
+    import pydicom
 
 PICTURES = frozenset({".jpeg", ".jpg", ".png", ".tif", ".tiff", ".bmp"})
 """Endings of files that are not opened for a tag."""
@@ -24,6 +28,8 @@ PICTURES = frozenset({".jpeg", ".jpg", ".png", ".tif", ".tiff", ".bmp"})
 READERS = 8
 """Files read at once: most of it is waiting for a disk or a network."""
 
+HEAD = 2**20
+"""Bytes that nearly every header ends within."""
 
 NAMED = "dicom-"
 """What a patient's name begins with whom a file has told."""
@@ -65,19 +71,34 @@ def crowded(patients: Iterable[str]) -> tuple[int, int] | None:
     return (most, films) if films >= CROWD and 4 * most > films else None
 
 
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD)
+
+
+def _header(path: Path, head: bytes) -> pydicom.Dataset:
+    """The data set before the pixels, of the beginning of the file if that holds it."""
+    from firstread.film.dicom import read_dataset
+
+    try:
+        return read_dataset(head, header_only=True)
+    except Exception:  # it goes on beyond, or is deflated
+        if len(head) < HEAD:
+            raise
+        return read_dataset(read_bytes(path), header_only=True)
+
+
 def _told(path: Path) -> Told:
     if path.suffix.lower() in PICTURES:
         return Told()
     from firstread.film.quiet import quiet
 
     try:
-        data = read_bytes(path)
-        if not looks_like_dicom(data):
+        head = _head(path)
+        if not looks_like_dicom(head):
             return Told()
-        from firstread.film.dicom import read_dataset
-
         with quiet:
-            ds = read_dataset(data, header_only=True)
+            ds = _header(path, head)
             # An id without its issuer is the hospital's own, one with it that of whoever gave it.
             who, issuer = (
                 str(ds.get(name) or "").strip() for name in ("PatientID", "IssuerOfPatientID")

@@ -98,6 +98,7 @@ def ensemble(
         read, np.asarray(large.pixels), how.size, read(np.asarray(val.pixels)), val.films.labels
     )
     first = members[0].card.raw
+    told = [member.card.raw["data"].get("trained_on") for member in members]
     card = {
         "name": name,
         "arch": " + ".join(member.card.arch for member in members),
@@ -111,7 +112,8 @@ def ensemble(
         "data": {
             **first["data"],
             "validation_sha256": val.films.data_hash(),
-            "trained_on": all_prefixes(m.card.raw["data"].get("trained_on", "") for m in members),
+            # A part of the films would pass for all of them.
+            "trained_on": all_prefixes(told) if all(told) else None,
         },
         "training": {
             "weights": first["training"]["weights"],

@@ -128,7 +128,7 @@ def averaged(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     """
 
     def update(kept: Tensor, now: Tensor, n: Tensor) -> Tensor:
-        share = min(decay, (1.0 + int(n)) / (10.0 + int(n)))
+        share = ((1.0 + n) / (10.0 + n)).clamp(max=decay)  # stays where the weights are
         return share * kept + (1.0 - share) * now
 
     return update

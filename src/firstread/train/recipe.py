@@ -272,9 +272,7 @@ def _read(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
         values = dict(json.loads(text)) if path.suffix == ".json" else tomllib.loads(text)
     except (ValueError, TypeError) as e:  # of either kind, and of bytes that are no text
         raise RecipeError(f"{path}: not valid {path.suffix[1:].upper()} ({e})") from None
-    base, teachers = values.pop("base", None), values.get("teachers")
-    if isinstance(teachers, list):
-        values["teachers"] = [_beside(path, str(teacher)) for teacher in teachers]
+    base = values.pop("base", None)
     if base is None:
         return values
     under = _read(_beside(path, str(base)), (*above, name))
@@ -285,6 +283,6 @@ def _read(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
 
 
 def _beside(recipe: Path, other: str) -> str:
-    """A recipe that another one names: the file beside it, else as seen from the current folder."""
+    """A recipe's base: the file beside it, else as seen from the current folder."""
     near = recipe.parent / other
     return str(near) if near.suffix == ".toml" and near.is_file() else other
