@@ -15,7 +15,9 @@ pip() { .venv/bin/pip --disable-pip-version-check "$@"; }
 # Not every system has `timeout` (macOS); there the way with a limit is not taken.
 limited() { local seconds=$1; shift; timeout "$seconds" "$@"; }
 
-"$python" -c 'import torch' 2>/dev/null && exit 0
+# Another version would be replaced by whatever build plain pip finds.
+"$python" -c "import sys, torch; sys.exit(torch.__version__.split('+')[0] != '$version')" \
+    2>/dev/null && exit 0
 
 gpu() { command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q GPU; }
 if [ "$(uname -s)" = Linux ] && ! gpu; then

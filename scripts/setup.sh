@@ -27,7 +27,8 @@ usable() {
 }
 find_python() {
     local name
-    for name in ${PYTHON:-python3 python3.12 python3.11 python3.13 python}; do
+    if [ -n "${PYTHON:-}" ]; then set -- "$PYTHON"; else set -- python3 python3.12 python3.11 python3.13 python; fi
+    for name in "$@"; do
         if usable "$name"; then echo "$name"; return; fi
     done
     if [ -n "${PYTHON:-}" ]; then
@@ -40,8 +41,10 @@ find_python() {
 }
 
 python=.venv/bin/python
-# An environment that was moved or left half made has a pip that does not start.
-if ! { usable $python && .venv/bin/pip --version; } >/dev/null 2>&1; then
+# An environment that was left half made has a pip that does not start; one that was moved or copied
+# along with its checkout has one that names another place, and would install there.
+if ! { usable $python && grep -qF "$(pwd -P)/.venv/" .venv/bin/pip && .venv/bin/pip --version; } \
+    >/dev/null 2>&1; then
     base=$(find_python)
     echo "setup: making .venv with $("$base" --version)"
     "$base" -m venv --clear .venv

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -60,3 +61,35 @@ def test_an_unsupported_python_is_refused_in_one_line() -> None:
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "3.11 to 3.13" in done.stderr
+
+
+def test_a_python_in_a_folder_with_a_space_is_found(tmp_path: Path) -> None:
+    script = (ROOT / "scripts" / "setup.sh").read_text()
+    finder = script[script.index("usable()") : script.index("python=.venv")]
+    mine = tmp_path / "my python" / "python"
+    mine.parent.mkdir()
+    mine.symlink_to(sys.executable)
+    done = subprocess.run(
+        ["bash", "-c", f"set -euo pipefail\n{finder}\nfind_python"],
+        env={**os.environ, "PYTHON": str(mine)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, str(mine)), done.stderr
+
+
+def test_an_environment_that_was_copied_is_made_again(tmp_path: Path) -> None:
+    """Its pip names the place it was copied from, and would install there."""
+    script = (ROOT / "scripts" / "setup.sh").read_text()
+    asked = script[script.index("if ! { usable") : script.index("rm -f")]
+    steps = "usable() { true; }; python=p; find_python() { echo made-anew >&2; exit 7; }\n"
+    pip = tmp_path / ".venv" / "bin" / "pip"
+    pip.parent.mkdir(parents=True)
+    for place, code in ((tmp_path, 0), (tmp_path / "original", 7)):
+        pip.write_text(f"#!/bin/sh\n# {place.resolve()}/.venv/bin/python\nexit 0\n")
+        pip.chmod(0o755)
+        done = subprocess.run(
+            ["bash", "-c", f"set -euo pipefail\n{steps}{asked}"], cwd=tmp_path, check=False
+        )
+        assert done.returncode == code

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from firstread.errors import FolderNotFound, OutputError
 from firstread.film import files
-from firstread.film.files import as_written, find_films, write_atomic
+from firstread.film.files import as_written, find_films, walk_films, write_atomic
 
 
 def touch(path: Path, data: bytes = b"x") -> Path:
@@ -126,3 +127,22 @@ def test_text_with_a_name_that_is_no_utf8_is_written_in_utf8(tmp_path: Path) -> 
     assert as_written(name) == "Mü\\udcfcller.jpeg"
     write_atomic(tmp_path / "a.json", json.dumps({"file": name}, ensure_ascii=False))
     assert json.loads((tmp_path / "a.json").read_bytes()) == {"file": name}
+
+
+def test_a_film_that_may_not_be_looked_at_is_listed_and_the_rest_goes_on(tmp_path: Path) -> None:
+    touch = [tmp_path / name for name in ("a.png", "sub/b.png")]
+    for path in touch:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"film")
+    (tmp_path / "long.png").symlink_to("x" * 300 + ".png")
+    assert [p.name for p in find_films([tmp_path])] == ["a.png", "long.png", "b.png"]
+
+
+def test_a_folder_that_goes_while_it_is_walked_ends_nothing(tmp_path: Path) -> None:
+    for name in ("a/1.png", "b/2.png", "c/3.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"film")
+    found = walk_films(tmp_path)
+    assert next(found).name == "1.png"
+    shutil.rmtree(tmp_path / "b")
+    assert [p.name for p in found] == ["3.png"]

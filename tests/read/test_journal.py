@@ -59,11 +59,14 @@ def test_a_journal_cut_anywhere_gives_its_whole_lines_and_goes_on(tmp_path: Path
         assert path.read_bytes() == whole
 
 
-def test_a_senseless_line_ends_the_journal(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "line", [b"\0" * 100, b"[" * 100_000, b'{"name": [1], "size": 1, "mtime_ns": 1}', b"{}", b"1"]
+)
+def test_a_senseless_line_ends_the_journal(tmp_path: Path, line: bytes) -> None:
     path = tmp_path / "o.part"
     films = filled(path)
     lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join([*lines[:2], b"\0" * 100 + b"\n", *lines[3:]]))
+    path.write_bytes(b"".join([*lines[:2], line + b"\n", *lines[3:]]))
     journal = Journal(path, HEADER)
     assert [journal.find(key) is not None for key in films] == [True, False, False]
     journal.close(done=False)

@@ -73,6 +73,7 @@ def _draw(args: argparse.Namespace) -> int:
     """Write the masks; 1 if a film could not be read or its mask is in doubt."""
     from firstread.film.draw import draw_masks
     from firstread.film.lungs import LungFinder
+    from firstread.terminal import printable
 
     drawn = draw_masks([Path(p) for p in args.paths], args.out, LungFinder(args.net))
     total = failed = 0
@@ -80,7 +81,7 @@ def _draw(args: argparse.Namespace) -> int:
         total += 1
         if problem is not None:
             failed += 1
-            print(f"{film}: no mask: {problem}", flush=True)
+            print(printable(f"{film}: no mask: {problem}"), flush=True)
     print(f"{total - failed} of {total} masks written to {args.out}")
     return 1 if failed else 0
 

@@ -116,7 +116,7 @@ def walk_films(folder: Path, also: tuple[str, ...] = ()) -> Iterator[Path]:
     Only the entries of the folders on the way down are held. `also`: endings that count as
     well, lower case. Raises `FolderNotFound` for a folder that cannot be listed.
     """
-    ways = [_entries(folder)]
+    ways = [_entries(folder, top=True)]
     while ways:
         entry = next(ways[-1], None)
         if entry is None:
@@ -129,12 +129,17 @@ def walk_films(folder: Path, also: tuple[str, ...] = ()) -> Iterator[Path]:
             yield Path(entry.path)
 
 
-def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """A folder's entries by name, so that going down at each gives its films sorted by path."""
+def _entries(folder: Path, top: bool = False) -> Iterator[os.DirEntry[str]]:
+    """A folder's entries by name, so that going down at each gives its films sorted by path.
+
+    None of a folder below the `top` one that was taken away while it was come to.
+    """
     try:
         with os.scandir(folder) as entries:
             return iter(sorted(entries, key=lambda entry: entry.name))
     except OSError as e:  # a folder that cannot be listed must not pass for an empty one
+        if isinstance(e, FileNotFoundError) and not top:
+            return iter(())
         raise FolderNotFound(
             f"{folder}: cannot be listed ({e.strerror}); check its permissions"
         ) from None
@@ -148,7 +153,10 @@ def is_litter(name: str) -> bool:
 def _is_film(path: Path, also: tuple[str, ...]) -> bool:
     suffix = path.suffix.lower()
     if suffix in FILM_SUFFIXES or suffix in also:
-        return path.is_file()
+        try:
+            return path.is_file()
+        except OSError:  # it may not be looked at: to be listed, as one that cannot be read
+            return True
     # PACS exports name files by number or UID (1.2.840.1): what looks like an ending is none.
     if suffix and not suffix[1:].isdigit():
         return False

@@ -61,11 +61,12 @@ def iter_sources(given: Iterable[str], note: Note = lambda text: None) -> Iterat
     given = list(given)
     if not any(os.path.lexists(path) for path in given):
         raise FolderNotFound(f"{given[0]}: no such file or folder; check the path")
-    seen: set[tuple[Path, str | None]] = set()
+    seen: set[tuple[str, str | None]] = set()
     for path in given:
         for source in _under(path, note):
-            if (source.path, source.member) not in seen:
-                seen.add((source.path, source.member))
+            film = os.path.abspath(source.path), source.member  # noqa: PTH100 links stay links
+            if film not in seen:
+                seen.add(film)
                 yield source
     if not seen:
         raise NoFilms(

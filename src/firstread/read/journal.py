@@ -153,8 +153,8 @@ class Journal:
                 raw = json.loads(line)
                 key = Key(raw["name"], raw["size"], raw["mtime_ns"])
                 entry = _entry(raw)
-                _ = entry.decision
-            except (ValueError, KeyError, TypeError):
+                _ = entry.decision, hash((key, entry.stem)), [*map(os.fspath, entry.files)]
+            except (ValueError, KeyError, TypeError, RecursionError):
                 return
             # A picture that was thrown away since is wanted again.
             if all(os.path.lexists(file) for file in entry.files):
