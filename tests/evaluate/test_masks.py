@@ -7,7 +7,8 @@ from PIL import Image
 
 from firstread.cohort.table import Cohort, load_cohort
 from firstread.errors import DataError, FolderNotFound
-from firstread.evaluate.masks import dilate, find_masks, load_mask, load_mask_if_sound
+from firstread.evaluate.masks import check_frame, dilate, find_masks, load_mask, load_mask_if_sound
+from firstread.film.preprocess import Preprocess
 
 
 def save(path: Path, values: np.ndarray, mode: str = "1") -> Path:
@@ -121,3 +122,9 @@ def test_all_but_six_of_the_public_films_have_a_mask(films_dir: Path) -> None:
     some = load_mask(next(p for p in named if p), 224)
     assert some.shape == (224, 224)
     assert 0.1 < some.mean() < 0.5
+
+
+def test_masks_are_for_models_that_see_the_whole_film() -> None:
+    check_frame(Preprocess(32))
+    with pytest.raises(DataError, match=r'frame is "centre".*sees all of it'):
+        check_frame(Preprocess(32, "centre"))

@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
                 f"part {part!r} does not hold films of both classes; "
                 f"the parts are {', '.join(there) or 'not known'}"
             )
-    local = studies.check(args, cohort)
+    local = studies.check(args, cohort, bundle_path)
     if local is not None:
         keep_inputs([args.json, args.html], [], local.paths)
     scored = score_cohort(bundle_path, cohort, args.by, studies.progress("read"))

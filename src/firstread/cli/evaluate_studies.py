@@ -88,7 +88,7 @@ def words(args: argparse.Namespace) -> list[str | Path]:
     return given
 
 
-def check(args: argparse.Namespace, cohort: Cohort) -> Cohort | None:
+def check(args: argparse.Namespace, cohort: Cohort, bundle_path: Path | None) -> Cohort | None:
     """Raise before any film is read where a study lacks what it needs.
 
     Returns the table of --recalibrate-on; None where there is none, or where it holds the very
@@ -98,6 +98,11 @@ def check(args: argparse.Namespace, cohort: Cohort) -> Cohort | None:
 
     if args.masks is not None and not (args.occlude or args.heat_energy):
         raise DataError("--masks is for --occlude and --heat-energy; ask for one of these as well")
+    if args.occlude or args.heat_energy:
+        from firstread.evaluate.masks import check_frame
+        from firstread.read.bundle import Bundle
+
+        check_frame(Bundle.load(bundle_path).card.preprocess)
     if "silhouette" in args.occlude or args.heat_energy:
         from firstread.evaluate.masks import find_masks
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from firstread.cohort.table import Cohort, FilmRow
 from firstread.errors import DataError, FolderNotFound
+from firstread.film.preprocess import Preprocess
 
 COLUMN = "lung_mask"
 """The CSV column that names a film's mask."""
@@ -60,6 +61,15 @@ def find_masks(cohort: Cohort, masks: Path | None = None) -> list[Path | None]:
         f"{cohort.root}: no lung masks; give their folder with --masks, or a CSV with the "
         f"column {COLUMN} as --data; {DRAW}"
     )
+
+
+def check_frame(how: Preprocess) -> None:
+    """Raise `DataError` where a model does not see the whole film, as masks and the box do."""
+    if how.frame != "squash":
+        raise DataError(
+            f'this model\'s frame is "{how.frame}", and lung masks and the box are of the whole '
+            "film; leave --occlude and --heat-energy away, or give a model that sees all of it"
+        )
 
 
 def load_mask(path: Path, size: int) -> Mask:
