@@ -209,3 +209,9 @@ def test_a_model_of_the_middle_is_refused_before_films_are_read(
     where = () if "box" in study else ("--masks", str(masks))
     assert main(["evaluate", str(middle), "--data", str(folder), *study, *where]) == 2
     assert 'frame is "centre"' in capsys.readouterr().err
+
+
+def test_masks_of_no_pair_of_lungs_are_told(evaluate, folder, masks):
+    where = ("--data", str(folder), "--masks", str(masks))
+    told = "23 of 23 lung masks look like no pair of lungs"
+    assert any(told in w for w in evaluate(*where, "--occlude", "silhouette")[1]["warnings"])

@@ -105,3 +105,17 @@ def test_the_masks_of_a_stranger_have_no_licence_of_ours() -> None:
 
     given = _parser("lungs").parse_args(["lungs", "train", "--data", "films", "--out", "run"])
     assert (given.licence, given.source, given.net_licence) == ("not stated",) * 3
+
+
+def test_masks_of_black_lungs_are_told(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FIRSTREAD_CACHE", str(tmp_path / "cache"))
+    net, masks = dark_is_lung(tmp_path / "net"), tmp_path / "masks"
+    for film in films.rglob("*.png"):
+        place = masks / film.relative_to(films)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(mask_png(~two_lungs()))
+    command = ["lungs", "evaluate", "--data", str(films), "--masks", str(masks)]
+    assert main([*command, "--net", str(net)]) == 0
+    assert "warning: 16 of 16 lung masks look like no pair of lungs" in capsys.readouterr().out

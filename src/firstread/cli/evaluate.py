@@ -121,6 +121,7 @@ def run(args: argparse.Namespace) -> int:
         }
     )
     warnings = seen_warnings(cohort, scored.bundle["data"], run_dir) + copies_warning(cohort)
+    warnings += studies.mask_warnings(args, cohort)
     if local is not None:
         seen = seen_warnings(local, scored.bundle["data"], run_dir)
         warnings += [f"--recalibrate-on: {said}" for said in seen]

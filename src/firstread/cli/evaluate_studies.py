@@ -119,6 +119,19 @@ def check(args: argparse.Namespace, cohort: Cohort, bundle_path: Path | None) ->
     return other
 
 
+def mask_warnings(args: argparse.Namespace, cohort: Cohort) -> list[str]:
+    """Masks of the studies asked for that look like no pair of lungs, in one sentence; or []."""
+    if not ("silhouette" in args.occlude or args.heat_energy):
+        return []
+    from firstread.evaluate import masks
+    from firstread.film.lungs import SIDE
+
+    found = [path for path in masks.find_masks(cohort, args.masks) if path is not None]
+    read = ((path, masks.load_mask_if_sound(path, SIDE)) for path in found)
+    # Of a mask that is empty or cannot be read the film is left out, and counted there.
+    return masks.mask_warnings((path, mask) for path, mask in read if mask.any())
+
+
 def _paths(cohort: Cohort) -> set[Path]:
     return {path.resolve() for path in cohort.paths}
 

@@ -130,7 +130,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     from firstread.cohort.table import load_cohort
     from firstread.errors import NoFilms
     from firstread.evaluate.lungs import judge_lungs
-    from firstread.evaluate.masks import find_masks, load_mask
+    from firstread.evaluate.masks import find_masks, load_mask, mask_warnings
     from firstread.evaluate.seen import seen_warnings
     from firstread.film.files import write_atomic
     from firstread.film.lungs import SIDE, LungFinder
@@ -148,12 +148,13 @@ def _evaluate(args: argparse.Namespace) -> int:
     cached = cached_films(films, Preprocess(SIDE))
     paths = find_masks(cached.films, args.masks)
     masks = [None if path is None else load_mask(path, SIDE) for path in paths]
+    read = [(p, m) for p, m in zip(paths, masks, strict=True) if p is not None and m is not None]
     judged = judge_lungs(cached.films, np.asarray(cached.pixels), masks, finder)
     # A run's net, RUN/net, lies beside the split it was trained on.
     run = args.net.parent if args.net and (args.net.parent / "split.csv").is_file() else None
     judged |= {
         "unreadable": len(cached.failed),
-        "warnings": seen_warnings(films, finder.record["data"], run),
+        "warnings": seen_warnings(films, finder.record["data"], run) + mask_warnings(read),
         "part": part,
         "net": {key: finder.record[key] for key in ("name", "onnx", "data", "training")},
         "data_sha256": films.data_hash(),

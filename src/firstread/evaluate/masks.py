@@ -11,20 +11,29 @@ mask for two films is: NORMAL/1.jpeg and PNEUMONIA/1.jpeg must not share a 1.png
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from firstread.cohort.table import Cohort, FilmRow
 from firstread.errors import DataError, FolderNotFound
+from firstread.film.lungs import doubt
 from firstread.film.preprocess import Preprocess
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 COLUMN = "lung_mask"
 """The CSV column that names a film's mask."""
 
 FORMATS = ("PNG", "TIFF", "BMP")
 """Pillow decoders a mask may reach: lossless ones, since a JPEG's edges are no edges."""
+
+LABELS = 4
+"""Most levels of a mask whose levels are names (no lung, right, left, both) and no brightness."""
 
 DRAW = "`firstread lungs draw` makes such a folder"
 
@@ -75,20 +84,45 @@ def check_frame(how: Preprocess) -> None:
 def load_mask(path: Path, size: int) -> Mask:
     """A mask as (size, size) bool, True in the lungs; squashed like the film, to the nearest.
 
-    Whatever is brighter than half of the brightest pixel is lung, so 1-bit masks, 0 / 1 and
-    0 / 255 are all the same. Raises `DataError` if the file is no picture.
+    Of a mask of at most `LABELS` levels, all but 0 is lung, so that 1-bit masks, 0 / 1, 0 / 255
+    and 0 / 1 / 2 for the two lungs are all the same; of one with more, whose edges are soft,
+    whatever is brighter than half of the brightest pixel. Where transparency varies, it is the
+    mask, and the opaque is lung. Raises `DataError` if the file is no picture.
     """
     from PIL import Image
 
     try:
         with Image.open(path, formats=FORMATS) as image:
-            grey = image.convert("L").resize((size, size), Image.Resampling.NEAREST)
+            grey = _grey(image)
+            labels = grey.getcolors(LABELS) is not None
+            grey = grey.resize((size, size), Image.Resampling.NEAREST)
     except (OSError, ValueError, Image.DecompressionBombError) as e:
         raise DataError(
             f"{path}: this mask cannot be read ({type(e).__name__}); replace it or take it away"
         ) from None
     values = np.asarray(grey)
-    return np.asarray(values > values.max() / 2)
+    return np.asarray(values > (0 if labels else values.max() / 2))
+
+
+def _grey(image: Picture) -> Picture:
+    if image.has_transparency_data:
+        opaque = image.convert("RGBA").getchannel("A")
+        if len(opaque.getcolors() or ()) > 1:
+            return opaque
+    return image.convert("L")
+
+
+def mask_warnings(masks: Iterable[tuple[Path, Mask]]) -> list[str]:
+    """One sentence if some of `masks`, each with its file, look like no pair of lungs; else []."""
+    doubts = [(path, doubt(mask)) for path, mask in masks]
+    bad = [(path, why) for path, why in doubts if why is not None]
+    if not bad:
+        return []
+    return [
+        f"{len(bad)} of {len(doubts)} lung masks look like no pair of lungs (the first, "
+        f"{bad[0][0].name}: {bad[0][1]}); they count as they are, so see that both lungs are white "
+        "in them and all else is black"
+    ]
 
 
 def load_mask_if_sound(path: Path, size: int) -> Mask:
