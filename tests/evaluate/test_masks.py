@@ -170,3 +170,11 @@ def test_masks_that_are_no_pair_of_lungs_are_told() -> None:
     assert mask_warnings([good]) == []
     (said,) = mask_warnings([good, turned])
     assert said.startswith("1 of 2 lung masks look like no pair of lungs (the first, b.png: lungs")
+
+
+def test_masks_of_films_named_by_uid_are_found(cohort: Cohort, tmp_path: Path) -> None:
+    names = ("1.2.840.1.1", "1.2.840.1.2", "a.JPG")
+    rows = tuple(replace(r, file=n) for r, n in zip(cohort.rows, names, strict=True))
+    masks = [save(tmp_path / "masks" / n, HALF) for n in ("1.2.840.1.1.png", "1.2.840.1.2.png")]
+    last = save(tmp_path / "masks/a.png", HALF)
+    assert find_masks(Cohort(cohort.root, rows), tmp_path / "masks") == [*masks, last]

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dicom_films import dicom_film
 from firstread.errors import NoFilms, OutputError
 from firstread.film.draw import draw_masks
-from firstread.film.lungs import LungFinder
+from firstread.film.lungs import SIDE, LungFinder
 from lung_nets import dark_is_lung, film_of, two_lungs
 
 
@@ -64,3 +65,15 @@ def test_no_film_is_replaced_by_its_mask(tmp_path: Path, finder: LungFinder) -> 
     with pytest.raises(OutputError, match=r"b\.png: is one of the films"):
         list(draw_masks([films / "NORMAL", films / "b.png"], films, finder))
     assert {p: p.read_bytes() for p in films.rglob("*.png")} == before
+
+
+def test_films_named_by_uid_have_masks_of_their_own(tmp_path: Path, finder: LungFinder) -> None:
+    films, grey = tmp_path / "films", film_of(two_lungs())
+    films.mkdir()
+    for name in ("1.2.840.1.1", "1.2.840.1.2"):
+        made = dicom_film(Rows=SIDE, Columns=SIDE, PixelData=grey.tobytes())
+        (films / name).write_bytes(made)
+    assert [why for _, why in draw_masks([films], tmp_path / "out", finder)] == [None, None]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "1.2.840.1.1.png", "1.2.840.1.2.png",
+    ]  # fmt: skip

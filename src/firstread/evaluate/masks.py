@@ -2,8 +2,9 @@
 
 Two ways, as the public masks of the Guangzhou set come: a column `lung_mask` in the cohort's
 CSV, relative to the CSV's folder, or a folder that mirrors the films' paths with .png in place
-of their ending. The folder may hang lower than the films do: for chest_xray/train/NORMAL/a.jpeg
-it may hold train/NORMAL/a.png, or NORMAL/a.png, or a.png, the longest path first.
+of their ending, or after a name that has none, as the UIDs of an archive's export. The folder
+may hang lower than the films do: for chest_xray/train/NORMAL/a.jpeg it may hold
+train/NORMAL/a.png, or NORMAL/a.png, or a.png, the longest path first.
 
 A film without a mask is no error: annotators skip some. Studies leave it out and count it. One
 mask for two films is: NORMAL/1.jpeg and PNEUMONIA/1.jpeg must not share a 1.png.
@@ -20,6 +21,7 @@ import numpy.typing as npt
 
 from firstread.cohort.table import Cohort, FilmRow
 from firstread.errors import DataError, FolderNotFound
+from firstread.film.draw import mask_name
 from firstread.film.lungs import doubt
 from firstread.film.preprocess import Preprocess
 
@@ -172,7 +174,7 @@ def _named(row: FilmRow, root: Path) -> Path | None:
 
 
 def _mirrored(row: FilmRow, root: Path, masks: Path) -> Path | None:
-    parts = _below(row, root).with_suffix(".png").parts
+    parts = mask_name(_below(row, root)).parts
     for i in range(len(parts)):
         path = masks.joinpath(*parts[i:])
         if path.is_file():
@@ -191,4 +193,4 @@ def _below(row: FilmRow, root: Path) -> Path:
 
 
 def _relative(cohort: Cohort) -> str:
-    return _below(cohort.rows[0], cohort.root).with_suffix(".png").as_posix() if cohort.rows else ""
+    return mask_name(_below(cohort.rows[0], cohort.root)).as_posix() if cohort.rows else ""

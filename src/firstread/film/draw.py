@@ -11,11 +11,25 @@ import numpy.typing as npt
 from PIL import Image
 
 from firstread.errors import FilmError, NoFilms, OutputError
-from firstread.film.decode import decode
+from firstread.film.decode import FILM_SUFFIXES, decode
 from firstread.film.files import find_films, write_atomic
 from firstread.film.lungs import SIDE, LungFinder, doubt
 from firstread.film.preprocess import Preprocess, preprocess
 from firstread.film.quality import plainly_no_film
+
+
+def mask_name(film: Path) -> Path:
+    """The path of a film's mask, below the masks' folder as the film is below its own.
+
+    .png in place of an ending that films have, else after the whole name: what follows the last
+    dot of a UID is no ending, and tells one film from the next.
+
+    >>> mask_name(Path("NORMAL/a.jpeg")).as_posix(), mask_name(Path("1.2.840.1.2")).as_posix()
+    ('NORMAL/a.png', '1.2.840.1.2.png')
+    """
+    if film.suffix.lower() in FILM_SUFFIXES:
+        return film.with_suffix(".png")
+    return film.with_name(f"{film.name}.png")
 
 
 def draw_masks(
@@ -24,10 +38,11 @@ def draw_masks(
     """Write a mask of 224 x 224 pixels for each film below `paths`; yield (film, problem).
 
     A film of a folder gets OUT/<its path below the folder>.png, a film named by itself
-    OUT/<its name>.png. The problem is None where a mask was written; a film that cannot be
-    read, or whose mask is in doubt, gets none. Raises `NoFilms`, and `OutputError` before any
-    mask is drawn where two films would write the same mask, a mask would replace a film, or
-    `out` lies in one of the folders, whose films the masks would be the next time.
+    OUT/<its name>.png (`mask_name`). The problem is None where a mask was written; a
+    film that cannot be read, or whose mask is in doubt, gets none. Raises `NoFilms`, and
+    `OutputError` before any mask is drawn where two films would write the same mask, a mask would
+    replace a film, or `out` lies in one of the folders, whose films the masks would be the next
+    time.
     """
     paths = list(paths)
     for path in paths:
@@ -40,7 +55,7 @@ def draw_masks(
     for path in paths:
         for film in find_films([path]):
             below = film.relative_to(path) if path.is_dir() else Path(film.name)
-            places.setdefault(film, out / below.with_suffix(".png"))
+            places.setdefault(film, out / mask_name(below))
     if not places:
         raise NoFilms("no films found; give films, or a folder that holds some")
     taken: dict[Path, Path] = {}
