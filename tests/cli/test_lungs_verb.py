@@ -119,3 +119,18 @@ def test_masks_of_black_lungs_are_told(
     command = ["lungs", "evaluate", "--data", str(films), "--masks", str(masks)]
     assert main([*command, "--net", str(net)]) == 0
     assert "warning: 16 of 16 lung masks look like no pair of lungs" in capsys.readouterr().out
+
+
+def test_masks_that_are_there_are_kept_and_counted(
+    films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["lungs", "draw", str(films), "--out", str(tmp_path / "masks")]
+    command += ["--net", str(dark_is_lung(tmp_path / "net"))]
+    assert main(command) == 0
+    (tmp_path / "masks/NORMAL/IM-0000-0001.png").unlink()
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert "1 of 16 masks written" in said
+    assert "15 masks that were there are kept as they are; --replace" in said
+    assert main([*command, "--replace"]) == 0
+    assert "16 of 16 masks written" in capsys.readouterr().out

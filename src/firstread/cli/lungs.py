@@ -21,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     draw.add_argument("paths", nargs="+", metavar="FILE_OR_FOLDER", help="films, or folders")
     draw.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the masks")
     draw.add_argument("--net", type=Path, metavar="DIR", help="a net of your own")
+    draw.add_argument(
+        "--replace", action="store_true", help="draw masks anew that are there (else they are kept)"
+    )
     draw.set_defaults(lungs_run=_draw)
 
     judge = children.add_parser("evaluate", help="Dice of the net against drawn masks")
@@ -71,17 +74,25 @@ def run(args: argparse.Namespace) -> int:
 
 def _draw(args: argparse.Namespace) -> int:
     """Write the masks; 1 if a film could not be read or its mask is in doubt."""
-    from firstread.film.draw import draw_masks
+    from functools import partial
+
+    from firstread.film import draw
     from firstread.film.lungs import LungFinder
+
+    draw_masks = partial(draw.draw_masks, replace=args.replace)
 
     drawn = draw_masks([Path(p) for p in args.paths], args.out, LungFinder(args.net))
     total = failed = 0
-    for film, problem in drawn:
+    kept = 0
+    for film, problem, was_there in drawn:
         total += 1
+        kept += was_there
         if problem is not None:
             failed += 1
             print(f"{film}: no mask: {problem}", flush=True)
-    print(f"{total - failed} of {total} masks written to {args.out}")
+    print(f"{total - failed - kept} of {total} masks written to {args.out}")
+    if kept:
+        print(f"{kept} masks that were there are kept as they are; --replace draws them anew")
     return 1 if failed else 0
 
 
