@@ -169,7 +169,9 @@ def test_masks_that_are_no_pair_of_lungs_are_told() -> None:
     good, turned = (Path("a.png"), two_lungs()), (Path("b.png"), ~two_lungs())
     assert mask_warnings([good]) == []
     (said,) = mask_warnings([good, turned])
-    assert said.startswith("1 of 2 lung masks look like no pair of lungs (the first, b.png: lungs")
+    assert said.startswith(
+        "1 of 2 lung masks look like no pair of lungs (the first, b.png: 4 of its corners"
+    )
 
 
 def test_masks_of_films_named_by_uid_are_found(cohort: Cohort, tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def _grey(image: Picture) -> Picture:
 
 def mask_warnings(masks: Iterable[tuple[Path, Mask]]) -> list[str]:
     """One sentence if some of `masks`, each with its file, look like no pair of lungs; else []."""
-    doubts = [(path, doubt(mask)) for path, mask in masks]
+    doubts = [(path, _turned(mask) or doubt(mask)) for path, mask in masks]
     bad = [(path, why) for path, why in doubts if why is not None]
     if not bad:
         return []
@@ -133,6 +133,12 @@ def load_mask_if_sound(path: Path, size: int) -> Mask:
         return load_mask(path, size)
     except DataError:
         return np.zeros((size, size), bool)
+
+
+def _turned(mask: Mask) -> str | None:
+    """Lungs do not reach three of a film's corners; what is around them does."""
+    corners = int(mask[:: len(mask) - 1, :: mask.shape[1] - 1].sum())
+    return f"{corners} of its corners are lung" if corners > 2 else None
 
 
 def dilate(mask: Mask, reach: int) -> Mask:
