@@ -198,3 +198,20 @@ def test_what_is_missing_is_said_in_one_line(evaluate, folder, masks, capsys, wo
     err = capsys.readouterr().err
     assert said in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("study", [("--occlude", "box"), ("--heat-energy",)])
+def test_a_model_of_the_middle_is_refused_before_films_are_read(
+    folder, masks, tmp_path, capsys, monkeypatch, study
+):
+    monkeypatch.setattr("firstread.evaluate.score.score_cohort", None)
+    middle = tiny_bundle(tmp_path / "m", preprocess={"size": 32, "frame": "centre"})
+    where = () if "box" in study else ("--masks", str(masks))
+    assert main(["evaluate", str(middle), "--data", str(folder), *study, *where]) == 2
+    assert 'frame is "centre"' in capsys.readouterr().err
+
+
+def test_masks_of_no_pair_of_lungs_are_told(evaluate, folder, masks):
+    where = ("--data", str(folder), "--masks", str(masks))
+    told = "23 of 23 lung masks look like no pair of lungs"
+    assert any(told in w for w in evaluate(*where, "--occlude", "silhouette")[1]["warnings"])

@@ -105,3 +105,32 @@ def test_the_masks_of_a_stranger_have_no_licence_of_ours() -> None:
 
     given = _parser("lungs").parse_args(["lungs", "train", "--data", "films", "--out", "run"])
     assert (given.licence, given.source, given.net_licence) == ("not stated",) * 3
+
+
+def test_masks_of_black_lungs_are_told(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FIRSTREAD_CACHE", str(tmp_path / "cache"))
+    net, masks = dark_is_lung(tmp_path / "net"), tmp_path / "masks"
+    for film in films.rglob("*.png"):
+        place = masks / film.relative_to(films)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(mask_png(~two_lungs()))
+    command = ["lungs", "evaluate", "--data", str(films), "--masks", str(masks)]
+    assert main([*command, "--net", str(net)]) == 0
+    assert "warning: 16 of 16 lung masks look like no pair of lungs" in capsys.readouterr().out
+
+
+def test_masks_that_are_there_are_kept_and_counted(
+    films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["lungs", "draw", str(films), "--out", str(tmp_path / "masks")]
+    command += ["--net", str(dark_is_lung(tmp_path / "net"))]
+    assert main(command) == 0
+    (tmp_path / "masks/NORMAL/IM-0000-0001.png").unlink()
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert "1 of 16 masks written" in said
+    assert "15 masks that were there are kept as they are; --replace" in said
+    assert main([*command, "--replace"]) == 0
+    assert "16 of 16 masks written" in capsys.readouterr().out

@@ -166,3 +166,10 @@ def test_the_shipped_map_hangs_on_its_weights(films_dir: Path) -> None:
     assert result["randomised"]["changed"] is True
     assert 0.1 < result["area"]["value"] < 0.4
     assert result["lift"]["value"] > 0.5
+
+
+def test_a_model_of_the_middle_is_refused(tmp_path: Path) -> None:
+    cohort, masks = write(tmp_path / "films")
+    middle = tiny_bundle(tmp_path / "middle", SIZE, preprocess={"size": SIZE, "frame": "centre"})
+    with pytest.raises(DataError, match='frame is "centre"'):
+        heat_energy_study(middle, cohort, masks)

@@ -7,7 +7,16 @@ from PIL import Image
 
 from firstread.cohort.table import Cohort, load_cohort
 from firstread.errors import DataError, FolderNotFound
-from firstread.evaluate.masks import dilate, find_masks, load_mask, load_mask_if_sound
+from firstread.evaluate.masks import (
+    check_frame,
+    dilate,
+    find_masks,
+    load_mask,
+    load_mask_if_sound,
+    mask_warnings,
+)
+from firstread.film.preprocess import Preprocess
+from lung_nets import two_lungs
 
 
 def save(path: Path, values: np.ndarray, mode: str = "1") -> Path:
@@ -121,3 +130,53 @@ def test_all_but_six_of_the_public_films_have_a_mask(films_dir: Path) -> None:
     some = load_mask(next(p for p in named if p), 224)
     assert some.shape == (224, 224)
     assert 0.1 < some.mean() < 0.5
+
+
+def test_masks_are_for_models_that_see_the_whole_film() -> None:
+    check_frame(Preprocess(32))
+    with pytest.raises(DataError, match=r'frame is "centre".*sees all of it'):
+        check_frame(Preprocess(32, "centre"))
+
+
+def test_labels_of_right_and_left_are_both_lung(tmp_path: Path) -> None:
+    labels = np.zeros((8, 8), np.uint8)
+    labels[2:6, 1:3], labels[2:6, 5:7] = 1, 2
+    for name, picture in (
+        ("l.png", Image.fromarray(labels)),
+        ("i.png", Image.fromarray(labels.astype(np.uint16))),
+        ("s.png", Image.fromarray(labels * 100)),
+    ):
+        picture.save(tmp_path / name)
+        assert (load_mask(tmp_path / name, 8) == (labels > 0)).all(), name
+
+
+def test_soft_edges_end_at_half(tmp_path: Path) -> None:
+    soft = np.tile(np.array([0, 40, 90, 120, 140, 200, 250, 255], np.uint8), (8, 1))
+    Image.fromarray(soft).save(tmp_path / "m.png")
+    assert (load_mask(tmp_path / "m.png", 8) == (soft > 127)).all()
+
+
+def test_transparency_that_varies_is_the_mask(tmp_path: Path) -> None:
+    white = Image.new("L", (8, 8), 255)
+    alpha = Image.fromarray(HALF.astype(np.uint8) * 255)
+    Image.merge("RGBA", [white, white, white, alpha]).save(tmp_path / "a.png")
+    Image.merge("RGBA", [alpha, alpha, alpha, white]).save(tmp_path / "b.png")
+    assert (load_mask(tmp_path / "a.png", 8) == HALF).all()
+    assert (load_mask(tmp_path / "b.png", 8) == HALF).all()
+
+
+def test_masks_that_are_no_pair_of_lungs_are_told() -> None:
+    good, turned = (Path("a.png"), two_lungs()), (Path("b.png"), ~two_lungs())
+    assert mask_warnings([good]) == []
+    (said,) = mask_warnings([good, turned])
+    assert said.startswith(
+        "1 of 2 lung masks look like no pair of lungs (the first, b.png: 4 of its corners"
+    )
+
+
+def test_masks_of_films_named_by_uid_are_found(cohort: Cohort, tmp_path: Path) -> None:
+    names = ("1.2.840.1.1", "1.2.840.1.2", "a.JPG")
+    rows = tuple(replace(r, file=n) for r, n in zip(cohort.rows, names, strict=True))
+    masks = [save(tmp_path / "masks" / n, HALF) for n in ("1.2.840.1.1.png", "1.2.840.1.2.png")]
+    last = save(tmp_path / "masks/a.png", HALF)
+    assert find_masks(Cohort(cohort.root, rows), tmp_path / "masks") == [*masks, last]

@@ -9,7 +9,7 @@ from PIL import Image
 from bundles import tiny_bundle
 from firstread.cohort.table import Cohort, load_cohort
 from firstread.errors import DataError, NoFilms
-from firstread.evaluate.occlusion import box_mask, occlusion_study, painted, silhouette
+from firstread.evaluate.occlusion import Way, box_mask, occlusion_study, painted, silhouette
 
 SIZE = 32
 
@@ -166,3 +166,12 @@ def test_what_cannot_be_judged_says_why(tmp_path: Path, bundle: Path) -> None:
     unlabelled = load_cohort(tmp_path / "films/NORMAL", need_labels=False)
     with pytest.raises(DataError, match="no label"):
         occlusion_study(bundle, unlabelled, "box")
+
+
+@pytest.mark.parametrize("how", ["box", "silhouette"])
+def test_a_model_of_the_middle_is_refused(tmp_path: Path, how: Way) -> None:
+    cohort = write(tmp_path / "films", lungs=(50, 60), border=(40, 150))
+    masks = mirror(cohort, tmp_path / "masks", (8, 12))
+    middle = tiny_bundle(tmp_path / "middle", SIZE, preprocess={"size": SIZE, "frame": "centre"})
+    with pytest.raises(DataError, match='frame is "centre"'):
+        occlusion_study(middle, cohort, how, masks)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dicom_films import dicom_film
 from firstread.errors import NoFilms, OutputError
 from firstread.film.draw import draw_masks
-from firstread.film.lungs import LungFinder
+from firstread.film.lungs import SIDE, LungFinder
 from lung_nets import dark_is_lung, film_of, two_lungs
 
 
@@ -29,7 +30,7 @@ def test_masks_mirror_the_folder(tmp_path: Path, finder: LungFinder) -> None:
     save(films / "c.png", np.random.default_rng(0).integers(140, 255, (99, 99)).astype(np.uint8))
     (films / "d.jpeg").write_bytes(b"no film")
     out = tmp_path / "masks"
-    problems = {f.name: why for f, why in draw_masks([films], out, finder)}
+    problems = {d.film.name: d.problem for d in draw_masks([films], out, finder)}
     assert problems["a.png"] is problems["b.png"] is None
     assert "lungs were found on only" in str(problems["c.png"])
     assert "not a JPEG" in str(problems["d.jpeg"])
@@ -64,3 +65,44 @@ def test_no_film_is_replaced_by_its_mask(tmp_path: Path, finder: LungFinder) -> 
     with pytest.raises(OutputError, match=r"b\.png: is one of the films"):
         list(draw_masks([films / "NORMAL", films / "b.png"], films, finder))
     assert {p: p.read_bytes() for p in films.rglob("*.png")} == before
+
+
+def test_films_named_by_uid_have_masks_of_their_own(tmp_path: Path, finder: LungFinder) -> None:
+    films, grey = tmp_path / "films", film_of(two_lungs())
+    films.mkdir()
+    for name in ("1.2.840.1.1", "1.2.840.1.2"):
+        made = dicom_film(Rows=SIDE, Columns=SIDE, PixelData=grey.tobytes())
+        (films / name).write_bytes(made)
+    assert [d.problem for d in draw_masks([films], tmp_path / "out", finder)] == [None, None]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "1.2.840.1.1.png", "1.2.840.1.2.png",
+    ]  # fmt: skip
+
+
+def test_masks_that_are_there_are_kept_unless_asked(tmp_path: Path, finder: LungFinder) -> None:
+    films, out = tmp_path / "films", tmp_path / "out"
+    save(films / "a.png", film_of(two_lungs()))
+    list(draw_masks([films], out, finder))
+    drawn = (out / "a.png").read_bytes()
+    save(out / "a.png", np.zeros((SIDE, SIDE), bool))  # by hand
+    by_hand = (out / "a.png").read_bytes()
+    save(films / "b.png", film_of(two_lungs()))
+    found = list(draw_masks([films], out, finder))
+    assert [(d.film.name, d.problem, d.kept) for d in found] == [
+        ("a.png", None, True), ("b.png", None, False),
+    ]  # fmt: skip
+    assert (out / "a.png").read_bytes() == by_hand
+    assert not any(d.kept for d in draw_masks([films], out, finder, replace=True))
+    assert (out / "a.png").read_bytes() == drawn
+
+
+def test_an_earlier_mask_is_named_where_a_film_gets_none(
+    tmp_path: Path, finder: LungFinder
+) -> None:
+    films, out = tmp_path / "films", tmp_path / "out"
+    save(films / "a.png", film_of(two_lungs()))
+    list(draw_masks([films], out, finder))
+    (films / "a.png").write_bytes(b"no film")
+    (said,) = draw_masks([films], out, finder, replace=True)
+    assert f"an earlier mask lies at {out / 'a.png'}" in str(said.problem)
+    assert (out / "a.png").exists()

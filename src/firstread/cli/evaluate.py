@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
                 f"part {part!r} does not hold films of both classes; "
                 f"the parts are {', '.join(there) or 'not known'}"
             )
-    local = studies.check(args, cohort)
+    local = studies.check(args, cohort, bundle_path)
     if local is not None:
         keep_inputs([args.json, args.html], [], local.paths)
     scored = score_cohort(bundle_path, cohort, args.by, studies.progress("read"))
@@ -121,6 +121,7 @@ def run(args: argparse.Namespace) -> int:
         }
     )
     warnings = seen_warnings(cohort, scored.bundle["data"], run_dir) + copies_warning(cohort)
+    warnings += studies.mask_warnings(args, cohort)
     if local is not None:
         seen = seen_warnings(local, scored.bundle["data"], run_dir)
         warnings += [f"--recalibrate-on: {said}" for said in seen]

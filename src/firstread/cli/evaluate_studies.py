@@ -88,7 +88,7 @@ def words(args: argparse.Namespace) -> list[str | Path]:
     return given
 
 
-def check(args: argparse.Namespace, cohort: Cohort) -> Cohort | None:
+def check(args: argparse.Namespace, cohort: Cohort, bundle_path: Path | None) -> Cohort | None:
     """Raise before any film is read where a study lacks what it needs.
 
     Returns the table of --recalibrate-on; None where there is none, or where it holds the very
@@ -98,6 +98,11 @@ def check(args: argparse.Namespace, cohort: Cohort) -> Cohort | None:
 
     if args.masks is not None and not (args.occlude or args.heat_energy):
         raise DataError("--masks is for --occlude and --heat-energy; ask for one of these as well")
+    if args.occlude or args.heat_energy:
+        from firstread.evaluate.masks import check_frame
+        from firstread.read.bundle import Bundle
+
+        check_frame(Bundle.load(bundle_path).card.preprocess)
     if "silhouette" in args.occlude or args.heat_energy:
         from firstread.evaluate.masks import find_masks
 
@@ -112,6 +117,19 @@ def check(args: argparse.Namespace, cohort: Cohort) -> Cohort | None:
 
     check_draws(cohort, other)
     return other
+
+
+def mask_warnings(args: argparse.Namespace, cohort: Cohort) -> list[str]:
+    """Masks of the studies asked for that look like no pair of lungs, in one sentence; or []."""
+    if not ("silhouette" in args.occlude or args.heat_energy):
+        return []
+    from firstread.evaluate import masks
+    from firstread.film.lungs import SIDE
+
+    found = [path for path in masks.find_masks(cohort, args.masks) if path is not None]
+    read = ((path, masks.load_mask_if_sound(path, SIDE)) for path in found)
+    # Of a mask that is empty or cannot be read the film is left out, and counted there.
+    return masks.mask_warnings((path, mask) for path, mask in read if mask.any())
 
 
 def _paths(cohort: Cohort) -> set[Path]:

@@ -21,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     draw.add_argument("paths", nargs="+", metavar="FILE_OR_FOLDER", help="films, or folders")
     draw.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the masks")
     draw.add_argument("--net", type=Path, metavar="DIR", help="a net of your own")
+    draw.add_argument(
+        "--replace", action="store_true", help="draw masks anew that are there (else they are kept)"
+    )
     draw.set_defaults(lungs_run=_draw)
 
     judge = children.add_parser("evaluate", help="Dice of the net against drawn masks")
@@ -75,14 +78,18 @@ def _draw(args: argparse.Namespace) -> int:
     from firstread.film.lungs import LungFinder
     from firstread.terminal import printable
 
-    drawn = draw_masks([Path(p) for p in args.paths], args.out, LungFinder(args.net))
-    total = failed = 0
-    for film, problem in drawn:
+    paths, finder = [Path(p) for p in args.paths], LungFinder(args.net)
+    drawn = draw_masks(paths, args.out, finder, replace=args.replace)
+    total = failed = kept = 0
+    for film, problem, was_there in drawn:
         total += 1
+        kept += was_there
         if problem is not None:
             failed += 1
             print(printable(f"{film}: no mask: {problem}"), flush=True)
-    print(f"{total - failed} of {total} masks written to {args.out}")
+    print(f"{total - failed - kept} of {total} masks written to {args.out}")
+    if kept:
+        print(f"{kept} masks that were there are kept as they are; --replace draws them anew")
     return 1 if failed else 0
 
 
@@ -131,7 +138,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     from firstread.cohort.table import load_cohort
     from firstread.errors import NoFilms
     from firstread.evaluate.lungs import judge_lungs
-    from firstread.evaluate.masks import find_masks, load_mask
+    from firstread.evaluate.masks import find_masks, load_mask, mask_warnings
     from firstread.evaluate.seen import seen_warnings
     from firstread.film.files import write_atomic
     from firstread.film.lungs import SIDE, LungFinder
@@ -149,12 +156,13 @@ def _evaluate(args: argparse.Namespace) -> int:
     cached = cached_films(films, Preprocess(SIDE))
     paths = find_masks(cached.films, args.masks)
     masks = [None if path is None else load_mask(path, SIDE) for path in paths]
+    read = [(p, m) for p, m in zip(paths, masks, strict=True) if p is not None and m is not None]
     judged = judge_lungs(cached.films, np.asarray(cached.pixels), masks, finder)
     # A run's net, RUN/net, lies beside the split it was trained on.
     run = args.net.parent if args.net and (args.net.parent / "split.csv").is_file() else None
     judged |= {
         "unreadable": len(cached.failed),
-        "warnings": seen_warnings(films, finder.record["data"], run),
+        "warnings": seen_warnings(films, finder.record["data"], run) + mask_warnings(read),
         "part": part,
         "net": {key: finder.record[key] for key in ("name", "onnx", "data", "training")},
         "data_sha256": films.data_hash(),

@@ -34,7 +34,7 @@ from firstread.evaluate.alike import (
 from firstread.evaluate.calibration import Floats
 from firstread.evaluate.graph import Graph, Maps, film_batches
 from firstread.evaluate.intervals import Estimate, Sampler
-from firstread.evaluate.masks import Mask, find_masks, load_mask_if_sound
+from firstread.evaluate.masks import Mask, check_frame, find_masks, load_mask_if_sound
 from firstread.evaluate.metrics import Bools
 from firstread.evaluate.randomise import randomised, weights_of
 
@@ -100,6 +100,7 @@ def heat_energy_study(
     from firstread.read.bundle import Bundle
 
     bundle = Bundle.load(bundle_path)
+    check_frame(bundle.card.preprocess)
     model = bundle.onnx_path.read_bytes()
     rng = np.random.default_rng(seed)
     others = [Graph(randomised(model, rng)) for _ in range(DRAWS)]

@@ -2,8 +2,9 @@
 
 Two ways, as the public masks of the Guangzhou set come: a column `lung_mask` in the cohort's
 CSV, relative to the CSV's folder, or a folder that mirrors the films' paths with .png in place
-of their ending. The folder may hang lower than the films do: for chest_xray/train/NORMAL/a.jpeg
-it may hold train/NORMAL/a.png, or NORMAL/a.png, or a.png, the longest path first.
+of their ending, or after a name that has none, as the UIDs of an archive's export. The folder
+may hang lower than the films do: for chest_xray/train/NORMAL/a.jpeg it may hold
+train/NORMAL/a.png, or NORMAL/a.png, or a.png, the longest path first.
 
 A film without a mask is no error: annotators skip some. Studies leave it out and count it. One
 mask for two films is: NORMAL/1.jpeg and PNEUMONIA/1.jpeg must not share a 1.png.
@@ -11,19 +12,30 @@ mask for two films is: NORMAL/1.jpeg and PNEUMONIA/1.jpeg must not share a 1.png
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from firstread.cohort.table import Cohort, FilmRow
 from firstread.errors import DataError, FolderNotFound
+from firstread.film.draw import mask_name
+from firstread.film.lungs import doubt
+from firstread.film.preprocess import Preprocess
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 COLUMN = "lung_mask"
 """The CSV column that names a film's mask."""
 
 FORMATS = ("PNG", "TIFF", "BMP")
 """Pillow decoders a mask may reach: lossless ones, since a JPEG's edges are no edges."""
+
+LABELS = 4
+"""Most levels of a mask whose levels are names (no lung, right, left, both) and no brightness."""
 
 DRAW = "`firstread lungs draw` makes such a folder"
 
@@ -62,23 +74,57 @@ def find_masks(cohort: Cohort, masks: Path | None = None) -> list[Path | None]:
     )
 
 
+def check_frame(how: Preprocess) -> None:
+    """Raise `DataError` where a model does not see the whole film, as masks and the box do."""
+    if how.frame != "squash":
+        raise DataError(
+            f'this model\'s frame is "{how.frame}", and lung masks and the box are of the whole '
+            "film; leave --occlude and --heat-energy away, or give a model that sees all of it"
+        )
+
+
 def load_mask(path: Path, size: int) -> Mask:
     """A mask as (size, size) bool, True in the lungs; squashed like the film, to the nearest.
 
-    Whatever is brighter than half of the brightest pixel is lung, so 1-bit masks, 0 / 1 and
-    0 / 255 are all the same. Raises `DataError` if the file is no picture.
+    Of a mask of at most `LABELS` levels, all but 0 is lung, so that 1-bit masks, 0 / 1, 0 / 255
+    and 0 / 1 / 2 for the two lungs are all the same; of one with more, whose edges are soft,
+    whatever is brighter than half of the brightest pixel. Where transparency varies, it is the
+    mask, and the opaque is lung. Raises `DataError` if the file is no picture.
     """
     from PIL import Image
 
     try:
         with Image.open(path, formats=FORMATS) as image:
-            grey = image.convert("L").resize((size, size), Image.Resampling.NEAREST)
+            grey = _grey(image)
+            labels = grey.getcolors(LABELS) is not None
+            grey = grey.resize((size, size), Image.Resampling.NEAREST)
     except (OSError, ValueError, Image.DecompressionBombError) as e:
         raise DataError(
             f"{path}: this mask cannot be read ({type(e).__name__}); replace it or take it away"
         ) from None
     values = np.asarray(grey)
-    return np.asarray(values > values.max() / 2)
+    return np.asarray(values > (0 if labels else values.max() / 2))
+
+
+def _grey(image: Picture) -> Picture:
+    if image.has_transparency_data:
+        opaque = image.convert("RGBA").getchannel("A")
+        if len(opaque.getcolors() or ()) > 1:
+            return opaque
+    return image.convert("L")
+
+
+def mask_warnings(masks: Iterable[tuple[Path, Mask]]) -> list[str]:
+    """One sentence if some of `masks`, each with its file, look like no pair of lungs; else []."""
+    doubts = [(path, _turned(mask) or doubt(mask)) for path, mask in masks]
+    bad = [(path, why) for path, why in doubts if why is not None]
+    if not bad:
+        return []
+    return [
+        f"{len(bad)} of {len(doubts)} lung masks look like no pair of lungs (the first, "
+        f"{bad[0][0].name}: {bad[0][1]}); they count as they are, so see that both lungs are white "
+        "in them and all else is black"
+    ]
 
 
 def load_mask_if_sound(path: Path, size: int) -> Mask:
@@ -87,6 +133,12 @@ def load_mask_if_sound(path: Path, size: int) -> Mask:
         return load_mask(path, size)
     except DataError:
         return np.zeros((size, size), bool)
+
+
+def _turned(mask: Mask) -> str | None:
+    """Lungs do not reach three of a film's corners; what is around them does."""
+    corners = int(mask[:: len(mask) - 1, :: mask.shape[1] - 1].sum())
+    return f"{corners} of its corners are lung" if corners > 2 else None
 
 
 def dilate(mask: Mask, reach: int) -> Mask:
@@ -128,7 +180,7 @@ def _named(row: FilmRow, root: Path) -> Path | None:
 
 
 def _mirrored(row: FilmRow, root: Path, masks: Path) -> Path | None:
-    parts = _below(row, root).with_suffix(".png").parts
+    parts = mask_name(_below(row, root)).parts
     for i in range(len(parts)):
         path = masks.joinpath(*parts[i:])
         if path.is_file():
@@ -147,4 +199,4 @@ def _below(row: FilmRow, root: Path) -> Path:
 
 
 def _relative(cohort: Cohort) -> str:
-    return _below(cohort.rows[0], cohort.root).with_suffix(".png").as_posix() if cohort.rows else ""
+    return mask_name(_below(cohort.rows[0], cohort.root)).as_posix() if cohort.rows else ""

@@ -26,7 +26,7 @@ from firstread.errors import DataError, NoFilms
 from firstread.evaluate.calibration import Floats
 from firstread.evaluate.graph import Films, Graph, film_batches
 from firstread.evaluate.intervals import Sampler
-from firstread.evaluate.masks import Mask, dilate, find_masks, load_mask_if_sound
+from firstread.evaluate.masks import Mask, check_frame, dilate, find_masks, load_mask_if_sound
 from firstread.evaluate.metrics import Bools
 
 Way = Literal["box", "silhouette"]
@@ -82,7 +82,7 @@ def occlusion_study(
     painted share of the film alone, the better direction (null for the box and where the share
     does not vary); each an estimate {"value", "low", "high", "method", "delong"}; ``rule``: a
     sentence on what was done. Raises `BundleError`; `DataError` where a film has no label, one
-    class has no film left, or no mask is found.
+    class has no film left, no mask is found, or the model does not see the whole film.
     """
     from firstread.read.bundle import Bundle
 
@@ -91,6 +91,7 @@ def occlusion_study(
     if (cohort.labels < 0).any():
         raise DataError(f"{int((cohort.labels < 0).sum())} films have no label; fill them in")
     bundle = Bundle.load(bundle_path)
+    check_frame(bundle.card.preprocess)
     graph, size = Graph(bundle.onnx_path), bundle.card.preprocess.size
     areas = _areas(cohort, how, masks, size)
     kept: list[int] = []

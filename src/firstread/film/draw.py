@@ -5,29 +5,55 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from firstread.errors import FilmError, NoFilms, OutputError
-from firstread.film.decode import decode
+from firstread.film.decode import FILM_SUFFIXES, decode
 from firstread.film.files import find_films, write_atomic
 from firstread.film.lungs import SIDE, LungFinder, doubt
 from firstread.film.preprocess import Preprocess, preprocess
 from firstread.film.quality import plainly_no_film
 
 
+class Drawn(NamedTuple):
+    """A film and why it got no mask; `kept`: it had one before, which was left as it is."""
+
+    film: Path
+    problem: str | None
+    kept: bool = False
+
+
+def mask_name(film: Path) -> Path:
+    """The path of a film's mask, below the masks' folder as the film is below its own.
+
+    .png in place of an ending that films have, else after the whole name: what follows the last
+    dot of a UID is no ending, and tells one film from the next.
+
+    >>> mask_name(Path("NORMAL/a.jpeg")).as_posix(), mask_name(Path("1.2.840.1.2")).as_posix()
+    ('NORMAL/a.png', '1.2.840.1.2.png')
+    """
+    if film.suffix.lower() in FILM_SUFFIXES:
+        return film.with_suffix(".png")
+    return film.with_name(f"{film.name}.png")
+
+
 def draw_masks(
-    paths: Iterable[Path], out: Path, finder: LungFinder
-) -> Iterator[tuple[Path, str | None]]:
-    """Write a mask of 224 x 224 pixels for each film below `paths`; yield (film, problem).
+    paths: Iterable[Path], out: Path, finder: LungFinder, *, replace: bool = False
+) -> Iterator[Drawn]:
+    """Write a mask of 224 x 224 pixels for each film below `paths`; yield what became of it.
 
     A film of a folder gets OUT/<its path below the folder>.png, a film named by itself
-    OUT/<its name>.png. The problem is None where a mask was written; a film that cannot be
-    read, or whose mask is in doubt, gets none. Raises `NoFilms`, and `OutputError` before any
-    mask is drawn where two films would write the same mask, a mask would replace a film, or
-    `out` lies in one of the folders, whose films the masks would be the next time.
+    OUT/<its name>.png (`mask_name`). The problem is None where there is a mask now; a
+    film that cannot be read, or whose mask is in doubt, gets none. A mask that is there is kept,
+    since a hand may have mended it, and its film not read; with `replace` it is drawn anew, and
+    where none can be drawn the problem names the earlier one, which stays. Raises `NoFilms`, and
+    `OutputError` before any mask is drawn where two films would write the same mask, a mask would
+    replace a film, or `out` lies in one of the folders, whose films the masks would be the next
+    time.
     """
     paths = list(paths)
     for path in paths:
@@ -40,7 +66,7 @@ def draw_masks(
     for path in paths:
         for film in find_films([path]):
             below = film.relative_to(path) if path.is_dir() else Path(film.name)
-            places.setdefault(film, out / below.with_suffix(".png"))
+            places.setdefault(film, out / mask_name(below))
     if not places:
         raise NoFilms("no films found; give films, or a folder that holds some")
     taken: dict[Path, Path] = {}
@@ -54,7 +80,13 @@ def draw_masks(
         if place.resolve() in films:
             raise OutputError(f"{place}: is one of the films; give --out another folder")
     for film, place in places.items():
-        yield film, _draw(film, place, finder)
+        if place.exists() and not replace:
+            yield Drawn(film, None, kept=True)
+            continue
+        problem = _draw(film, place, finder)
+        if problem is not None and place.exists():
+            problem += f"; an earlier mask lies at {place}: delete it if it is not right"
+        yield Drawn(film, problem)
 
 
 def _draw(path: Path, place: Path, finder: LungFinder) -> str | None:
