@@ -76,6 +76,8 @@ def test_proposal_then_sign_off_then_reading(
     assert "too few films for another" in capsys.readouterr().err
     assert onboard(films, "--bundle", local.path, "--out", out, *SIGN) == 2
     assert "is the bundle to begin with" in capsys.readouterr().err
+    assert onboard(films, "--bundle", tmp_path / "nowhere", "--out", out, *SIGN) == 2
+    assert "no such bundle" in capsys.readouterr().err
     assert (told(out), Bundle.load(local.path).sha256) == (after, local.sha256)
     assert onboard(*words, *SIGN) == 0
 

@@ -89,9 +89,9 @@ def run(args: argparse.Namespace) -> int:
 
     check_asked(args.sensitivity, args.interval, args.prevalence)
     signed = check_signature(args.signed_by, args.date)
+    bundle = Bundle.load(args.bundle)
     local, pages = _places(args, signed is not None)
     cohort, copies = without_copies(load_cohort(args.data))
-    bundle = Bundle.load(args.bundle)
     scored, look = score_and_look(bundle, cohort, progress("read"))
     scored.data["given"] = portable(args.data)
     found = onboard(
