@@ -54,6 +54,15 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert __version__ in capsys.readouterr().out
 
 
+def test_the_package_is_a_command_too() -> None:
+    command = [sys.executable, "-m", "firstread"]
+    done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+    assert __version__ in done.stdout
+    done = subprocess.run([*command, "reed"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "reed" in done.stderr
+
+
 @pytest.mark.parametrize("argv", [[], ["reed"], ["--nonsense"], ["compare", "--n", "x"]])
 def test_wrong_arguments(
     argv: list[str], verb: Callable[..., None], capsys: pytest.CaptureFixture[str]
