@@ -37,7 +37,7 @@ from firstread import __version__
 from firstread.cohort.split import load_split
 from firstread.cohort.table import load_cohort
 from firstread.errors import FirstreadError
-from firstread.evaluate.intervals import wilson
+from firstread.evaluate.closed_form import wilson
 from firstread.evaluate.metrics import auc
 from firstread.evaluate.places import script_line
 from firstread.film import decode, preprocess

@@ -345,3 +345,35 @@ def test_a_film_whose_name_is_no_utf8_is_split_and_found_again(tmp_path: Path) -
     Path(os.fsdecode(film)).write_bytes(b"another")
     with pytest.raises(SplitError, match="is not the film it was"):
         load_split(tmp_path / "split.csv", load_cohort(root))
+
+
+def numbered(folder: Path, films: int = 40) -> Path:
+    """A table of films by patients P1 to P20, two each, whose names tell nothing."""
+    folder.mkdir()
+    lines = ["file,label,patient"]
+    for i in range(films):
+        label = "NORMAL" if i % 4 < 2 else "PNEUMONIA"
+        (folder / label).mkdir(exist_ok=True)
+        (folder / label / f"scan{i}.png").write_bytes(f"film {i}".encode())
+        lines.append(f"{label}/scan{i}.png,{label},P{1 + i // 2}")
+    (folder / "films.csv").write_text("\n".join(lines))
+    return folder
+
+
+def test_blocks_are_of_numbers_where_names_hold_them(tmp_path: Path) -> None:
+    films = load_cohort(numbered(tmp_path / "films") / "films.csv")
+    val = sides(make_split(films, SplitPlan(fraction=0.2)))[1]
+    assert val == {"P17", "P18", "P19", "P20"}
+
+
+def test_a_split_knows_the_patients_whom_a_folder_does_not(tmp_path: Path) -> None:
+    folder = numbered(tmp_path / "films")
+    split = make_split(load_cohort(folder / "films.csv"), SplitPlan())
+    save_split(split, tmp_path / "split.csv")
+    bare = load_cohort(folder)
+    assert len(set(bare.patients)) == 40
+    again = load_split(tmp_path / "split.csv", bare)
+    assert again.patients == split.patients
+    # What a table tells stays.
+    told = Cohort(bare.root, tuple(replace(r, patient=f"{r.file}-child") for r in bare.rows))
+    assert load_split(tmp_path / "split.csv", told).patients[0].endswith("-child")

@@ -334,3 +334,10 @@ def test_the_real_names_agree_with_the_table(films_dir: Path) -> None:
         assert row.number == int(row.extra["number"]), row.file
         assert row.series == row.extra["series"]
         assert row.etiology == (row.extra["etiology"] or "normal")
+
+
+def test_a_patient_whom_nobody_knows_is_no_one_patient(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "b.png", "c.png", "person5_virus_9.jpeg")
+    rows = "a.png,NORMAL,NA\nb.png,1,unknown\nc.png,1,P7\nperson5_virus_9.jpeg,1,?\n"
+    cohort = load_cohort(table(tmp_path, f"file,label,patient\n{rows}"))
+    assert cohort.patients == ["film-a.png", "film-b.png", "P7", "virus-5"]

@@ -72,6 +72,16 @@ def test_copies_of_a_film_that_share_its_weight_are_one_film_on_the_card():
     assert calibrated_prevalence({"calibration": {"how": four.how}}) == pytest.approx(0.6)
 
 
+def test_weights_count_films_where_the_network_is_useless_too():
+    x, y, times = np.array([3.0, 1.0, 0.0, -4.0]), np.array([0, 1, 0, 1]), np.array([1, 2, 5, 1])
+    weighted = fit_platt(x, y, weights=times.astype(float))
+    repeated = fit_platt(np.repeat(x, times), np.repeat(y, times))
+    assert "a useless network" in repeated.how
+    assert (weighted.slope, weighted.intercept) == pytest.approx(
+        (repeated.slope, repeated.intercept)
+    )
+
+
 BENT = Platt(0.5, 1.0, bends=((-3.0, -1.0), (0.0, 0.2), (2.0, 4.0)))
 OTHERS = [
     Platt(),

@@ -142,3 +142,15 @@ def test_a_broken_run_is_named_in_one_line(tmp_path, name, content, says):
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(RunError, match="no such run folder"):
         load_run(tmp_path / "none")
+
+
+def test_runs_that_were_chosen_here_are_told(tmp_path):
+    search = tmp_path / "search"
+    runs = [write_run(tmp_path / "plain", 0.2), write_run(search / "trial-003", 1.0, seconds=1.0)]
+    (search / "study.db").write_bytes(b"")
+    record = runs[1] / "run.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"recipe": {"patience": 5}}))
+    epoch, trial = compare_runs(runs, "", no_times)["warnings"]
+    assert "trial-003: its epoch was chosen" in epoch
+    assert "a trial of a search" in trial
+    assert compare_runs([runs[0], write_run(tmp_path / "b", 1.0)], "", no_times)["warnings"] == []

@@ -110,13 +110,6 @@ def test_calibration_line_is_not_a_number_where_nothing_is_confused():
     assert np.isnan(line).all()
 
 
-def test_predictive_values_at_the_cohorts_own_share_are_its_own():
-    p, truth = films()
-    c = ours.confusion(truth, p >= 0.5)
-    ppv, npv = ours.ppv_npv(c.sensitivity, c.specificity, float(truth.mean()))
-    assert (ppv, npv) == pytest.approx((c.precision, c.npv))
-
-
 def test_risk_coverage_keeps_the_surest_first():
     coverage, error = ours.risk_coverage(
         np.array([True, False, False, True]), np.array([0.1, 3.0, 2.0, 2.0])

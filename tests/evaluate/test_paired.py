@@ -56,7 +56,8 @@ def test_delong_of_a_model_with_itself():
     assert delong_paired(same, 3 * same + 1, truth).p_value == 1.0
     perfect = np.array([0.1, 0.9, 0.2, 0.8, 0.7])
     reverse = delong_paired(perfect, -perfect, truth)
-    assert reverse.p_value == 0.0
+    assert reverse.p_value == 2 / 2**5
+    assert np.isnan(reverse.difference.low)
     assert json.loads(json.dumps(reverse.to_json(), allow_nan=False))["z"] is None
 
 
@@ -86,3 +87,42 @@ def test_other_films_are_refused():
         mcnemar([True], [True, False])
     with pytest.raises(DataError, match="same films"):
         accuracy_difference(np.array([True]), np.array([True]), ["a", "b"])
+
+
+def test_a_child_with_many_films_counts_once():
+    """Two models that are alike, thirty children of eight films: film by film they would differ in
+    every other such set."""
+    rng, found = np.random.default_rng(0), []
+    who = np.repeat(np.arange(30), 8)
+    patients = [f"p{i}" for i in who]
+    truth = who < 15
+    for _ in range(200):
+        sides = [rng.normal(0, 1, 30)[who] + rng.normal(0, 0.3, 240) + truth for _ in range(2)]
+        right = [(side > 0.5) == truth for side in sides]
+        found.append(
+            (
+                mcnemar(*right).p_value < 0.05,
+                mcnemar(*right, patients).p_value < 0.05,
+                delong_paired(*sides, truth).p_value < 0.05,
+                delong_paired(*sides, truth, patients).p_value < 0.05,
+            )
+        )
+    by_film, by_patient, areas, areas_by_patient = np.mean(found, axis=0)
+    assert min(by_film, areas) > 0.3
+    assert by_patient < 0.08
+    assert areas_by_patient < 0.11
+
+
+def test_signs_are_turned_by_patient():
+    a = np.array([True] * 5 + [False] * 2)
+    b = ~a
+    # Sums 3, 2 and -2 of three patients: of the eight sums with other signs, six are as far off.
+    test = mcnemar(a, b, ["a", "a", "a", "b", "b", "c", "c"])
+    assert (test.only_a, test.only_b) == (5, 2)
+    assert test.p_value == pytest.approx(6 / 8)
+
+
+def test_alike_is_not_surely_alike():
+    right = np.ones(40, bool)
+    e = accuracy_difference(right, right, [str(i // 2) for i in range(40)])
+    assert (e.value, e.low, e.high) == (0.0, -e.high, pytest.approx(0.1611, abs=1e-3))

@@ -1,5 +1,6 @@
 """What is judged is what was trained on: a squashed copy at its true size, too."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,8 @@ from PIL import Image
 
 from bundles import tiny_bundle
 from firstread.cohort.cache import cached_films
-from firstread.cohort.table import load_cohort
+from firstread.cohort.synthetic import write_folder
+from firstread.cohort.table import Cohort, load_cohort
 from firstread.evaluate.score import score_cohort
 from firstread.film.preprocess import Preprocess
 from firstread.read.reader import Reader
@@ -41,3 +43,11 @@ def test_a_squashed_copy_is_judged_as_the_training_saw_it(tmp_path: Path) -> Non
     assert np.allclose(
         score_cohort(bundle, cohort).probabilities, 1 / (1 + np.exp(-10 * (mean - 0.5)))
     )
+
+
+def test_a_tables_own_column_comes_before_what_a_name_tells(tmp_path: Path) -> None:
+    cohort = load_cohort(write_folder(tmp_path / "films", 4, size=32))
+    own = [replace(r, extra={"series": "mine"}) for r in cohort.rows[:2]]
+    cohort = Cohort(cohort.root, (*own, *cohort.rows[2:]))
+    groups = score_cohort(tiny_bundle(tmp_path / "bundle"), cohort, ["series"]).groups
+    assert groups["series"] == ("mine", "mine", *(r.series for r in cohort.rows[2:]))

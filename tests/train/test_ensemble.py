@@ -66,6 +66,8 @@ def test_runs_that_do_not_belong_together(runs: list[Path], films: Path, tmp_pat
     cohort = load_cohort(films)
     with pytest.raises(RunError, match="not a training run"):
         ensemble([runs[0], tmp_path], cohort, tmp_path / "x", "x")
+    with pytest.raises(RunError, match="named twice"):
+        ensemble([*runs, runs[0] / ".." / runs[0].name], cohort, tmp_path / "x", "x")
     other = tmp_path / "other"
     other.mkdir()
     for name in ("run.json", "bundle"):

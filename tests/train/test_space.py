@@ -41,5 +41,7 @@ def test_bounds_hold_unusual_values_and_none() -> None:
     assert recipe_at(recipe, point_of(recipe)) == recipe
     # No decay at all has no place on a logarithmic axis: the least stands for it.
     assert point_of(Recipe(weight_decay=0.0))["weight_decay"] == 1e-4
+    none = Recipe(weight_decay=0.0)
+    assert recipe_at(none, point_of(none)) == none
     assert isinstance(space["lr"], Range)
     assert space["lr"].log

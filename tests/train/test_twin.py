@@ -1,6 +1,7 @@
 """A run's twin: the same recipe on another split, whose validation films are of another batch."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,15 @@ def test_what_is_no_twin(pair: tuple[Path, Path], tmp_path: Path) -> None:
         load_twin(tmp_path, tiny_recipe(epochs=1), record(pair[0]))
     with pytest.raises(RunError, match="the run itself"):
         load_twin(pair[0], tiny_recipe(epochs=1), record(pair[0]))
+    same = tmp_path / "same"
+    shutil.copytree(pair[1], same)
+    text = (same / "split.csv").read_text()
+    (same / "split.csv").write_text(text.replace("NORMAL2-IM,normal", "IM,normal"))
+    with pytest.raises(RunError, match="has seen normal films of the series"):
+        load_twin(same, tiny_recipe(epochs=1), record(pair[0]))
+    (same / "run.json").write_text(json.dumps(record(pair[1]) | {"finished": False}))
+    with pytest.raises(RunError, match="no finished run"):
+        load_twin(same, tiny_recipe(epochs=1), record(pair[0]))
     others = {"weights": {"sha256": "another"}}, {"start": {"recipe": {"lr": 1}, "start": None}}
     for other in others:
         with pytest.raises(RunError, match="began otherwise"):

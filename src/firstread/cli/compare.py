@@ -103,4 +103,5 @@ def table(result: dict[str, Any]) -> str:
         f"left out of {name}: {films:,} films the others were not validated on"
         for name, films in result["left_out"].items()
     ]
+    text += [f"warning: {said}" for said in result["warnings"]]
     return "\n".join([*text, *result["notices"]])

@@ -75,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
     from firstread.cohort.inputs import keep_inputs
     from firstread.cohort.split import load_split
     from firstread.cohort.table import load_cohort
+    from firstread.evaluate.doubts import doubts
     from firstread.evaluate.places import portable
     from firstread.evaluate.result import measure
     from firstread.evaluate.score import score_cohort, worst_films
@@ -121,6 +122,7 @@ def run(args: argparse.Namespace) -> int:
         }
     )
     warnings = seen_warnings(cohort, scored.bundle["data"], run_dir) + copies_warning(cohort)
+    warnings += doubts(cohort, scored.bundle["calibration"].get("prevalence"))
     warnings += studies.mask_warnings(args, cohort)
     if local is not None:
         seen = seen_warnings(local, scored.bundle["data"], run_dir)

@@ -31,7 +31,8 @@ import numpy.typing as npt
 from firstread.clinic.films import Look
 from firstread.errors import DataError
 from firstread.evaluate.calibration import Floats
-from firstread.evaluate.intervals import finite, wilson
+from firstread.evaluate.closed_form import wilson
+from firstread.evaluate.intervals import finite
 from firstread.evaluate.metrics import Bools
 
 FORMAT = 1

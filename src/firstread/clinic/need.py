@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from firstread.errors import DataError
-from firstread.evaluate.intervals import Z95, finite, wilson
+from firstread.evaluate.closed_form import Z95, wilson
+from firstread.evaluate.intervals import finite
 
 WIDTH = 0.10
 """Width of the interval that is asked for unless told otherwise: ± 0.05."""

@@ -224,8 +224,8 @@ def _recalibration(films: calibrate.Films, seed: int, draws: int) -> tuple[Told,
         slope, intercept = sampler.calibration(p, y)
         loss = film_losses(p, y)
         methods[name] = {
-            "log_loss": told(sampler.mean(loss), n),
-            "brier": told(sampler.mean((p - y) ** 2), n),
+            "log_loss": told(sampler.mean(loss, least=0.0), n),
+            "brier": told(sampler.mean_within((p - y) ** 2), n),
             "gain": told(sampler.mean(plain - loss), n),
             "slope": told(slope, n),
             "intercept": told(intercept, n),

@@ -16,9 +16,9 @@ import numpy as np
 from firstread.clinic import calibrate
 from firstread.clinic.calibrate import Films
 from firstread.clinic.need import LEAST_CLASS
-from firstread.evaluate.calibration import Floats, Platt, sigmoid, to_logit
+from firstread.evaluate.calibration import Platt, sigmoid, to_logit
 from firstread.evaluate.cuts import MARGIN
-from firstread.evaluate.intervals import FEW, Estimate, Sampler
+from firstread.evaluate.intervals import Estimate, Sampler, mix
 from firstread.evaluate.metrics import Bools
 from firstread.evaluate.operating import OperatingPoint, Threshold, sensitivity_name
 from firstread.evaluate.tables import prevalences
@@ -92,18 +92,7 @@ def _share(sampler: Sampler, hit: Bools, among: Bools) -> Told | None:
 def _at(sampler: Sampler, hit: Bools, truth: Bools, prevalence: float) -> Estimate:
     """The share of `hit` where a share `prevalence` of films has pneumonia."""
 
-    def share(s: Floats) -> Floats:
-        ill, well = s[..., 0] / s[..., 1], s[..., 2] / s[..., 3]
-        return np.asarray(prevalence * ill + (1 - prevalence) * well)
-
-    ill, well = sampler.proportion(hit, truth), sampler.proportion(hit, ~truth)
-    low, high = (
-        prevalence * a + (1 - prevalence) * b
-        for a, b in ((ill.low, well.low), (ill.high, well.high))
-    )
-    columns = np.stack([hit & truth, truth, hit & ~truth, ~truth], axis=1)
-    few = sampler.fewest(truth) < FEW
-    return sampler.from_sums(columns, share, instead=(low, high), few=few)
+    return mix(sampler.proportion(hit, truth), sampler.proportion(hit, ~truth), prevalence)
 
 
 def _tally(

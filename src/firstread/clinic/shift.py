@@ -10,7 +10,8 @@ import numpy.typing as npt
 from firstread.clinic.calibrate import Films
 from firstread.clinic.point import Told, told
 from firstread.evaluate.calibration import Floats, sigmoid, to_logit
-from firstread.evaluate.intervals import Z95, Estimate, Sampler
+from firstread.evaluate.closed_form import Z95
+from firstread.evaluate.intervals import Estimate, Sampler
 from firstread.evaluate.recalibrate import in_the_large
 
 

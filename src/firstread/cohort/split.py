@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ from typing import TypeVar
 import numpy as np
 
 from firstread.cohort.records import read_records
-from firstread.cohort.table import PARTS, Cohort, FilmRow
+from firstread.cohort.table import PARTS, Cohort, FilmRow, by_name
 from firstread.cohort.tags import crowded
 from firstread.errors import FolderNotFound, NoFilms, SplitError, TableError
 from firstread.film.files import as_written, write_atomic
@@ -37,6 +38,8 @@ COLUMNS = ("file", "label", "part", "patient", "series", "etiology", "sha256")
 _BEYOND = "block {} is beyond the first; use a smaller number"
 
 Stratum = TypeVar("Stratum", bound=Hashable)
+Order = tuple[int, tuple[tuple[int, str], ...], str]
+"""Sorts patients: by number, then `P9` before `P10`."""
 
 
 @dataclass(frozen=True)
@@ -124,12 +127,16 @@ def _stratum(row: FilmRow) -> str:
     return row.series or f"label-{row.label}"
 
 
-def _by_number(films: Cohort) -> dict[str, dict[tuple[int, str], list[int]]]:
+def _by_number(films: Cohort) -> dict[str, dict[Order, list[int]]]:
     """Of each series the films of each patient, under a key that sorts by patient number."""
-    patients: dict[str, dict[tuple[int, str], list[int]]] = defaultdict(lambda: defaultdict(list))
+    patients: dict[str, dict[Order, list[int]]] = defaultdict(lambda: defaultdict(list))
     for i, r in enumerate(films.rows):
-        order = (r.number if r.number is not None else 0, r.patient)
-        patients[_stratum(r)][order].append(i)
+        number = r.number if r.number is not None else 0
+        pieces = tuple(
+            (int(digits), text) if digits else (-1, text)
+            for digits, text in re.findall(r"([0-9]+)|([^0-9]+)", r.patient)
+        )
+        patients[_stratum(r)][number, pieces, r.patient].append(i)
     return patients
 
 
@@ -230,6 +237,7 @@ def load_split(path: Path, cohort: Cohort) -> Cohort:
 
     Every film of the split must be in the cohort with the same bytes and label, once and in a part
     of `PARTS`, and no patient and no bytes may be on both sides; raises `SplitError` otherwise.
+    Patients whom the cohort knows by no more than a film's name are those of the split.
     """
     if not path.is_file():
         raise FolderNotFound(f"{path}: no such split; make one with `firstread data split`")
@@ -258,12 +266,17 @@ def load_split(path: Path, cohort: Cohort) -> Cohort:
             raise SplitError(f"{path}: {row.file} is not the film it was; split anew")
         if record["label"] != str(row.label):
             raise SplitError(f"{path}: {row.file} has not the label it had; split anew")
-    rows = tuple(
-        replace(row, part=record["part"]) for row, record in zip(films.rows, records, strict=True)
-    )
-    split = Cohort(films.root, rows)
+    split = Cohort(films.root, tuple(map(_as_split, films.rows, records)))
     assert_disjoint(split)
     return split
+
+
+def _as_split(row: FilmRow, record: dict[str, str]) -> FilmRow:
+    """The row in its part; who the patient is stands in the split too, where only a name tells."""
+    patient = record["patient"]
+    if not patient or patient == as_written(row.patient) or not by_name(row):
+        patient = row.patient
+    return replace(row, part=record["part"], patient=patient)
 
 
 def assert_disjoint(split: Cohort) -> None:

@@ -29,6 +29,7 @@ import numpy.typing as npt
 
 from firstread.cohort.ages import years_of
 from firstread.cohort.class_names import stands_for
+from firstread.cohort.columns import MISSING
 from firstread.cohort.hashes import combined_sha256, films_sha256
 from firstread.cohort.records import read_records
 from firstread.cohort.tags import Told, told_by_files
@@ -181,7 +182,7 @@ def told_apart(rows: Iterable[FilmRow]) -> tuple[FilmRow, ...]:
     """
     rows = _without_viewers_names(rows)
     # An id is judged by all that stand there; where a table tells every patient, none is needed.
-    nameless = any(_by_name(row) for row in rows)
+    nameless = any(by_name(row) for row in rows)
     unread = [i for i, row in enumerate(rows) if nameless or not row.extra.get("age")]
     told = dict(zip(unread, told_by_files([rows[i].path for i in unread]), strict=True))
     return tuple(_as_told(row, told.get(i, Told())) for i, row in enumerate(rows))
@@ -190,12 +191,12 @@ def told_apart(rows: Iterable[FilmRow]) -> tuple[FilmRow, ...]:
 def _as_told(row: FilmRow, told: Told) -> FilmRow:
     if told.age is not None and not row.extra.get("age"):
         row = replace(row, extra=row.extra | {"age": f"{told.age:g}"})
-    if told.patient and _by_name(row):
+    if told.patient and by_name(row):
         row = replace(row, patient=told.patient, series="", number=None)
     return row
 
 
-def _by_name(row: FilmRow) -> bool:
+def by_name(row: FilmRow) -> bool:
     """Whether nothing but the film's name has told who the patient is."""
     return row.patient in (f"film-{row.file}", named(row.file, row.label)[0])
 
@@ -326,7 +327,8 @@ def _csv_row(table: Path, line: int, record: dict[str, str]) -> FilmRow:
         raise TableError(f"{table}: line {line}: label {word!r}; use NORMAL or PNEUMONIA")
     label = LABEL_WORDS[word] if word else None
     patient, series, number, etiology = named(file, label)
-    patient = told("patient") or told("patient_id") or patient
+    known = [p for p in map(told, ("patient", "patient_id")) if p.lower() not in MISSING]
+    patient = known[0] if known else patient
     return FilmRow(
         file=file,
         path=table.parent / file,

@@ -8,6 +8,7 @@ it was fitted on.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -209,7 +210,8 @@ def fit_platt(
     )
     if slope <= 0:
         centre = float(np.average(x, weights=w))
-        slope = FLAT / max(float(x.std()), 1e-6)
+        spread = math.sqrt(float(np.average((x - centre) ** 2, weights=w)))
+        slope = FLAT / max(spread, 1e-6)
         intercept = float(to_logit(np.average(target, weights=w))) - slope * centre
         how += "; the slope came out at or below 0 and was held just above: a useless network"
     return Platt(slope, intercept, how, share)

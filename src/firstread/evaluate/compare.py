@@ -34,19 +34,19 @@ LEVEL = 0.05
 """Corrected p-values below this are called a difference."""
 
 HOW = {
-    "intervals": "The intervals come from a bootstrap that draws patients, not films "
-    "(Wilson's where each patient has one film or no draw differs).",
+    "intervals": "The intervals take patients, not films, as what varies by itself: Wilson's for "
+    "shares, DeLong's or Newcombe's for AUCs, whichever is wider, a bootstrap for the rest.",
     "thresholds": "Each run decides at its own threshold, which was chosen on its validation "
-    "films: accuracy, sensitivity, specificity and F1 are therefore a little too good, for all "
-    "runs alike; the AUC is free of it.",
+    "films: accuracy, sensitivity, specificity and F1 are therefore a little too good; the AUC is "
+    "free of that.",
     "reading": f"Reading: median of {TIMED_FILMS} random films, one at a time, one thread, the "
     "network alone, the runs taking turns on this machine.",
     "training": "Training: as the run recorded it, on the machine it was trained on; decoding the "
     "films is in it unless an earlier run had left them in the cache.",
     "tests": "p-values are corrected by Holm's method for the number of runs set against the "
-    "best; below each the value alone. McNemar's exact test and DeLong's count films as "
-    "independent; the intervals of the accuracy differences draw patients. The best was picked "
-    "on these very films, which favours it a little.",
+    "best; below each the value alone. McNemar's exact test and DeLong's are by patient, so that "
+    "a child with many films counts once. The best was picked on these very films, which favours "
+    "it a little.",
 }
 """What the page and the JSON say about how the numbers came about."""
 
@@ -73,12 +73,13 @@ def compare_runs(
     """Compare training runs on the films they share, as one JSON object.
 
     ``films positives patients``: numbers; ``left_out``: films a run has and others lack;
-    ``best``: the name of the run with the highest accuracy (AUC, then the faster reader,
-    where equal); ``runs``: for each its name, path, arch, size, train_seconds, read_ms,
-    threshold, the estimates ``accuracy auc sensitivity specificity precision f1 loss brier``
-    as {"value", "low", "high", "method"}, and ``against_best`` (null for the best itself):
-    the paired differences, the tests, and a finding in words. `time_reading` gives the
-    milliseconds a film of each run. Raises `RunError`, `DataError`.
+    ``warnings``: sentences about runs that were chosen on these very films; ``best``: the name of
+    the run with the highest accuracy (AUC, then the faster reader, where equal); ``runs``: for
+    each its name, path, arch, size, train_seconds, read_ms, threshold, the estimates ``accuracy
+    auc sensitivity specificity precision f1 loss brier`` as {"value", "low", "high", "method"},
+    and ``against_best`` (null for the best itself): the paired differences, the tests, and a
+    finding in words. `time_reading` gives the milliseconds a film of each run. Raises `RunError`,
+    `DataError`.
     """
     if len(paths) < 2:
         raise RunError("a comparison needs two runs or more; name another one")
@@ -112,6 +113,7 @@ def compare_runs(
         "left_out": {r.name: len(r.films) - len(files) for r in runs if len(r.films) > len(files)},
         "best": runs[best].name,
         "runs": entries,
+        "warnings": [said for run in runs for said in _chosen_here(run)],
         "how": HOW,
         "notices": [*dict.fromkeys(n for run in runs for n in run.bundle.card.notices), *NOTICES],
         "command": command,
@@ -140,6 +142,19 @@ def write_comparison(path: Path, result: dict[str, Any]) -> None:
     )
 
 
+def _chosen_here(run: Run) -> list[str]:
+    """What of a run was chosen on its validation films besides its threshold."""
+    said = []
+    if run.record.get("recipe", {}).get("patience"):
+        said.append(f"{run.name}: its epoch was chosen by the AUC on these films, which favours it")
+    if (run.path.resolve().parent / "study.db").is_file():
+        said.append(
+            f"{run.name}: is a trial of a search, whose best is picked by the AUC on these films, "
+            "which favours it more than any other number here tells"
+        )
+    return said
+
+
 def _calls(run: Run, files: Sequence[str]) -> Any:
     return run.probabilities(files) >= run.bundle.card.threshold
 
@@ -151,7 +166,7 @@ def _measure(run: Run, files: Sequence[str], truth: Any, sampler: Sampler) -> di
     # The logits order the films as the probabilities do, without rounding ties near 1.
     others = {
         "auc": sampler.auc(run.logits(files), truth),
-        "loss": sampler.mean(film_losses(p, truth)),
+        "loss": sampler.mean(film_losses(p, truth), least=0.0),
         "brier": sampler.mean_within((p - truth) ** 2),
     }
     return {
@@ -180,8 +195,11 @@ def _against(
     """Put each other run's paired differences from the best into its entry."""
     right = [_calls(run, files) == truth for run in runs]
     others = [i for i in range(len(runs)) if i != best]
-    decisions = [mcnemar(right[i], right[best]) for i in others]
-    areas = [delong_paired(runs[i].logits(files), runs[best].logits(files), truth) for i in others]
+    decisions = [mcnemar(right[i], right[best], patients) for i in others]
+    areas = [
+        delong_paired(runs[i].logits(files), runs[best].logits(files), truth, patients)
+        for i in others
+    ]
     decisions_p = holm([test.p_value for test in decisions])
     areas_p = holm([test.p_value for test in areas])
     for i, decision, area, p, q in zip(others, decisions, areas, decisions_p, areas_p, strict=True):

@@ -28,8 +28,7 @@ from PIL import Image, ImageEnhance
 
 from firstread.cohort.table import Cohort
 from firstread.errors import DataError
-from firstread.evaluate.calibration import Floats
-from firstread.evaluate.intervals import DRAWS, Estimate, Sampler, mean_of_two
+from firstread.evaluate.intervals import DRAWS, Estimate, Sampler, mix
 from firstread.evaluate.metrics import Bools
 from firstread.film.decode import Film, decode
 from firstread.film.preprocess import Preprocess, preprocess
@@ -273,16 +272,7 @@ def _estimate(sampler: Sampler, truth: Bools, wrong: Bools) -> Estimate:
     """The mean balanced error of `wrong` (n, ...), over all that stands beside a film."""
     table = wrong.reshape(len(truth), -1)
     share = table.mean(axis=1)
-    sides = [sampler.mean_within(share, side) for side in (truth, ~truth)]
-    if any(side.method != sampler.method for side in sides):
-        return mean_of_two(*sides)
-    columns = [np.stack([share * side, side], axis=1) for side in (truth, ~truth)]
-    return sampler.from_sums(np.concatenate(columns, axis=1), _halves)
-
-
-def _halves(sums: Floats) -> Floats:
-    """Sums (..., 4) of errors and films of each class to balanced errors (...)."""
-    return np.asarray((sums[..., 0] / sums[..., 1] + sums[..., 2] / sums[..., 3]) / 2)
+    return mix(sampler.mean_within(share, truth), sampler.mean_within(share, ~truth))
 
 
 def _balanced_error(truth: Bools, wrong: Bools) -> float:

@@ -164,7 +164,7 @@ def _result(cohort: Cohort, films: _Films, weights: int, seed: int) -> dict[str,
         if not good.any():
             return None
         chosen = [p for p, ok in zip(patients, good, strict=True) if ok]
-        return Sampler(chosen, seed).mean(values[good])
+        return Sampler(chosen, seed).mean(values[good], least=0.0)
 
     lift = films.inside / films.area
     linear, ranked = mean(films.pearson), mean(films.spearman)

@@ -1,10 +1,10 @@
-"""How sure an estimate is: Wilson, DeLong, and a bootstrap that draws patients, not films.
+"""How sure an estimate is: closed forms, and a bootstrap that draws patients, not films.
 
-Films of one child are alike, so the patient is what is drawn: a draw gives each patient a
-weight (how often it was picked), and every measure is computed on films weighted so. All
-measures share the same draws. Where each patient has one film, Wilson's interval is taken for
-proportions. Where no draw differs from another (no error at all), a bootstrap would claim
-certainty; Wilson's interval over patients stands in, and so it does where a class has few patients.
+Films of one child are alike. So shares have Wilson's interval over as many films as they are worth
+(or over patients, where few of them err), AUCs DeLong's summed by patient or Newcombe's, whichever
+says less, and what is made of two such is put together from theirs. Other measures are drawn: a
+draw gives each patient a weight (how often it was picked), and every measure is computed on films
+weighted so, by the same draws.
 
 All intervals are two-sided, 95 %.
 """
@@ -19,35 +19,39 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from firstread.evaluate.calibration import Floats, checked, sigmoid, to_logit
+from firstread.evaluate.calibration import Floats, sigmoid, to_logit
+from firstread.evaluate.closed_form import (
+    NONE,
+    Z95,
+    Range,
+    delong_interval,
+    design_effect,
+    newcombe,
+    wilson,
+)
 from firstread.evaluate.metrics import (
     LOSS_FLOOR,
     Bools,
     auc,
     average_precision,
     calibration_line,
-    midranks,
     ratio,
 )
 
-Z95 = 1.959963984540054
-"""97.5 % point of the standard normal distribution."""
-
 DRAWS = 2000
 CHUNK = 2_000_000
-"""Weights (draws times films) held at once while an AUC is drawn: 16 MB."""
+"""Weights (draws times films) held at once while a curve is drawn: 16 MB."""
 
 FEW = 20
 """Patients from which on an interval is drawn. From fewer, far too few of the drawn ones hold the
 truth."""
 
+RARE = 10
+"""Patients of the rarer answer from which on it is known how alike the films of one are."""
+
 T975 = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281, 2.2010,
         2.1788, 2.1604, 2.1448, 2.1314, 2.1199, 2.1098, 2.1009)  # fmt: skip
 """97.5 % points of Student's t for 1 to 18 degrees of freedom (any table of it)."""
-
-NONE = (float("nan"), float("nan"))
-
-Range = tuple[float, float]
 
 
 def finite(x: float) -> float | None:
@@ -81,67 +85,49 @@ class Estimate:
         return out
 
 
-def wilson(k: float, n: float, z: float = Z95) -> Range:
-    """Wilson's score interval for `k` of `n` (Wilson 1927); NaN where n is 0.
-
-    `z`: the normal point that says how sure, 95 % unless told otherwise.
-
-    >>> [round(x, 4) for x in wilson(9, 10)]
-    [0.5958, 0.9821]
+def mix(a: Estimate, b: Estimate, share: float = 0.5) -> Estimate:
+    """`share` of the estimate `a` and the rest of `b`, independent of it, by the intervals that
+    each has (MOVER, Zou & Donner, Statistics in Medicine 27, 2008): where one of them has no
+    error to be drawn, a bootstrap would take it for certain.
     """
-    if n <= 0:
-        return float("nan"), float("nan")
-    p, z2 = k / n, z**2
-    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = z * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return max(0.0, min(centre - half, p)), min(1.0, max(centre + half, p))
-
-
-def delong(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Floats, Floats]:
-    """AUCs (k,) and their covariance (k, k) of k scores (k, n) of the same n films.
-
-    DeLong, DeLong & Clarke-Pearson, Biometrics 44, 1988, by midranks (Sun & Xu 2014). Films
-    count as independent. The covariance is NaN with one film of a class. Raises `DataError`
-    without both classes.
-    """
-    table = np.atleast_2d(np.asarray(scores, dtype=np.float64))
-    truth = checked(table[0], labels)[1]
-    n1, n0 = int(truth.sum()), int((~truth).sum())
-    v1, v0 = np.empty((len(table), n1)), np.empty((len(table), n0))
-    for i, row in enumerate(table):
-        ranks = midranks(checked(row, labels)[0])
-        v1[i] = (ranks[truth] - midranks(row[truth])) / n0
-        v0[i] = 1.0 - (ranks[~truth] - midranks(row[~truth])) / n1
-    covariance = np.zeros((len(table), len(table)))
-    if min(n1, n0) < 2:
-        return v1.mean(axis=1), np.full_like(covariance, np.nan)
-    for v in (v1, v0):
-        covariance += np.atleast_2d(np.cov(v)) / v.shape[1]
-    return v1.mean(axis=1), covariance
-
-
-def delong_interval(scores: npt.ArrayLike, labels: npt.ArrayLike) -> Range:
-    """DeLong's interval of one AUC, on the logit scale so that it stays in 0 to 1 (Pepe 2003)."""
-    values, covariance = delong(scores, labels)
-    a, variance = float(values[0]), float(covariance[0, 0])
-    if not (0.0 < a < 1.0 and variance > 0.0):
-        return NONE
-    half = Z95 * math.sqrt(variance) / (a * (1 - a))
-    z = float(to_logit(a))
-    return float(sigmoid(z - half)), float(sigmoid(z + half))
-
-
-def mean_of_two(a: Estimate, b: Estimate) -> Estimate:
-    """The mean of two independent estimates by the intervals that each has (MOVER, Zou & Donner,
-    Statistics in Medicine 27, 2008): where one of them has no error to be drawn, a bootstrap of the
-    mean would take it for certain.
-    """
-    value = (a.value + b.value) / 2
+    u, v = share, 1 - share
+    value = u * a.value + v * b.value
     if not all(math.isfinite(x) for e in (a, b) for x in (e.value, e.low, e.high)):
         return Estimate(value)
-    below = math.hypot(a.value - a.low, b.value - b.low) / 2
-    above = math.hypot(a.high - a.value, b.high - b.value) / 2
+    below = math.hypot(u * (a.value - a.low), v * (b.value - b.low))
+    above = math.hypot(u * (a.high - a.value), v * (b.high - b.value))
     return Estimate(value, max(0.0, value - below), min(1.0, value + above), "MOVER")
+
+
+def predictive_value(right: Estimate, other: Estimate, share: float) -> Estimate:
+    """The share of the calls of one class that are right, where `share` of all are of it.
+
+    `right`: the share of that class that is called so, `other`: of the other class. With the
+    sensitivity and the specificity it is the PPV, turned round, and with the rest of the share,
+    the NPV. Interval by MOVER on the logarithm of the likelihood ratio (Zou & Donner 2008);
+    where one class has no error, from the ends of both.
+
+    >>> sure = Estimate(0.9, 0.9, 0.9), Estimate(0.8, 0.8, 0.8)
+    >>> [round(predictive_value(*pair, 0.1).value, 3) for pair in (sure, sure[::-1])]
+    [0.333, 0.471]
+    """
+
+    def value(hits: float, spared: float) -> float:
+        return ratio(hits * share, hits * share + (1 - spared) * (1 - share))
+
+    at = value(right.value, other.value)
+    if not (right.value > 0 and other.value < 1):
+        ends = value(right.low, other.low), value(right.high, other.high)
+        return Estimate(at, *ends, "from the ends of both")
+    hits, alarms = math.log(right.value), math.log1p(-other.value)
+    down = math.hypot(hits - _log(right.low), _log(1 - other.low) - alarms)
+    up = math.hypot(_log(right.high) - hits, alarms - _log(1 - other.high))
+    low, high = (to_logit(share) + hits - alarms + by for by in (-down, up))
+    return Estimate(at, float(sigmoid(low)), float(sigmoid(high)), "MOVER")
+
+
+def _log(x: float) -> float:
+    return math.log(x) if x > 0 else -math.inf
 
 
 def basic(drawn: Estimate, by_chance: Range) -> Estimate:
@@ -207,43 +193,33 @@ class Sampler:
         low, high = np.percentile(good, [2.5, 97.5])
         return float(low), float(high)
 
-    def from_sums(
-        self,
-        columns: npt.ArrayLike,
-        measure: Callable[[Floats], Floats],
-        instead: Range | None = None,
-        few: bool = False,
-    ) -> Estimate:
-        """A measure of sums over films, such as F1 of counts.
-
-        `columns` (n, k) what is summed; `measure` takes sums (..., k) to values (...);
-        `instead`: the interval to give where no draw differs from another, or where there are
-        too `few` patients to draw from.
-        """
+    def from_sums(self, columns: npt.ArrayLike, measure: Callable[[Floats], Floats]) -> Estimate:
+        """A measure of sums over films, such as a mean: `columns` (n, k) what is summed; `measure`
+        takes sums (..., k) to values (...)."""
         c = np.asarray(columns, dtype=np.float64).reshape(self.n, -1)
         with np.errstate(divide="ignore", invalid="ignore"):
             value = float(measure(c.sum(axis=0)))
             low, high = self.interval(measure(self.sums(c)))
-        if instead is not None and (few or not high - low > 1e-9):
-            return Estimate(value, *instead, "from Wilson over patients")
         return Estimate(value, low, high, self.method)
 
-    def mean(self, values: Floats) -> Estimate:
-        """The mean of one number a film, `values` (n,); with fewer than `FEW` patients by Student's
-        t over them, as for a ratio (Cochran 1977, section 2.11)."""
-        if self.m < FEW:
-            value, sizes = float(values.mean()), np.bincount(self.index, minlength=self.m)
-            off = np.bincount(self.index, values, self.m) - value * sizes
-            if self.m < 2:
-                return Estimate(value, *NONE, "none with one patient")
-            half = T975[self.m - 2] * float(off.std(ddof=1)) / math.sqrt(self.m) / sizes.mean()
-            return Estimate(value, value - half, value + half, "t over patients")
-        columns = np.stack([values, np.ones(self.n)], axis=1)
-        return self.from_sums(columns, lambda s: s[..., 0] / s[..., 1])
+    def mean(self, values: Floats, least: float = -math.inf, most: float = math.inf) -> Estimate:
+        """The mean of one number a film, `values` (n,), which lies between `least` and `most`; with
+        fewer than `FEW` patients by Student's t over them, as for a ratio (Cochran 1977, section
+        2.11)."""
+        if self.m >= FEW:
+            columns = np.stack([values, np.ones(self.n)], axis=1)
+            return self.from_sums(columns, _divide)
+        value, sizes = float(values.mean()), np.bincount(self.index, minlength=self.m)
+        if self.m < 2:
+            return Estimate(value, *NONE, "none with one patient")
+        off = np.bincount(self.index, values, self.m) - value * sizes
+        half = T975[self.m - 2] * float(off.std(ddof=1)) / math.sqrt(self.m) / sizes.mean()
+        low, high = max(least, value - half), min(most, value + half)
+        return Estimate(value, low, high, "t over patients")
 
     def mean_within(self, values: Floats, among: Bools | None = None) -> Estimate:
         """The mean of `values` (n,) in 0 to 1 over the films of `among`, all if None: patient
-        bootstrap, or Wilson's over patients as in `proportion`."""
+        bootstrap, or Wilson's over patients where there are fewer than `FEW` or nothing varies."""
         among = np.ones(self.n, bool) if among is None else among
         m, n = len(np.unique(self.index[among])), int(among.sum())
         value = ratio(float(values[among].sum()), n)
@@ -253,77 +229,83 @@ class Sampler:
         return Estimate(value, low, high, self.method)
 
     def proportion(self, hit: Bools, among: Bools | None = None) -> Estimate:
-        """The share of `hit` (n,) among the films of `among` (n,), all if None.
-
-        Patient bootstrap; Wilson over films where each patient has one film; Wilson over
-        patients where the share is 0 or 1, or where there are fewer than `FEW` of them. Wilson
-        over films always stands beside it.
+        """The share of `hit` (n,) among the films of `among` (n,), all if None, with Wilson's
+        interval: over films where each patient has one; over as many as they are worth (Kish's
+        design effect) where patients have several; over patients where there are fewer than `FEW`
+        of them, or fewer than `RARE` with the rarer answer. Wilson over films always stands beside
+        it.
         """
         base = np.ones(self.n, bool) if among is None else among
-        k, n = int((hit & base).sum()), int(base.sum())
+        hits, index = hit[base], self.index[base]
+        k, n, m = int(hits.sum()), len(hits), len(np.unique(index))
         films = wilson(k, n)
         beside = {"wilson": films}
-        if not n or not self.clustered:
+        if m == n:
             return Estimate(ratio(k, n), *films, "Wilson", beside)
-        m = len(np.unique(self.index[base]))
-        low, high = self.interval(_divide(self.sums(np.stack([hit & base, base], axis=1))))
-        if not high - low > 1e-9 or k in (0, n) or m < FEW:
+        rarer = min(len(np.unique(index[side])) for side in (hits, ~hits))
+        if m < FEW or rarer < RARE:
             return Estimate(k / n, *wilson(k / n * m, m), "Wilson over patients", beside)
-        return Estimate(k / n, low, high, self.method, beside)
+        worth = n / design_effect(hits, index)
+        low, high = wilson(k / n * worth, worth)
+        return Estimate(k / n, low, high, "Wilson with a design effect of patients", beside)
 
     def auc(self, scores: Floats, truth: Bools) -> Estimate:
-        """The AUC. Where no pair is in the wrong order, or all are, or a class has fewer than
-        `FEW` patients, the interval is Wilson's over as many pairs of patients as can be formed
-        without using one twice.
-        """
-        value, pairs = auc(scores, truth), self.fewest(truth)
-        beside = {"delong": delong_interval(scores, truth)}
-        if value in (0.0, 1.0) or pairs < FEW:
-            return Estimate(value, *wilson(value * pairs, pairs), "Wilson over pairs", beside)
-        return Estimate(value, *self.interval(self._ranked(scores, truth)[0]), self.method, beside)
+        """The AUC, with the wider of two intervals: DeLong's over patients, which is too narrow
+        where a few pairs make all the errors, and Newcombe's, which knows how many patients of each
+        class there are and nothing more."""
+        value = auc(scores, truth)
+        n1, n0 = (len(np.unique(self.index[side])) for side in (truth, ~truth))
+        low, high = newcombe(value, n1, n0)
+        beside = {"delong": delong_interval(scores, truth, self.index)}
+        if math.isfinite(beside["delong"][0]):
+            low, high = min(low, beside["delong"][0]), max(high, beside["delong"][1])
+        return Estimate(value, low, high, "DeLong's or Newcombe's, whichever is wider", beside)
 
     def average_precision(self, scores: Floats, truth: Bools) -> Estimate:
         """The area under the precision-recall curve; no interval with fewer than `FEW` patients
-        of a class."""
+        of a class, nor where no draw differs."""
         value = average_precision(scores, truth)
         if self.fewest(truth) < FEW:
             return Estimate(value, *NONE, f"none with fewer than {FEW} patients of a class")
-        return Estimate(value, *self.interval(self._ranked(scores, truth)[1]), self.method)
+        low, high = self.interval(self._precisions(scores, truth))
+        if not high - low > 1e-9:
+            return Estimate(value, *NONE, "none where no film is out of order")
+        return Estimate(value, low, high, self.method)
 
     def fewest(self, truth: Bools) -> int:
         """Patients of the class that has fewer of them."""
         return min(len(np.unique(self.index[side])) for side in (truth, ~truth))
 
-    def _ranked(self, scores: Floats, truth: Bools) -> tuple[Floats, Floats]:
-        """(draws,) AUCs and average precisions."""
+    def _precisions(self, scores: Floats, truth: Bools) -> Floats:
+        """(draws,) average precisions."""
         order = np.argsort(-scores, kind="stable")
         starts = np.concatenate([[0], np.flatnonzero(np.diff(scores[order])) + 1])
         who, y = self.index[order], truth[order].astype(np.float64)
-        areas, precisions = np.empty(self.draws), np.empty(self.draws)
+        precisions = np.empty(self.draws)
         step = max(1, CHUNK // self.n)
         for i in range(0, self.draws, step):
             w = self._weights[i : i + step][:, who].astype(np.float64)
             tp = np.add.reduceat(w * y, starts, axis=1)
-            fp = np.add.reduceat(w * (1.0 - y), starts, axis=1)
-            above, all_fp = np.cumsum(tp, axis=1), np.cumsum(fp, axis=1)
-            positives, negatives = above[:, -1], all_fp[:, -1]
+            above = np.cumsum(tp, axis=1)
+            called = np.cumsum(np.add.reduceat(w, starts, axis=1), axis=1)
             with np.errstate(divide="ignore", invalid="ignore"):
-                # Each negative loses to the positives above it, and to half of those beside.
-                won = np.sum(fp * (above - tp / 2.0), axis=1)
-                areas[i : i + step] = won / (positives * negatives)
-                precision = np.where(above + all_fp > 0, above / (above + all_fp), 0.0)
-                precisions[i : i + step] = np.sum(tp * precision, axis=1) / positives
-        return areas, precisions
+                precision = np.where(called > 0, above / called, 0.0)
+                precisions[i : i + step] = np.sum(tp * precision, axis=1) / above[:, -1]
+        return precisions
 
     def calibration(self, p: Floats, truth: Bools) -> tuple[Estimate, Estimate]:
         """Slope and intercept of the calibration line, with patient-robust Wald intervals.
 
         Sandwich variance over patients (Liang & Zeger 1986); a bootstrap would refit the
-        line for every draw and fail in those that part the classes.
+        line for every draw and fail in those that part the classes. No interval with fewer than
+        `FEW` patients of a class.
         """
         slope, intercept = calibration_line(p, truth)
         if not (math.isfinite(slope) and math.isfinite(intercept)):
             return Estimate(float("nan")), Estimate(float("nan"))
+        if self.fewest(truth) < FEW:
+            none = f"none with fewer than {FEW} patients of a class"
+            return Estimate(slope, *NONE, none), Estimate(intercept, *NONE, none)
         z = to_logit(np.clip(p, LOSS_FLOOR, 1.0 - LOSS_FLOOR))
         x = np.stack([z, np.ones(self.n)], axis=1)
         q = sigmoid(slope * z + intercept)
@@ -332,7 +314,8 @@ class Sampler:
         scores = np.stack(
             [np.bincount(self.index, weights=residual[:, j], minlength=self.m) for j in (0, 1)], 1
         )
-        spread = np.sqrt(np.diag(bread @ (scores.T @ scores) @ bread))
+        meat = scores.T @ scores * (self.m / (self.m - 1))
+        spread = np.sqrt(np.diag(bread @ meat @ bread))
         name = "patient-robust Wald" if self.clustered else "robust Wald"
         return (
             Estimate(slope, slope - Z95 * spread[0], slope + Z95 * spread[0], name),

@@ -222,18 +222,6 @@ def average_precision(scores: Floats, truth: Bools) -> float:
     return float(np.sum(np.diff(recall, prepend=0.0) * precision))
 
 
-def ppv_npv(sensitivity: float, specificity: float, prevalence: float) -> tuple[float, float]:
-    """Positive and negative predictive value where a share `prevalence` has pneumonia (Bayes).
-
-    >>> ppv, npv = ppv_npv(0.9, 0.8, 0.1)
-    >>> round(ppv, 3), round(npv, 3)
-    (0.333, 0.986)
-    """
-    hit, alarm = sensitivity * prevalence, (1.0 - specificity) * (1.0 - prevalence)
-    miss, clear = (1.0 - sensitivity) * prevalence, specificity * (1.0 - prevalence)
-    return ratio(hit, hit + alarm), ratio(clear, clear + miss)
-
-
 def risk_coverage(wrong: Bools, distance: Floats) -> tuple[Floats, Floats]:
     """Coverage and error if films are kept in the order of falling `distance` from doubt.
 

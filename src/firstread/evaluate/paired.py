@@ -1,7 +1,8 @@
 """Two models on the same films: is the difference more than chance?
 
 Paired tests, since both models find the same films hard: McNemar's for decisions, DeLong's
-for AUCs, and a patient bootstrap for the size of the difference in accuracy.
+for AUCs, and a bootstrap for the size of the difference in accuracy. All of them take patients,
+not films, as what varies by itself.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from firstread.errors import DataError
-from firstread.evaluate.intervals import DRAWS, Z95, Estimate, Sampler, delong, finite
+from firstread.evaluate.closed_form import NONE, Z95, delong, wilson
+from firstread.evaluate.intervals import DRAWS, Estimate, Sampler, finite
 from firstread.evaluate.metrics import Bools
 
 
@@ -30,29 +32,47 @@ class McNemar:
     def to_json(self) -> dict[str, Any]:
         """The fields, with the name of the test."""
         return {
-            "test": "McNemar, exact",
+            "test": "McNemar, exact, by patient",
             "only_a": self.only_a,
             "only_b": self.only_b,
             "p_value": self.p_value,
         }
 
 
-def mcnemar(right_a: npt.ArrayLike, right_b: npt.ArrayLike) -> McNemar:
+def mcnemar(
+    right_a: npt.ArrayLike, right_b: npt.ArrayLike, patients: Sequence[str] | None = None
+) -> McNemar:
     """McNemar's exact test on which films each model called rightly, (n,) bool each.
 
-    Binomial over the films on which they disagree; films count as independent. Raises
+    `patients` (n,): whose films they are; None counts each film as a patient. What counts is by
+    how many films one model did better in a patient; were the models alike, it could as well
+    have been the other one, so all signs are turned (the randomisation test of Fisher 1935, whose
+    null distribution is had by convolution). With one film a patient it is McNemar's. Raises
     `DataError` where the two are not of the same films.
     """
     a, b = np.asarray(right_a, dtype=bool), np.asarray(right_b, dtype=bool)
     _same(a, b)
-    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
-    n, few = only_a + only_b, min(only_a, only_b)
-    term = total = 1
-    for i in range(few):  # sums the binomial coefficients in whole numbers, so exactly
-        term = term * (n - i) // (i + 1)
-        total += term
-    p = min(1.0, 2 * total / 2**n) if n else 1.0
-    return McNemar(only_a, only_b, p)
+    index = np.arange(len(a))
+    if patients is not None:
+        _same(a, np.asarray(patients))
+        index = np.unique(np.asarray(patients, dtype=str), return_inverse=True)[1]
+    better = np.rint(np.bincount(index, a.astype(np.float64) - b)).astype(np.int64)
+    return McNemar(int((a & ~b).sum()), int((b & ~a).sum()), _signs_turned(better))
+
+
+def _signs_turned(better: npt.NDArray[np.int64]) -> float:
+    """How often the sum is as far from 0 as it is, where each of its terms has either sign."""
+    chances = np.ones(1)  # of the sum of the terms that are positive
+    sizes, counts = np.unique(np.abs(better[better != 0]), return_counts=True)
+    for size, n in zip(sizes.tolist(), counts.tolist(), strict=True):
+        whole = math.lgamma(n + 1) - n * math.log(2)
+        of_size = np.zeros(n * size + 1)
+        of_size[::size] = [
+            math.exp(whole - math.lgamma(k + 1) - math.lgamma(n - k + 1)) for k in range(n + 1)
+        ]
+        chances = np.convolve(chances, of_size)
+    sums = 2 * np.arange(len(chances)) - (len(chances) - 1)
+    return min(1.0, float(chances[np.abs(sums) >= abs(int(better.sum()))].sum()))
 
 
 @dataclass(frozen=True)
@@ -68,7 +88,7 @@ class PairedAuc:
     def to_json(self) -> dict[str, Any]:
         """The fields, with the name of the test."""
         return {
-            "test": "DeLong, paired",
+            "test": "DeLong, paired, by patient",
             "auc_a": self.auc_a,
             "auc_b": self.auc_b,
             "difference": self.difference.to_json(),
@@ -78,31 +98,39 @@ class PairedAuc:
 
 
 def delong_paired(
-    scores_a: npt.ArrayLike, scores_b: npt.ArrayLike, labels: npt.ArrayLike
+    scores_a: npt.ArrayLike,
+    scores_b: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    patients: Sequence[str] | None = None,
 ) -> PairedAuc:
     """DeLong's test of two AUCs on the same films; scores and labels (n,). Raises `DataError`.
 
-    Where the difference has no variance (both order all pairs alike) p is 1 if the AUCs are
-    equal and 0 if not. One film of a class says nothing of how films vary: p is then 1 and the
-    difference has no interval.
+    `patients` (n,): whose films they are, so that what these add is summed by patient (Obuchowski
+    1997); None counts each film as a patient. Where the difference has no variance it has no
+    interval: p is 1 if the AUCs are equal, else that of m patients who all differ one way, 2 / 2^m.
+    One patient of a class says nothing of how they vary: p is then 1.
     """
     a, b = np.asarray(scores_a, dtype=np.float64), np.asarray(scores_b, dtype=np.float64)
     _same(a, b)
-    values, covariance = delong(np.stack([a, b]), labels)
+    if patients is not None:
+        _same(a, np.asarray(patients))
+    values, covariance = delong(np.stack([a, b]), labels, patients)
     difference = float(values[0] - values[1])
     variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
-    if math.isnan(variance):
-        z, p, spread = math.nan, 1.0, math.nan
-    elif variance <= 1e-18:
-        same = abs(difference) < 1e-12
-        z, p = (0.0, 1.0) if same else (math.copysign(math.inf, difference), 0.0)
-        spread = 0.0
-    else:
+    z, p, interval = math.nan, 1.0, NONE
+    if variance > 1e-18:
         spread = math.sqrt(variance)
         z = difference / spread
         p = math.erfc(abs(z) / math.sqrt(2.0))
-    estimate = Estimate(difference, difference - Z95 * spread, difference + Z95 * spread, "DeLong")
-    return PairedAuc(float(values[0]), float(values[1]), estimate, z, p)
+        interval = max(-1.0, difference - Z95 * spread), min(1.0, difference + Z95 * spread)
+    elif abs(difference) < 1e-12:
+        z = 0.0
+    elif not math.isnan(variance):
+        z = math.copysign(math.inf, difference)
+        p = min(1.0, 2.0 * 0.5 ** len(set(patients or range(len(a)))))
+    return PairedAuc(
+        float(values[0]), float(values[1]), Estimate(difference, *interval, "DeLong"), z, p
+    )
 
 
 def accuracy_difference(
@@ -110,13 +138,18 @@ def accuracy_difference(
 ) -> Estimate:
     """Accuracy of a minus that of b with a paired patient bootstrap.
 
-    `right_a`, `right_b` (n,) bool: which films each model called rightly; `patients` (n,).
-    Raises `DataError` where they are not of the same films.
+    `right_a`, `right_b` (n,) bool: which films each model called rightly; `patients` (n,). Where
+    both call every film alike, the ends are Wilson's for no patient of so many who differs. Raises
+    `DataError` where they are not of the same films.
     """
     a, b = np.asarray(right_a, dtype=bool), np.asarray(right_b, dtype=bool)
     _same(a, b)
     _same(a, np.asarray(patients))
-    return Sampler(patients, seed, draws).mean(a.astype(np.float64) - b)
+    sampler = Sampler(patients, seed, draws)
+    if (a == b).all():
+        end = wilson(0, sampler.m)[1]
+        return Estimate(0.0, -end, end, "Wilson over patients")
+    return sampler.mean(a.astype(np.float64) - b, least=-1.0, most=1.0)
 
 
 def _same(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> None:

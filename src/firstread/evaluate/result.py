@@ -55,7 +55,7 @@ import numpy as np
 
 import firstread
 from firstread.evaluate import tables
-from firstread.evaluate.intervals import DRAWS, FEW, Sampler
+from firstread.evaluate.intervals import DRAWS, FEW, RARE, Sampler
 from firstread.evaluate.metrics import ECE_BINS, LOSS_FLOOR, confusion, film_losses
 from firstread.evaluate.score import WORST_FILMS, Scored, worst_order
 from firstread.evaluate.shortcuts import shortcut_aucs
@@ -90,7 +90,7 @@ def measure(
         "specificity": main["specificity"],
         "precision": main["precision"],
         "f1": main["f1"],
-        "loss": sampler.mean(film_losses(p, truth)).to_json(),
+        "loss": sampler.mean(film_losses(p, truth), least=0.0).to_json(),
         "ece": tables.calibration_error(sampler, p, truth, seed).to_json(),
         "brier": sampler.mean_within((p - truth) ** 2).to_json(),
         "n": len(scored),
@@ -193,12 +193,14 @@ def _provenance(
             "refer band too",
             "rejected": "a rejected film counts as the worst possible answer: probability 0 for "
             "pneumonia and 1 for none, in every measure",
-            "interval": f"95 %; {drawn}{sampler.draws} draws, seed {seed}, percentiles; Wilson's "
-            "over films for proportions where each patient has one film; over patients where a "
-            f"bootstrap would have no width or there are fewer than {FEW}, for the AUC over pairs "
-            "of them, and Student's t for the log loss; MOVER (Zou & Donner 2008) for means of two",
+            "interval": "95 %. Shares: Wilson's over as many films as those of the patients are "
+            f"worth (Kish's design effect), over patients where fewer than {RARE} of them have the "
+            f"rarer answer or there are fewer than {FEW}. AUC: DeLong's over patients (Obuchowski "
+            "1997) or Newcombe's (2006, method 5), whichever is wider. Means of two and predictive "
+            f"values: MOVER (Zou & Donner 2008). Others: {drawn}{sampler.draws} draws, seed "
+            f"{seed}, percentiles; Student's t over fewer than {FEW} patients for the log loss",
             "wilson": "Wilson's score interval over films, as if they were independent",
-            "delong": "DeLong's interval on the logit scale, films as if they were independent",
+            "delong": "DeLong's interval on the logit scale, what films add summed by patient",
             "loss": f"mean log loss in nats, probabilities clipped to {LOSS_FLOOR} from 0 and 1",
             "ece": f"{ECE_BINS} equal-width bins of the probability of pneumonia; mean over "
             "films of the bin's |observed share - mean probability|; basic bootstrap interval, not "

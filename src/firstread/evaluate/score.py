@@ -197,13 +197,13 @@ def _data_hash(cohort: Cohort) -> str:
 
 def _columns(cohort: Cohort, by: Iterable[str]) -> list[str]:
     """The columns asked for, and the etiology where it is known of some film."""
-    known = any(r.etiology in {"bacterial", "viral"} for r in cohort.rows)
+    known = {"bacterial", "viral"} & set(_column(cohort, "etiology"))
     return list(dict.fromkeys([*(["etiology"] if known else []), *by]))
 
 
 def _column(cohort: Cohort, name: str) -> tuple[str, ...]:
-    if name in {"etiology", "series", "part"}:
-        return tuple(str(getattr(r, name)) for r in cohort.rows)
+    if name in {"etiology", "series", "part"}:  # a table's own column comes before a file's name
+        return tuple(r.extra.get(name) or str(getattr(r, name)) for r in cohort.rows)
     if not any(name in r.extra for r in cohort.rows):
         there = sorted({k for r in cohort.rows for k in r.extra} | {"etiology", "series", "part"})
         raise DataError(f"no column {name!r} to report by; there are {', '.join(there)}")

@@ -25,7 +25,8 @@ def seen_warnings(cohort: Cohort, card_data: Mapping[str, Any], run: Path | None
     warnings = []
     hashes = readable_hashes(cohort)
     made_from = [card_data.get("sha256"), *card_data.get("earlier_sha256", ())]
-    if any(_is_same_set(cohort, hashes, wanted) for wanted in made_from):
+    made = any(_is_same_set(cohort, hashes, wanted) for wanted in made_from)
+    if made:
         warnings.append(
             "these are the very films that the model was made from (same data hash); its "
             "figures on them are no measure of it"
@@ -45,7 +46,8 @@ def seen_warnings(cohort: Cohort, card_data: Mapping[str, Any], run: Path | None
             "less on new films"
         )
     if run is None:
-        return warnings or _perhaps(cohort, hashes, card_data)
+        more = [] if made else _single(cohort, hashes, card_data, told=bool(warnings))
+        return warnings + more
     # start.csv: what the runs were trained on that this one went on from.
     split = _rows(run / "split.csv") + _rows(run / "start.csv")
     trained = [r for r in split if r.get("part") == "train"]
@@ -68,15 +70,17 @@ def seen_warnings(cohort: Cohort, card_data: Mapping[str, Any], run: Path | None
     return warnings
 
 
-def _perhaps(cohort: Cohort, hashes: list[str], card_data: Mapping[str, Any]) -> list[str]:
-    """What a card without its run tells of single films."""
+def _single(
+    cohort: Cohort, hashes: list[str], card_data: Mapping[str, Any], told: bool
+) -> list[str]:
+    """What a card without its run tells of single films; names, only where it has not `told`."""
     n = len(cohort)
-    told = card_data.get("trained_on")
-    if isinstance(told, str):
-        same = sum(are_among(hashes, told))
+    trained = card_data.get("trained_on")
+    if isinstance(trained, str):
+        same = sum(are_among(hashes, trained))
         return [_TRAINED.format(same=same, n=n, whose="model")] if same else []
     named = sum(row.number is not None and row.part != "test" for row in cohort.rows)
-    if not named or not card_data.get("films"):
+    if told or not named or not card_data.get("films"):
         return []
     return [
         f"{named} of {n} films are named as those of the public set are: unless they are of its "

@@ -9,22 +9,21 @@ import numpy.typing as npt
 
 from firstread.errors import DataError
 from firstread.evaluate.calibration import Floats, to_logit
+from firstread.evaluate.closed_form import NONE, Range, wilson
 from firstread.evaluate.intervals import (
     FEW,
     Estimate,
-    Range,
     Sampler,
     basic,
     finite,
-    mean_of_two,
-    wilson,
+    mix,
+    predictive_value,
 )
 from firstread.evaluate.metrics import (
     ECE_BINS,
     Bools,
     bin_of,
     ece,
-    ppv_npv,
     pr_points,
     reliability_bins,
     risk_coverage,
@@ -58,25 +57,15 @@ def decisions(sampler: Sampler, truth: Bools, calls: Bools) -> dict[str, Any]:
         "precision": sampler.proportion(truth, calls).to_json(),
         "npv": sampler.proportion(~truth, ~calls).to_json(),
         "f1": _f1(sampler, truth, calls),
-        "balanced_accuracy": _balanced(sampler, truth, calls, sensitivity, specificity).to_json(),
+        "balanced_accuracy": mix(sensitivity, specificity).to_json(),
     }
-
-
-def _balanced(
-    sampler: Sampler, truth: Bools, calls: Bools, sensitivity: Estimate, specificity: Estimate
-) -> Estimate:
-    if {sensitivity.value, specificity.value} & {0.0, 1.0} or sampler.fewest(truth) < FEW:
-        return mean_of_two(sensitivity, specificity)
-    return sampler.from_sums(
-        np.stack([truth & calls, truth, ~truth & ~calls, ~truth], axis=1),
-        lambda s: (s[..., 0] / s[..., 1] + s[..., 2] / s[..., 3]) / 2,
-    )
 
 
 def calibration_error(sampler: Sampler, p: Floats, truth: Bools, seed: int = 0) -> Estimate:
     """The ECE of probabilities `p` (n,), and beside it where chance alone would have it.
 
-    For that, films of one patient share their luck, as their films are alike.
+    For that, films of one patient share their luck, as their films are alike. No interval with
+    fewer than `FEW` patients of a class.
     """
     rows = np.zeros((len(p), ECE_BINS + 1))
     rows[np.arange(len(p)), bin_of(p)] = p - truth
@@ -84,21 +73,17 @@ def calibration_error(sampler: Sampler, p: Floats, truth: Bools, seed: int = 0) 
     rng = np.random.default_rng(seed)
     chance = [ece(p, rng.random(sampler.m)[sampler.index] < p) for _ in range(CHANCE_DRAWS)]
     low, high = np.percentile(chance, [2.5, 97.5])
-    return basic(
-        sampler.from_sums(rows, lambda s: np.abs(s[..., :-1]).sum(axis=-1) / s[..., -1]),
-        (float(low), float(high)),
-    )
+    drawn = sampler.from_sums(rows, lambda s: np.abs(s[..., :-1]).sum(axis=-1) / s[..., -1])
+    if sampler.fewest(truth) < FEW:
+        drawn = Estimate(drawn.value, *NONE, f"none with fewer than {FEW} patients of a class")
+    return basic(drawn, (float(low), float(high)))
 
 
 def _f1(sampler: Sampler, truth: Bools, calls: Bools) -> dict[str, Any]:
     # F1 = 2 J / (1 + J) of the Jaccard share J, and J is a proportion: it lends its interval.
     jaccard = sampler.proportion(truth & calls, truth | calls)
-    return sampler.from_sums(
-        np.stack([truth & calls, truth, calls], axis=1),
-        lambda s: 2 * s[..., 0] / (s[..., 1] + s[..., 2]),
-        instead=(2 * jaccard.low / (1 + jaccard.low), 2 * jaccard.high / (1 + jaccard.high)),
-        few=sampler.fewest(truth) < FEW,
-    ).to_json()
+    value, low, high = (2 * j / (1 + j) for j in (jaccard.value, jaccard.low, jaccard.high))
+    return Estimate(value, low, high, f"{jaccard.method}, of the Jaccard share").to_json()
 
 
 def classes(sampler: Sampler, truth: Bools, calls: Bools) -> dict[str, Any]:
@@ -155,12 +140,15 @@ def _at_coverage(
     """The error on the `KEPT_SHARE` of films with the largest `distance` (n,) from the threshold.
 
     Unlike the refer band it has no edge that was chosen somewhere: models can be compared by
-    it. Rejected films are the first to go; where more are rejected than may go, the rest count
-    as errors.
+    it. Rejected films are the first to go; where more are rejected than may go, as many of them as
+    are too many count, as errors: the first in the table, since they have no order.
     """
     d = np.where(scored.rejected, -1.0, distance)
-    cut = np.sort(d)[::-1][int(np.ceil(KEPT_SHARE * len(d))) - 1]
-    kept = d >= cut
+    wanted = int(np.ceil(KEPT_SHARE * len(d)))
+    order = np.argsort(-d, kind="stable")
+    cut = d[order[wanted - 1]]
+    kept = (d >= cut) & ~scored.rejected
+    kept[order[:wanted]] = True
     truth = scored.truth
     return {
         "how": f"the {KEPT_SHARE:.0%} of films whose logit is furthest from the threshold's, films "
@@ -189,29 +177,16 @@ def prevalences(
     Raises `DataError` for a share that is not between 0 and 1.
     """
     check_prevalence(given)
-    columns = np.stack([truth & calls, truth, ~truth & ~calls, ~truth], axis=1)
     se, sp = sampler.proportion(calls, truth), sampler.proportion(~calls, ~truth)
-    table = []
-    for share in sorted({*PREVALENCES, *([] if given is None else [given])}):
-        row: dict[str, Any] = {"prevalence": share, "given": share == given}
-        worst, best = ppv_npv(se.low, sp.low, share), ppv_npv(se.high, sp.high, share)
-        for i, name in enumerate(("ppv", "npv")):
-            row[name] = sampler.from_sums(
-                columns,
-                lambda s, i=i, share=share: _predictive(s, share)[i],  # type: ignore[misc]
-                instead=(worst[i], best[i]),
-                few=sampler.fewest(truth) < FEW,
-            ).to_json()
-        table.append(row)
-    return table
-
-
-def _predictive(sums: Floats, share: float) -> tuple[Floats, Floats]:
-    """PPV and NPV from sums (..., 4) of hits, pneumonia, clears, normal."""
-    se, sp = sums[..., 0] / sums[..., 1], sums[..., 2] / sums[..., 3]
-    hit, alarm = se * share, (1 - sp) * (1 - share)
-    clear, miss = sp * (1 - share), (1 - se) * share
-    return hit / (hit + alarm), clear / (clear + miss)
+    return [
+        {
+            "prevalence": share,
+            "given": share == given,
+            "ppv": predictive_value(se, sp, share).to_json(),
+            "npv": predictive_value(sp, se, 1 - share).to_json(),
+        }
+        for share in sorted({*PREVALENCES, *([] if given is None else [given])})
+    ]
 
 
 def within(scored: Scored, values: tuple[str, ...], seed: int, draws: int) -> list[dict[str, Any]]:

@@ -75,6 +75,9 @@ def ensemble(
     Calibration, thresholds and refer band are chosen for the whole, on the validation films that
     no member saw. Raises `RunError` where the runs do not belong together.
     """
+    for i, run in enumerate(runs):
+        if run.resolve() in [other.resolve() for other in runs[:i]]:
+            raise RunError(f"{run}: is named twice; an ensemble is of different runs")
     states = [_finished(run) for run in runs]
     members = [Bundle.load(run / "bundle") for run in runs]
     how = members[0].card.preprocess

@@ -83,13 +83,15 @@ def point_of(recipe: Recipe) -> dict[str, float | int]:
 
 def recipe_at(recipe: Recipe, point: dict[str, Any]) -> Recipe:
     """The recipe with the values of a point of its space. Raises `RecipeError`."""
-    augment, changes = recipe.augment, {}
+    augment, changes = recipe.augment, dict[str, Any]()
     for name, value in point.items():
         if name == CROP_LOW:
             augment = dataclasses.replace(augment, crop=(float(value), augment.crop[1]))
         elif name.startswith("augment."):
             change = {name.removeprefix("augment."): float(value)}
             augment = dataclasses.replace(augment, **change)  # type: ignore[arg-type]
+        elif name == "weight_decay" and value == LEAST_DECAY and not recipe.weight_decay:
+            changes[name] = 0.0
         else:
             changes[name] = value
     return dataclasses.replace(recipe, augment=augment, **changes)

@@ -35,20 +35,31 @@ def load_twin(folder: Path, recipe: Recipe, state: dict[str, Any]) -> Shifted:
     """What the finished run in `folder`, by the same recipes, says of its validation films.
 
     `state`: the record (run.json) of the run whose twin it is. Raises `RunError` where it is no
-    finished run, that run itself, or of another recipe or with another beginning.
+    finished run, that run itself, of another recipe or with another beginning, or where it knows
+    the series of the normal films that it is to judge.
     """
     try:
         twin = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         with (folder / "val.csv").open(newline="", encoding="utf-8") as f:
             rows = [(float(row["logit"]), int(row["label"])) for row in csv.DictReader(f)]
+        with (folder / "split.csv").open(newline="", encoding="utf-8") as f:
+            normals = {(r["part"], r["series"]) for r in csv.DictReader(f) if r["label"] == "0"}
     except (OSError, ValueError, KeyError):
-        raise RunError(f"{folder}: no finished run; make the twin by `firstread train`") from None
+        twin, rows, normals = {}, [], set()
+    if not twin.get("finished") or {label for _, label in rows} != {0, 1}:
+        raise RunError(f"{folder}: no finished run; make the twin by `firstread train`")
     if twin["identity"] == state["identity"]:
         raise RunError(f"{folder}: is the run itself; a twin is trained on another split")
     if make_recipe(twin["recipe"], str(folder)) != recipe:
         raise RunError(f"{folder}: is by another recipe; a twin is made by the run's own")
     if _beginning(twin) != _beginning(state):
         raise RunError(f"{folder}: began otherwise than the run; a twin is made by the same steps")
+    known = {series for part, series in normals if part == "train"}
+    if known & {series for part, series in normals if part != "train"}:
+        raise RunError(
+            f"{folder}: has seen normal films of the series it judges; a twin is trained on a "
+            "split by `firstread data split --by series`"
+        )
     logits, labels = (np.array(column) for column in zip(*rows, strict=True))
     told = {key: twin[key] for key in ("identity", "data_sha256", "films", "patients")}
     return Shifted(logits, labels.astype(np.int8), told)
