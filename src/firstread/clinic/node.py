@@ -141,6 +141,8 @@ class Node:
         if counts := self.queue.counts():
             states = " ".join(f"{state}={n}" for state, n in sorted(counts.items()))
             self._note(f"queue films: {states}")
+        if self.queue.foreign:
+            self._note(f"left alone: {self.queue.foreign} entries of the queue that are not ours")
         for peer, waiting in self.queue.peers().items():
             if peer not in map(str, s.send):
                 self._note(f"{waiting} results wait for {peer}, which --send does not name")
