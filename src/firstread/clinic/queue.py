@@ -40,6 +40,9 @@ from firstread.film.files import write_atomic
 RESERVE = 32 * 2**20
 """Bytes that stay free: the results of films already taken, and the journal, must fit too."""
 
+ROOM = 2**20
+"""Bytes without which nothing is sent."""
+
 TRIES = 3
 """Readings of a film begun and not ended, after which it is taken to kill the process."""
 
@@ -227,6 +230,13 @@ class Queue:
                 (peer, 0 if new else sys.maxsize),
             ).fetchall()
         return [Delivery(key, peer, self.results / file) for key, file in rows]
+
+    def check_room(self) -> None:
+        """Raise `OutputError` where the journal has no room to say that something was sent."""
+        with self._errors():
+            free = self._free()
+        if free < ROOM:
+            raise OutputError(f"{self.folder}: the disk is full; free space")
 
     def delivered(self, delivery: Delivery) -> None:
         """The peer has it; what all peers have is deleted."""
