@@ -21,41 +21,20 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from firstread.clinic.deliver import Deliverer, Peer
-from firstread.clinic.queue import TRIES, Note, Queue, short
-from firstread.clinic.storage import (
-    BROKEN,
-    NO_FILMS,
-    NO_ROOM,
-    SUCCESS,
-    TAKEN,
-    Refusal,
-    look_at,
-    name_of,
-    readable_syntaxes,
-    refused_kinds,
-)
+from firstread.clinic.listener import Listener
+from firstread.clinic.queue import TRIES, Note, Queue
 from firstread.errors import FirstreadError, MissingExtra, OutputError
 from firstread.read.dicom_out import require as require_results
 from firstread.read.dicom_out import write_results
 
 if TYPE_CHECKING:
-    from pynetdicom.dimse_primitives import C_STORE
-    from pynetdicom.events import Event
-    from pynetdicom.transport import ThreadedAssociationServer
-
     from firstread.read.reader import Reader
 
-MOST = 32
-"""Associations at once; further ones are told to come back."""
-
-SILENCE = 60.0
-"""Seconds without a byte after which a sender is taken for gone."""
-
 GRACE = 10.0
-"""Seconds that associations have to end by themselves when the node is to stop."""
+"""Seconds that a result under way has to get there when the node is to stop."""
 
 LOOK, PAUSE = 0.2, 10.0
 """Seconds between looks into an empty queue, and after a disk was full."""
@@ -102,12 +81,15 @@ class Node:
         self.queue = Queue(settings.folder)
         self._stopping, self._stop_sending = threading.Event(), threading.Event()
         self._arrived = threading.Event()
+        at = (settings.listen, settings.port)
         try:
-            self._server = self._listen()
+            self._listener = Listener(
+                self.queue, note, self._arrived, address=at, aet=settings.aet, allow=settings.allow
+            )
         except BaseException:
             self.queue.close()
             raise
-        self.port = int(self._server.server_address[1])
+        self.port = self._listener.port
         self._reading = threading.Thread(target=self._read_all, name="read", daemon=True)
         self._senders = [
             Deliverer(self.queue, peer, settings.aet, note, self._stop_sending)
@@ -120,12 +102,7 @@ class Node:
     def stop(self) -> None:
         """End well: no new senders; associations, film and results under way come to their end."""
         self._note("stopping")
-        self._server.shutdown()
-        until = time.monotonic() + GRACE
-        while self._server.active_associations and time.monotonic() < until:
-            time.sleep(0.05)
-        for association in self._server.active_associations:
-            association.abort()
+        self._listener.stop()
         self._stopping.set()
         self._arrived.set()
         self._reading.join()
@@ -146,89 +123,6 @@ class Node:
         for peer, waiting in self.queue.peers().items():
             if peer not in map(str, s.send):
                 self._note(f"{waiting} results wait for {peer}, which --send does not name")
-
-    # The listener
-
-    def _listen(self) -> ThreadedAssociationServer:
-        from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, evt
-
-        ae = AE(ae_title=self.settings.aet)
-        ae.maximum_associations = MOST
-        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = SILENCE
-        ae.require_calling_aet = list(self.settings.allow)
-        ae.add_supported_context("1.2.840.10008.1.1")  # verification: C-ECHO
-        syntaxes = readable_syntaxes()
-        for kind in TAKEN:
-            ae.add_supported_context(kind, syntaxes)
-        for kind in NO_FILMS:  # in any syntax: nothing is decoded
-            ae.add_supported_context(kind, ALL_TRANSFER_SYNTAXES)
-        handlers: list[Any] = [
-            (evt.EVT_C_STORE, self._store),
-            (evt.EVT_C_ECHO, self._echo),
-            (evt.EVT_ACCEPTED, self._accepted),
-            (evt.EVT_REJECTED, lambda _: self._note("refused an association: its AE title")),
-            (evt.EVT_ABORTED, lambda _: self._note("broken off: an association, by its sender")),
-        ]
-        s = self.settings
-        try:
-            server = ae.start_server((s.listen, s.port), block=False, evt_handlers=handlers)
-        except OSError as e:
-            raise OutputError(
-                f"{s.listen}:{s.port}: cannot be listened on ({e.strerror}); "
-                "choose another --port or --listen"
-            ) from None
-        assert server is not None
-        return server
-
-    def _echo(self, event: Event) -> int:
-        self._note("echo")
-        return SUCCESS
-
-    def _accepted(self, event: Event) -> None:
-        """Say why, where a class of images is not taken."""
-        lines = refused_kinds(
-            [str(c.abstract_syntax) for c in event.assoc.rejected_contexts],
-            [str(c.abstract_syntax) for c in event.assoc.accepted_contexts],
-        )
-        for line in lines:
-            self._note(line)
-
-    def _store(self, event: Event) -> int:
-        """Take a film: on disk before "success". What is none has nothing to be kept."""
-        try:
-            request = cast("C_STORE", event.request)
-            kind = str(request.AffectedSOPClassUID)
-            # By the context as well: a film under another name is for `look_at` to refuse.
-            if kind in NO_FILMS and event.context.abstract_syntax in NO_FILMS:
-                self._note(f"passed over 1 object, {name_of(kind)}: no film")
-                return SUCCESS
-            name = short(str(request.AffectedSOPInstanceUID))
-            found = look_at(event)
-            if isinstance(found, Refusal):
-                word = "refused" if found.status else "passed over"
-                self._note(f"{word} film={name} status=0x{found.status:04X}: {found.why}")
-                return found.status
-            taken = self.queue.take(found.uid, found.data, found.mark)
-        except OutputError as e:
-            self._note(f"refused film={name} status=0x{NO_ROOM:04X}: {e}")
-            return NO_ROOM
-        except Exception as e:  # an error of ours must not take the association down
-            self._note(f"refused a film, status=0x{BROKEN:04X}: {type(e).__name__}")
-            return BROKEN
-        if taken.anew:
-            self._note(f"received film={name} again: it failed before and is read once more")
-            self._arrived.set()
-        elif taken.known:
-            self._note(f"received film={name} again: known")
-        else:
-            self._note(f"received film={name} bytes={len(found.data)}")
-            if taken.differs:
-                self._note(
-                    f"differs film={name}: other bytes under a UID that was received before; "
-                    "kept, and read as a film of its own"
-                )
-            self._arrived.set()
-        return SUCCESS
 
     # The reader
 
