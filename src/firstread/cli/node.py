@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=_port, default=11112, metavar="N", help="default 11112")
     parser.add_argument(
         "--listen",
+        type=_address,
         default="127.0.0.1",
         metavar="ADDRESS",
         help="default 127.0.0.1, this machine alone: DICOM asks for no password",
@@ -67,6 +68,12 @@ def _port(text: str) -> int:
     if not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError("must be a port, 1 to 65535, or 0 for any free one")
     return int(text)
+
+
+def _address(text: str) -> str:
+    if not text.strip():  # sockets take it for all addresses of the machine
+        raise argparse.ArgumentTypeError("must be an address; 0.0.0.0 for all of this machine")
+    return text.strip()
 
 
 def _aet(text: str) -> str:
@@ -124,8 +131,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def note(text: str) -> None:
-    """Write one line of the log, with the time, to stderr; a log that is full stops nothing."""
+    """Write one line of the log, with the time, to stderr; a log that is full or closed stops
+    nothing."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(f"{stamp} {' '.join(text.split())}\n")
-        sys.stderr.flush()
+        if sys.stderr is not None:  # closed from the beginning
+            sys.stderr.write(f"{stamp} {' '.join(text.split())}\n")
+            sys.stderr.flush()
