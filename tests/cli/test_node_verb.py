@@ -36,6 +36,21 @@ def test_options_that_would_do_what_nobody_meant_are_refused(
     assert not (tmp_path / "q").exists()
 
 
+def test_where_nobody_reads_any_more_the_node_ends(tmp_path: Path, bundle: Path) -> None:
+    """It would go on to say "success" to films; whoever started it can start it again."""
+    code = (
+        "import sys; from firstread.clinic.node import Node; from firstread.cli.main import main; "
+        "Node._read_all = lambda node: None; sys.exit(main())"
+    )
+    words = ["node", "--queue", str(tmp_path / "q"), "--port", "0", "--bundle", str(bundle)]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=90
+    )
+    assert done.returncode == 2, done.stderr
+    assert "cannot go on: the thread 'read' has ended" in done.stderr
+    assert "stopped" in done.stderr
+
+
 def test_it_runs_where_stderr_is_closed(tmp_path: Path, bundle: Path) -> None:
     port = free_port()
     words = ["node", "--queue", tmp_path / "q", "--port", port, "--bundle", bundle]

@@ -22,6 +22,10 @@ HELP = (
 )
 
 
+WATCH = 1.0
+"""Seconds between looks whether all of the node still runs."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument(
@@ -98,7 +102,7 @@ def _peer(text: str) -> Peer:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run until told to stop; 0."""
+    """Run until told to stop: 0. Where the node cannot go on: 2."""
     from firstread.clinic.node import Node, Settings, require
 
     require()
@@ -125,9 +129,13 @@ def run(args: argparse.Namespace) -> int:
     node = Node(settings, reader, note)
     for notice in reader.bundle.card.notices:
         note(notice)
-    told.wait()
+    ended = None
+    while ended is None and not told.wait(WATCH):
+        ended = node.broken()
+    if ended is not None:  # it would say "success" to films that nobody reads
+        note(f"cannot go on: the thread {ended!r} has ended; start the node again")
     node.stop()
-    return 0
+    return 0 if ended is None else 2
 
 
 def note(text: str) -> None:

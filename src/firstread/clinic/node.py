@@ -37,7 +37,10 @@ GRACE = 10.0
 """Seconds that a result under way has to get there when the node is to stop."""
 
 LOOK, PAUSE = 0.2, 10.0
-"""Seconds between looks into an empty queue, and after a disk was full."""
+"""Seconds between looks into an empty queue, and after a disk was full or a file away."""
+
+AWAY = 600.0
+"""Seconds after which a film's file that cannot be opened is not waited for any longer."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,8 @@ class Node:
         self.queue = Queue(settings.folder)
         self._stopping, self._stop_sending = threading.Event(), threading.Event()
         self._arrived = threading.Event()
+        self._away: dict[str, float] = {}
+        self._passed: set[str] = set()
         at = (settings.listen, settings.port)
         try:
             self._listener = Listener(
@@ -112,6 +117,11 @@ class Node:
         self.queue.close()
         self._note("stopped")
 
+    def broken(self) -> str | None:
+        """The name of a thread that ended though nobody asked it to; None where all run on."""
+        threads = (self._reading, *self._senders)
+        return next((thread.name for thread in threads if not thread.is_alive()), None)
+
     def _tell(self) -> None:
         s = self.settings
         self._note(f"listening aet={s.aet} on {s.listen}:{self.port}")
@@ -131,11 +141,12 @@ class Node:
             self._arrived.clear()
             begun = None
             try:
-                begun = self.queue.next_film()
-                if begun is None:
-                    self._arrived.wait(LOOK)
-                else:
+                begun = self.queue.next_film(self._passed)
+                if begun is not None:
                     self._read(*begun)
+                else:
+                    self._arrived.wait(PAUSE if self._passed else LOOK)
+                    self._passed.clear()
             except OutputError as e:
                 if begun is not None:  # the film is not at fault
                     with contextlib.suppress(OutputError):
@@ -145,16 +156,13 @@ class Node:
 
     def _read(self, key: str, tries: int) -> None:
         name, begin = key[:12], time.monotonic()
-        if tries >= TRIES:
+        if tries > TRIES:
             self._fail(key, f"its reading was begun {tries} times and never ended")
             return
         try:
-            film = self.queue.film(key).read_bytes()
-        except OSError as e:  # a drive that is away for a moment; the try counts, and others wait
-            self._note(f"film={name} cannot be opened ({e.strerror}), next_try={PAUSE:.0f}s")
-            self._stopping.wait(PAUSE)
-            return
-        try:
+            film = self._bytes_of(key)
+            if film is None:
+                return
             opinion = self._reader.read(film)
             files = write_results(opinion, film, self.queue.place(key), self.settings.anonymous)
         except OutputError:
@@ -167,6 +175,26 @@ class Node:
             self.queue.done(key, files, [str(peer) for peer in self.settings.send])
             took = time.monotonic() - begin
             self._note(f"read film={name} results={len(files)} seconds={took:.2f}")
+
+    def _bytes_of(self, key: str) -> bytes | None:
+        """A film's bytes; None where its file is away, as on a drive that may come back: others
+        are read meanwhile."""
+        try:
+            film = self.queue.film(key).read_bytes()
+        except OSError as e:
+            why, now = f"its file cannot be opened ({e.strerror})", time.monotonic()
+            if key not in self._away:
+                self._note(f"waiting film={key[:12]}: {why}; tried for {AWAY:.0f}s")
+            if now - self._away.setdefault(key, now) < AWAY:
+                self._passed.add(key)
+                self.queue.put_off(key)
+            else:
+                del self._away[key]
+                self.queue.fail(key)
+                self._note(f"failed film={key[:12]}: {why}")
+            return None
+        self._away.pop(key, None)
+        return film
 
     def _fail(self, key: str, why: str) -> None:
         self.queue.fail(key)

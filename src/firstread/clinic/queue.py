@@ -27,7 +27,7 @@ import shutil
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,7 +44,8 @@ ROOM = 2**20
 """Bytes without which nothing is sent."""
 
 TRIES = 3
-"""Readings of a film begun and not ended, after which it is taken to kill the process."""
+"""Readings of a film begun and not ended, after which it may be what kills the process: it comes
+after all others, once more."""
 
 
 def short(uid: str) -> str:
@@ -163,15 +164,19 @@ class Queue:
 
     # Reading
 
-    def next_film(self) -> tuple[str, int] | None:
+    def next_film(self, but: Collection[str] = ()) -> tuple[str, int] | None:
         """The key of the film to read next, oldest first, and how often it was begun before.
 
-        Counts the try at once. None where all are read.
+        Those begun `TRIES` times come last. Counts the try at once. None where all are read but
+        those in `but`.
         """
         with self._lock, self._errors():
-            row = self._db.execute(
-                "select key, tries from films where state = ? order by rowid limit 1", (RECEIVED,)
-            ).fetchone()
+            rows = self._db.execute(
+                "select key, tries from films where state = ? order by tries >= ?, rowid",
+                (RECEIVED, TRIES),
+            )
+            row = next((row for row in rows if row[0] not in but), None)
+            rows.close()
             if row is not None:
                 self._db.execute("update films set tries = tries + 1 where key = ?", (row[0],))
             return None if row is None else (str(row[0]), int(row[1]))
