@@ -22,6 +22,7 @@ __all__ = ["bundle"]  # a fixture
     ("options", "why"),
     [
         (["--listen", ""], "must be an address; 0.0.0.0 for all"),
+        (["--resend"], "--resend goes with --send"),
     ],
 )
 def test_options_that_would_do_what_nobody_meant_are_refused(

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import ComprehensiveSRStorage, SecondaryCaptureImageStorage
 
 from dicom_films import dicom_film
 from firstread import Reader
 from firstread.clinic import node as module
+from firstread.clinic.deliver import Peer
 from firstread.clinic.node import Node, Settings
-from firstread.clinic.queue import FAILED, READ, TRIES, Queue
+from firstread.clinic.queue import FAILED, READ, SENT, TRIES, Queue
 from nodes import bundle, until
 
 __all__ = ["bundle"]  # a fixture
@@ -46,6 +49,24 @@ def begin(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     made = Begin(tmp_path / "q", bundle)
     yield made
     made.end()
+
+
+@pytest.fixture
+def archive() -> Iterator[tuple[Peer, list[str]]]:
+    """A peer that must be called by its name, and the UIDs of what it got."""
+    got: list[str] = []
+
+    def store(event: Any) -> int:
+        got.append(str(event.request.AffectedSOPInstanceUID))
+        return 0
+
+    ae = AE(ae_title="ARCHIVE")
+    ae.require_called_aet = True
+    for kind in (ComprehensiveSRStorage, SecondaryCaptureImageStorage):
+        ae.add_supported_context(kind)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
+    yield Peer("ARCHIVE", "127.0.0.1", server.socket.getsockname()[1]), got
+    server.shutdown()
 
 
 def put(folder: Path, *seeds: int, begun: int = 0) -> list[Path]:
@@ -139,3 +160,41 @@ def test_a_thread_that_ended_unasked_is_told(
     monkeypatch.setattr(Node, "_read_all", lambda node: None)
     node, _ = begin()
     until(lambda: node.broken() == "read")
+
+
+def test_the_same_peer_twice_gets_each_result_once(
+    begin: Begin, tmp_path: Path, archive: tuple[Peer, list[str]]
+) -> None:
+    peer, got = archive
+    put(tmp_path, 1, 2, 3)
+    node, _ = begin(send=(peer, peer))
+    until(lambda: node.queue.counts() == {SENT: 3})
+    begin.end()
+    assert len(got) == len(set(got)) == 6
+
+
+@pytest.mark.parametrize("case", ["its name has changed", "none was named", "a lost journal"])
+def test_results_that_wait_for_nobody_are_told_and_sent_again(
+    begin: Begin, tmp_path: Path, archive: tuple[Peer, list[str]], case: str
+) -> None:
+    peer, got = archive
+    old = Peer("OLD", peer.host, peer.port)
+    put(tmp_path, 1, 2)
+    node, _ = begin(send=() if case == "none was named" else (old,))
+    until(lambda: node.queue.counts() == {READ: 2})
+    begin.end()
+    if case == "a lost journal":
+        for file in (tmp_path / "q").glob("journal.sqlite*"):
+            file.unlink()
+    node, log = begin(send=(peer,))
+    moved = case == "its name has changed"
+    assert has(
+        log, f"4 results wait for {old}" if moved else "films whose results wait for nobody: 2"
+    )
+    assert has(log, "--resend")
+    node, log = begin(send=(peer,), resend=True)
+    assert has(log, "resend: 4 results")
+    until(lambda: node.queue.counts() == {SENT: 2}, lambda: str(log))
+    assert node.queue.peers() == {}
+    assert len(set(got)) == len(got) == 4
+    assert list((tmp_path / "q").rglob("*.dcm")) == []

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstread.cli.engine import add_engine
+from firstread.errors import OutputError
 
 if TYPE_CHECKING:
     from firstread.clinic.deliver import Peer
@@ -53,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="AET@HOST:PORT",
         help="who gets the results; may be given again. Without, they stay in DIR/results",
+    )
+    parser.add_argument(
+        "--resend",
+        action="store_true",
+        help="have all results that lie in DIR sent to those that --send names now, and to no "
+        "others: after an address has changed, or the journal was lost",
     )
     parser.add_argument(
         "--allow",
@@ -106,6 +113,8 @@ def run(args: argparse.Namespace) -> int:
     from firstread.clinic.node import Node, Settings, require
 
     require()
+    if args.resend and not args.send:
+        raise OutputError("--resend goes with --send, which says who gets the results")
     from firstread.read.reader import Reader
 
     told = threading.Event()
@@ -124,6 +133,7 @@ def run(args: argparse.Namespace) -> int:
         send=tuple(args.send),
         allow=args.allow,
         anonymous=args.anonymous,
+        resend=args.resend,
     )
     reader = Reader(args.bundle, threads=1, lungs=True, engine=args.engine)
     node = Node(settings, reader, note)

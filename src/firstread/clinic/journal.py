@@ -68,7 +68,7 @@ def why(error: sqlite3.Error) -> str:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
         return (
-            f"its journal is broken ({error}); move {NAME}* out of the folder and start once "
-            "with --resend: films and results that lie there are taken up again"
+            f"its journal is broken ({error}); move {NAME}* out of the folder and start again, "
+            "with --resend where --send is given: films and results that lie there are taken up"
         )
     return f"its journal cannot be used ({error}); free space or check the disk"

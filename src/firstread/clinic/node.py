@@ -47,8 +47,9 @@ AWAY = 600.0
 class Settings:
     """How a node is to work.
 
-    `port` 0 takes a free one. `send`: who gets the results. `allow`: AE titles that may call;
-    all where empty. `anonymous`: results without the patient.
+    `port` 0 takes a free one. `send`: who gets the results. `resend`: these get all that lie in
+    the folder, whoever was to have them. `allow`: AE titles that may call; all where empty.
+    `anonymous`: results without the patient.
     """
 
     folder: Path
@@ -58,6 +59,7 @@ class Settings:
     send: tuple[Peer, ...] = ()
     allow: tuple[str, ...] = ()
     anonymous: bool = False
+    resend: bool = False
 
 
 def require() -> None:
@@ -86,8 +88,12 @@ class Node:
         self._arrived = threading.Event()
         self._away: dict[str, float] = {}
         self._passed: set[str] = set()
+        self._peers = tuple(dict.fromkeys(settings.send))  # two threads would send each twice
         at = (settings.listen, settings.port)
         try:
+            if settings.resend:
+                count = self.queue.resend([str(peer) for peer in self._peers])
+                note(f"resend: {count} results that lie here wait for those that --send names")
             self._listener = Listener(
                 self.queue, note, self._arrived, address=at, aet=settings.aet, allow=settings.allow
             )
@@ -98,7 +104,7 @@ class Node:
         self._reading = threading.Thread(target=self._read_all, name="read", daemon=True)
         self._senders = [
             Deliverer(self.queue, peer, settings.aet, note, self._stop_sending)
-            for peer in settings.send
+            for peer in self._peers
         ]
         self._tell()
         for thread in (self._reading, *self._senders):
@@ -129,10 +135,17 @@ class Node:
             states = " ".join(f"{state}={n}" for state, n in sorted(counts.items()))
             self._note(f"queue films: {states}")
         if self.queue.foreign:
-            self._note(f"left alone: {self.queue.foreign} entries of the queue that are not ours")
+            self._note(f"left alone in the queue, since not ours: {self.queue.foreign}")
         for peer, waiting in self.queue.peers().items():
             if peer not in map(str, s.send):
-                self._note(f"{waiting} results wait for {peer}, which --send does not name")
+                self._note(
+                    f"{waiting} results wait for {peer}, which --send does not name; a start with "
+                    "--resend has them sent to those that it names"
+                )
+        if s.send and (kept := self.queue.kept()):
+            self._note(
+                f"films whose results wait for nobody: {kept}; a start with --resend sends them"
+            )
 
     # The reader
 
@@ -172,7 +185,7 @@ class Node:
         except Exception as e:  # one film must not stop those behind it
             self._fail(key, f"unexpected ({type(e).__name__})")
         else:
-            self.queue.done(key, files, [str(peer) for peer in self.settings.send])
+            self.queue.done(key, files, [str(peer) for peer in self._peers])
             took = time.monotonic() - begin
             self._note(f"read film={name} results={len(files)} seconds={took:.2f}")
 

@@ -274,6 +274,35 @@ class Queue:
         with self._lock, self._errors():
             return dict(self._db.execute("select peer, count(*) from deliveries group by peer"))
 
+    def kept(self) -> int:
+        """How many films have results here that wait for no peer."""
+        with self._lock, self._errors():
+            rows = self._db.execute(
+                "select key from films f where state = ? and not exists "
+                "(select 1 from deliveries d where d.key = f.key)",
+                (READ,),
+            ).fetchall()
+        return sum((self.results / key).is_dir() for (key,) in rows)
+
+    def resend(self, peers: Sequence[str]) -> int:
+        """Have all results that lie here wait for `peers` and no others; how many there are."""
+        with self._lock, self._errors():
+            rows = self._db.execute("select key from films where state = ?", (READ,)).fetchall()
+            files = [
+                (f"{key}/{file.name}", key)
+                for (key,) in rows
+                for file in sorted((self.results / key).glob("*.dcm"))
+            ]
+            with journal.transaction(self._db):
+                for peer in {row[0] for row in self._db.execute("select peer from deliveries")}:
+                    if peer not in peers:
+                        self._db.execute("delete from deliveries where peer = ?", (peer,))
+                self._db.executemany(
+                    "insert or ignore into deliveries (file, peer, key) values (?, ?, ?)",
+                    [(file, peer, key) for file, key in files for peer in peers],
+                )
+        return len(files)
+
     def counts(self) -> dict[str, int]:
         """How many films are in each state."""
         with self._lock, self._errors():
