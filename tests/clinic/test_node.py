@@ -251,7 +251,7 @@ def test_sigterm_ends_what_is_under_way(start: Start, tmp_path: Path) -> None:
 
 
 def test_killed_at_any_moment_no_film_is_lost(start: Start, tmp_path: Path) -> None:
-    """Each is sent in the end, or set aside: on a busy machine three kills may fall in the reading
+    """Each is sent in the end, or set aside: on a busy machine four kills may fall in the reading
     of one film, which the node then takes for the cause, and keeps for a person to look at."""
     with storescp(tmp_path / "in") as port:
         node = start("--send", f"PEER@127.0.0.1:{port}")
@@ -277,7 +277,7 @@ def test_killed_at_any_moment_no_film_is_lost(start: Start, tmp_path: Path) -> N
         node.store(*films)
 
         def aside() -> int:
-            failed = node.count(r"failed film=\S+ its reading was begun 3 times")
+            failed = node.count(r"failed film=\S+ its reading was begun 4 times")
             return failed - node.count(r"received film=\S+ again: it failed")
 
         until(

@@ -148,6 +148,40 @@ def test_a_start_mends_what_a_stop_left(queue: Queue) -> None:
     queue.close()
 
 
+def test_what_others_keep_in_the_folders_is_left_alone(queue: Queue) -> None:
+    """A file system's own folders, somebody's copy of a film by name, a link."""
+    key = queue.take("1.2.3", b"film").key
+    queue.close()
+    named = os.fsencode(queue.films) + b"/M\xfcller.dcm"
+    Path(os.fsdecode(named)).write_bytes(b"film")
+    (queue.films / ".snapshot").mkdir()
+    (queue.films / ".hidden").write_bytes(b"x")
+    (queue.films / "x.dcm").mkdir()
+    (queue.films / f"{'0' * 24}-{'1' * 24}.dcm").symlink_to(queue.film(key))
+    (queue.results / "readme.txt").write_bytes(b"x")
+    (queue.results / "lost+found").mkdir()
+    queue = Queue(queue.folder)
+    assert queue.foreign == 7
+    assert queue.counts() == {RECEIVED: 1}
+    assert len([*queue.films.iterdir(), *queue.results.iterdir()]) == 8
+    queue.close()
+
+
+def test_a_lost_journal_loses_no_film_and_no_result(queue: Queue) -> None:
+    """Results without a row are kept for whom a person says."""
+    result = read(queue, queue.take("1.2.3", b"film").key, PEER)
+    waiting = queue.take("1.2.4", b"film").key
+    (queue.place(waiting) / "half.dcm").write_bytes(b"half")
+    queue.close()
+    for file in queue.folder.glob("journal.sqlite*"):
+        file.unlink()
+    queue = Queue(queue.folder)
+    assert queue.counts() == {READ: 1, RECEIVED: 1}
+    assert result.read_bytes() == b"result"
+    assert not (queue.results / waiting).exists()
+    queue.close()
+
+
 def test_tries_outlive_a_kill(queue: Queue) -> None:
     key = queue.take("1.2.3", b"film").key
     assert queue.next_film() == (key, 0)
@@ -175,7 +209,7 @@ def test_one_process_at_a_time(queue: Queue) -> None:
 
 def test_a_broken_journal_is_said(tmp_path: Path) -> None:
     (tmp_path / "journal.sqlite").write_bytes(b"no database at all" * 100)
-    with pytest.raises(OutputError, match="journal"):
+    with pytest.raises(OutputError, match=r"journal is broken .* move journal.sqlite\* out"):
         Queue(tmp_path)
 
 

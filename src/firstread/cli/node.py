@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstread.cli.engine import add_engine
+from firstread.errors import OutputError
 
 if TYPE_CHECKING:
     from firstread.clinic.deliver import Peer
@@ -20,6 +21,10 @@ HELP = (
     "Listen for films (DICOM C-STORE and C-ECHO), read each, and send a report and a picture with "
     "the heat map on to an archive. Stop it with Ctrl-C or SIGTERM; it goes on where it was."
 )
+
+
+WATCH = 1.0
+"""Seconds between looks whether all of the node still runs."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=_port, default=11112, metavar="N", help="default 11112")
     parser.add_argument(
         "--listen",
+        type=_address,
         default="127.0.0.1",
         metavar="ADDRESS",
         help="default 127.0.0.1, this machine alone: DICOM asks for no password",
@@ -48,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="AET@HOST:PORT",
         help="who gets the results; may be given again. Without, they stay in DIR/results",
+    )
+    parser.add_argument(
+        "--resend",
+        action="store_true",
+        help="have all results that lie in DIR sent to those that --send names now, and to no "
+        "others: after an address has changed, or the journal was lost",
     )
     parser.add_argument(
         "--allow",
@@ -67,6 +79,12 @@ def _port(text: str) -> int:
     if not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError("must be a port, 1 to 65535, or 0 for any free one")
     return int(text)
+
+
+def _address(text: str) -> str:
+    if not text.strip():  # sockets take it for all addresses of the machine
+        raise argparse.ArgumentTypeError("must be an address; 0.0.0.0 for all of this machine")
+    return text.strip()
 
 
 def _aet(text: str) -> str:
@@ -91,10 +109,12 @@ def _peer(text: str) -> Peer:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run until told to stop; 0."""
+    """Run until told to stop: 0. Where the node cannot go on: 2."""
     from firstread.clinic.node import Node, Settings, require
 
     require()
+    if args.resend and not args.send:
+        raise OutputError("--resend goes with --send, which says who gets the results")
     from firstread.read.reader import Reader
 
     told = threading.Event()
@@ -113,19 +133,26 @@ def run(args: argparse.Namespace) -> int:
         send=tuple(args.send),
         allow=args.allow,
         anonymous=args.anonymous,
+        resend=args.resend,
     )
     reader = Reader(args.bundle, threads=1, lungs=True, engine=args.engine)
     node = Node(settings, reader, note)
     for notice in reader.bundle.card.notices:
         note(notice)
-    told.wait()
+    ended = None
+    while ended is None and not told.wait(WATCH):
+        ended = node.broken()
+    if ended is not None:  # it would say "success" to films that nobody reads
+        note(f"cannot go on: the thread {ended!r} has ended; start the node again")
     node.stop()
-    return 0
+    return 0 if ended is None else 2
 
 
 def note(text: str) -> None:
-    """Write one line of the log, with the time, to stderr; a log that is full stops nothing."""
+    """Write one line of the log, with the time, to stderr; a log that is full or closed stops
+    nothing."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(f"{stamp} {' '.join(text.split())}\n")
-        sys.stderr.flush()
+        if sys.stderr is not None:  # closed from the beginning
+            sys.stderr.write(f"{stamp} {' '.join(text.split())}\n")
+            sys.stderr.flush()

@@ -9,16 +9,20 @@ archive takes for what it has already.
 from __future__ import annotations
 
 import re
+import socket
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from firstread.clinic.queue import Delivery, Note, Queue
+from firstread.clinic.storage import name_of
 from firstread.errors import OutputError
 
 if TYPE_CHECKING:
+    from pynetdicom import AE
     from pynetdicom.association import Association
+    from pynetdicom.events import Event
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
 """Seconds between tries: the first, then each twice the one before, up to the longest."""
@@ -28,6 +32,12 @@ LOOK = 0.5
 
 PATIENCE = 30.0
 """Seconds that a peer may take for an answer."""
+
+RESULTS = (
+    "1.2.840.10008.5.1.4.1.1.88.33",  # Comprehensive SR, the report
+    "1.2.840.10008.5.1.4.1.1.7",  # Secondary Capture, the picture
+)
+"""SOP classes of what is sent."""
 
 _AET = re.compile(r"[!-\[\]-~](?:[ -\[\]-~]{0,14}[!-\[\]-~])?")
 _PEER = re.compile(r"(?P<aet>[^@]+)@(?P<host>\[[^\]]+\]|[^:@\s]+):(?P<port>\d{1,5})")
@@ -91,6 +101,8 @@ class Deliverer(threading.Thread):
                 done = self._send(batch) if batch else _Done()
             except OutputError as e:
                 done = _Done(trouble=str(e))
+            except Exception as e:  # whatever it is, the next try may do better than no thread
+                done = _Done(trouble=f"unexpected ({type(e).__name__})")
             if done.trouble is not None:
                 pause = FIRST_PAUSE if done.sent else pause
                 self._wait_note(pause, done.trouble)
@@ -112,34 +124,44 @@ class Deliverer(threading.Thread):
 
     def _send(self, batch: list[Delivery]) -> _Done:
         """Send over one association."""
-        from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-        from pynetdicom import AE
-        from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at import
-            ComprehensiveSRStorage,
-            SecondaryCaptureImageStorage,
-        )
+        from pynetdicom import evt
 
-        ae = AE(ae_title=self._aet)
-        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = PATIENCE
-        for kind in (ComprehensiveSRStorage, SecondaryCaptureImageStorage):
-            ae.add_requested_context(kind, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
-        association = ae.associate(self._peer.host, self._peer.port, ae_title=self._peer.aet)
+        self._queue.check_room()  # what cannot be put down as sent would be sent again and again
+        here: list[Any] = [(evt.EVT_CONN_OPEN, _give_patience)]
+        try:
+            association = self._caller().associate(
+                self._peer.host, self._peer.port, ae_title=self._peer.aet, evt_handlers=here
+            )
+        except (socket.gaierror, UnicodeError):  # of a name server that is away, too
+            return _Done(trouble="its name or address cannot be found")
+        except OSError as e:
+            return _Done(trouble=f"it cannot be called ({e.strerror})")
         if not association.is_established:
-            why = "turned us away" if association.is_rejected else "does not answer"
-            return _Done(trouble=f"it {why}")
+            return _Done(trouble=_why_not(association))
         done = _Done()
         try:
             for delivery in batch:
-                if self._stopped.is_set():
+                if self._stopped.is_set() or done.trouble is not None:
                     break
                 if not association.is_established:
                     done.trouble = "it broke off"
                     break
+                self._queue.check_room()
                 self._store(association, delivery, done)
         finally:
             if association.is_established:
                 association.release()
         return done
+
+    def _caller(self) -> AE:
+        from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+        from pynetdicom import AE
+
+        ae = AE(ae_title=self._aet)
+        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = PATIENCE
+        for kind in RESULTS:
+            ae.add_requested_context(kind, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+        return ae
 
     def _store(self, association: Association, delivery: Delivery, done: _Done) -> None:
         """Send one result, and put down in `done` how it went."""
@@ -149,15 +171,20 @@ class Deliverer(threading.Thread):
             self._queue.delivered(delivery)
             done.sent += 1
             return
+        begin = time.monotonic()
         try:
             answer = association.send_c_store(delivery.file)
         except Exception as e:  # no context was accepted, or the file was changed
             self._queue.refused(delivery)
-            done.refused = f"film={name} cannot be sent to it ({type(e).__name__})"
+            done.refused = f"film={name} cannot be sent to it: {_not_taken(association, e)}"
             return
         status = answer.get("Status")
         if status is None:
-            done.trouble = "it broke off or gave no answer"
+            # Perhaps at this result alone: the others come first from now on.
+            self._queue.refused(delivery)
+            late = time.monotonic() - begin >= PATIENCE
+            why = f"no answer in {PATIENCE:.0f}s" if late else "it broke off"
+            done.trouble = f"{why} at film={name}"
         elif status == 0x0000 or 0xB000 <= status <= 0xBFFF:
             self._queue.delivered(delivery)
             self._note(f"sent film={name} peer={self._peer}")
@@ -165,3 +192,27 @@ class Deliverer(threading.Thread):
         else:
             self._queue.refused(delivery)
             done.refused = f"it refused film={name} with status 0x{status:04X}"
+
+
+def _give_patience(event: Event) -> None:
+    """Have a peer that stops taking bytes in the middle of a result not hold us for good."""
+    event.assoc.dul.socket.socket.settimeout(PATIENCE)  # type: ignore[union-attr]  # it is open
+
+
+def _why_not(association: Association) -> str:
+    """Why there is no association, as far as the peer told it."""
+    answer = association.acceptor.primitive
+    if association.is_rejected and answer is not None:
+        return f"it turned us away: {answer.reason_str}"
+    if answer is not None and answer.result == 0:
+        return "it takes neither reports nor pictures"
+    return "it does not answer"
+
+
+def _not_taken(association: Association, error: Exception) -> str:
+    """Which kinds of results the peer does not take; else the error's name."""
+    taken = {str(c.abstract_syntax) for c in association.accepted_contexts}
+    missing = [name_of(kind) for kind in RESULTS if kind not in taken]
+    if isinstance(error, ValueError) and missing:  # what pynetdicom says then
+        return f"it takes no {' and no '.join(missing)}"
+    return type(error).__name__

@@ -21,52 +21,35 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from firstread.clinic.deliver import Deliverer, Peer
-from firstread.clinic.queue import TRIES, Note, Queue, short
-from firstread.clinic.storage import (
-    BROKEN,
-    NO_FILMS,
-    NO_ROOM,
-    SUCCESS,
-    TAKEN,
-    Refusal,
-    look_at,
-    name_of,
-    readable_syntaxes,
-    refused_kinds,
-)
+from firstread.clinic.listener import Listener
+from firstread.clinic.queue import TRIES, Note, Queue
 from firstread.errors import FirstreadError, MissingExtra, OutputError
 from firstread.read.dicom_out import require as require_results
 from firstread.read.dicom_out import write_results
 
 if TYPE_CHECKING:
-    from pynetdicom.dimse_primitives import C_STORE
-    from pynetdicom.events import Event
-    from pynetdicom.transport import ThreadedAssociationServer
-
     from firstread.read.reader import Reader
 
-MOST = 32
-"""Associations at once; further ones are told to come back."""
-
-SILENCE = 60.0
-"""Seconds without a byte after which a sender is taken for gone."""
-
 GRACE = 10.0
-"""Seconds that associations have to end by themselves when the node is to stop."""
+"""Seconds that a result under way has to get there when the node is to stop."""
 
 LOOK, PAUSE = 0.2, 10.0
-"""Seconds between looks into an empty queue, and after a disk was full."""
+"""Seconds between looks into an empty queue, and after a disk was full or a file away."""
+
+AWAY = 600.0
+"""Seconds after which a film's file that cannot be opened is not waited for any longer."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """How a node is to work.
 
-    `port` 0 takes a free one. `send`: who gets the results. `allow`: AE titles that may call;
-    all where empty. `anonymous`: results without the patient.
+    `port` 0 takes a free one. `send`: who gets the results. `resend`: these get all that lie in
+    the folder, whoever was to have them. `allow`: AE titles that may call; all where empty.
+    `anonymous`: results without the patient.
     """
 
     folder: Path
@@ -76,6 +59,7 @@ class Settings:
     send: tuple[Peer, ...] = ()
     allow: tuple[str, ...] = ()
     anonymous: bool = False
+    resend: bool = False
 
 
 def require() -> None:
@@ -102,16 +86,25 @@ class Node:
         self.queue = Queue(settings.folder)
         self._stopping, self._stop_sending = threading.Event(), threading.Event()
         self._arrived = threading.Event()
+        self._away: dict[str, float] = {}
+        self._passed: set[str] = set()
+        self._peers = tuple(dict.fromkeys(settings.send))  # two threads would send each twice
+        at = (settings.listen, settings.port)
         try:
-            self._server = self._listen()
+            if settings.resend:
+                count = self.queue.resend([str(peer) for peer in self._peers])
+                note(f"resend: {count} results that lie here wait for those that --send names")
+            self._listener = Listener(
+                self.queue, note, self._arrived, address=at, aet=settings.aet, allow=settings.allow
+            )
         except BaseException:
             self.queue.close()
             raise
-        self.port = int(self._server.server_address[1])
+        self.port = self._listener.port
         self._reading = threading.Thread(target=self._read_all, name="read", daemon=True)
         self._senders = [
             Deliverer(self.queue, peer, settings.aet, note, self._stop_sending)
-            for peer in settings.send
+            for peer in self._peers
         ]
         self._tell()
         for thread in (self._reading, *self._senders):
@@ -120,12 +113,7 @@ class Node:
     def stop(self) -> None:
         """End well: no new senders; associations, film and results under way come to their end."""
         self._note("stopping")
-        self._server.shutdown()
-        until = time.monotonic() + GRACE
-        while self._server.active_associations and time.monotonic() < until:
-            time.sleep(0.05)
-        for association in self._server.active_associations:
-            association.abort()
+        self._listener.stop()
         self._stopping.set()
         self._arrived.set()
         self._reading.join()
@@ -135,98 +123,29 @@ class Node:
         self.queue.close()
         self._note("stopped")
 
+    def broken(self) -> str | None:
+        """The name of a thread that ended though nobody asked it to; None where all run on."""
+        threads = (self._reading, *self._senders)
+        return next((thread.name for thread in threads if not thread.is_alive()), None)
+
     def _tell(self) -> None:
         s = self.settings
         self._note(f"listening aet={s.aet} on {s.listen}:{self.port}")
         if counts := self.queue.counts():
             states = " ".join(f"{state}={n}" for state, n in sorted(counts.items()))
             self._note(f"queue films: {states}")
+        if self.queue.foreign:
+            self._note(f"left alone in the queue, since not ours: {self.queue.foreign}")
         for peer, waiting in self.queue.peers().items():
             if peer not in map(str, s.send):
-                self._note(f"{waiting} results wait for {peer}, which --send does not name")
-
-    # The listener
-
-    def _listen(self) -> ThreadedAssociationServer:
-        from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, evt
-
-        ae = AE(ae_title=self.settings.aet)
-        ae.maximum_associations = MOST
-        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = SILENCE
-        ae.require_calling_aet = list(self.settings.allow)
-        ae.add_supported_context("1.2.840.10008.1.1")  # verification: C-ECHO
-        syntaxes = readable_syntaxes()
-        for kind in TAKEN:
-            ae.add_supported_context(kind, syntaxes)
-        for kind in NO_FILMS:  # in any syntax: nothing is decoded
-            ae.add_supported_context(kind, ALL_TRANSFER_SYNTAXES)
-        handlers: list[Any] = [
-            (evt.EVT_C_STORE, self._store),
-            (evt.EVT_C_ECHO, self._echo),
-            (evt.EVT_ACCEPTED, self._accepted),
-            (evt.EVT_REJECTED, lambda _: self._note("refused an association: its AE title")),
-            (evt.EVT_ABORTED, lambda _: self._note("broken off: an association, by its sender")),
-        ]
-        s = self.settings
-        try:
-            server = ae.start_server((s.listen, s.port), block=False, evt_handlers=handlers)
-        except OSError as e:
-            raise OutputError(
-                f"{s.listen}:{s.port}: cannot be listened on ({e.strerror}); "
-                "choose another --port or --listen"
-            ) from None
-        assert server is not None
-        return server
-
-    def _echo(self, event: Event) -> int:
-        self._note("echo")
-        return SUCCESS
-
-    def _accepted(self, event: Event) -> None:
-        """Say why, where a class of images is not taken."""
-        lines = refused_kinds(
-            [str(c.abstract_syntax) for c in event.assoc.rejected_contexts],
-            [str(c.abstract_syntax) for c in event.assoc.accepted_contexts],
-        )
-        for line in lines:
-            self._note(line)
-
-    def _store(self, event: Event) -> int:
-        """Take a film: on disk before "success". What is none has nothing to be kept."""
-        try:
-            request = cast("C_STORE", event.request)
-            kind = str(request.AffectedSOPClassUID)
-            # By the context as well: a film under another name is for `look_at` to refuse.
-            if kind in NO_FILMS and event.context.abstract_syntax in NO_FILMS:
-                self._note(f"passed over 1 object, {name_of(kind)}: no film")
-                return SUCCESS
-            name = short(str(request.AffectedSOPInstanceUID))
-            found = look_at(event)
-            if isinstance(found, Refusal):
-                word = "refused" if found.status else "passed over"
-                self._note(f"{word} film={name} status=0x{found.status:04X}: {found.why}")
-                return found.status
-            taken = self.queue.take(found.uid, found.data, found.mark)
-        except OutputError as e:
-            self._note(f"refused film={name} status=0x{NO_ROOM:04X}: {e}")
-            return NO_ROOM
-        except Exception as e:  # an error of ours must not take the association down
-            self._note(f"refused a film, status=0x{BROKEN:04X}: {type(e).__name__}")
-            return BROKEN
-        if taken.anew:
-            self._note(f"received film={name} again: it failed before and is read once more")
-            self._arrived.set()
-        elif taken.known:
-            self._note(f"received film={name} again: known")
-        else:
-            self._note(f"received film={name} bytes={len(found.data)}")
-            if taken.differs:
                 self._note(
-                    f"differs film={name}: other bytes under a UID that was received before; "
-                    "kept, and read as a film of its own"
+                    f"{waiting} results wait for {peer}, which --send does not name; a start with "
+                    "--resend has them sent to those that it names"
                 )
-            self._arrived.set()
-        return SUCCESS
+        if s.send and (kept := self.queue.kept()):
+            self._note(
+                f"films whose results wait for nobody: {kept}; a start with --resend sends them"
+            )
 
     # The reader
 
@@ -235,11 +154,12 @@ class Node:
             self._arrived.clear()
             begun = None
             try:
-                begun = self.queue.next_film()
-                if begun is None:
-                    self._arrived.wait(LOOK)
-                else:
+                begun = self.queue.next_film(self._passed)
+                if begun is not None:
                     self._read(*begun)
+                else:
+                    self._arrived.wait(PAUSE if self._passed else LOOK)
+                    self._passed.clear()
             except OutputError as e:
                 if begun is not None:  # the film is not at fault
                     with contextlib.suppress(OutputError):
@@ -249,16 +169,13 @@ class Node:
 
     def _read(self, key: str, tries: int) -> None:
         name, begin = key[:12], time.monotonic()
-        if tries >= TRIES:
+        if tries > TRIES:
             self._fail(key, f"its reading was begun {tries} times and never ended")
             return
         try:
-            film = self.queue.film(key).read_bytes()
-        except OSError as e:  # a drive that is away for a moment; the try counts, and others wait
-            self._note(f"film={name} cannot be opened ({e.strerror}), next_try={PAUSE:.0f}s")
-            self._stopping.wait(PAUSE)
-            return
-        try:
+            film = self._bytes_of(key)
+            if film is None:
+                return
             opinion = self._reader.read(film)
             files = write_results(opinion, film, self.queue.place(key), self.settings.anonymous)
         except OutputError:
@@ -268,9 +185,29 @@ class Node:
         except Exception as e:  # one film must not stop those behind it
             self._fail(key, f"unexpected ({type(e).__name__})")
         else:
-            self.queue.done(key, files, [str(peer) for peer in self.settings.send])
+            self.queue.done(key, files, [str(peer) for peer in self._peers])
             took = time.monotonic() - begin
             self._note(f"read film={name} results={len(files)} seconds={took:.2f}")
+
+    def _bytes_of(self, key: str) -> bytes | None:
+        """A film's bytes; None where its file is away, as on a drive that may come back: others
+        are read meanwhile."""
+        try:
+            film = self.queue.film(key).read_bytes()
+        except OSError as e:
+            why, now = f"its file cannot be opened ({e.strerror})", time.monotonic()
+            if key not in self._away:
+                self._note(f"waiting film={key[:12]}: {why}; tried for {AWAY:.0f}s")
+            if now - self._away.setdefault(key, now) < AWAY:
+                self._passed.add(key)
+                self.queue.put_off(key)
+            else:
+                del self._away[key]
+                self.queue.fail(key)
+                self._note(f"failed film={key[:12]}: {why}")
+            return None
+        self._away.pop(key, None)
+        return film
 
     def _fail(self, key: str, why: str) -> None:
         self.queue.fail(key)

@@ -27,34 +27,25 @@ import shutil
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from firstread.clinic import journal
+from firstread.clinic.adopt import adopt
+from firstread.clinic.journal import FAILED, READ, RECEIVED, SENT
 from firstread.errors import OutputError
 from firstread.film.files import write_atomic
-
-RECEIVED, READ, SENT, FAILED = "received", "read", "sent", "failed"
 
 RESERVE = 32 * 2**20
 """Bytes that stay free: the results of films already taken, and the journal, must fit too."""
 
-TRIES = 3
-"""Readings of a film begun and not ended, after which it is taken to kill the process."""
+ROOM = 2**20
+"""Bytes without which nothing is sent."""
 
-SCHEMA = """
-create table if not exists films (
-    key text primary key, uid text not null, state text not null, tries integer not null default 0
-);
-create index if not exists films_by_uid on films (uid);
-create index if not exists films_by_state on films (state);
-create table if not exists deliveries (
-    file text not null, peer text not null, key text not null,
-    refused integer not null default 0, primary key (file, peer)
-) without rowid;
-create index if not exists deliveries_by_film on deliveries (key);
-create index if not exists deliveries_by_peer on deliveries (peer, refused);
-"""
+TRIES = 3
+"""Readings of a film begun and not ended, after which it may be what kills the process: it comes
+after all others, once more."""
 
 
 def short(uid: str) -> str:
@@ -90,6 +81,7 @@ class Queue:
     """A folder of films and results with its journal; one process at a time, any threads.
 
     `folder`: made if missing, for its owner's eyes only. `reserve`: bytes that stay free.
+    `foreign`: how many entries of its folders are not ours, and left alone.
     Raises `OutputError` where the folder cannot be used or another process uses it.
     """
 
@@ -108,15 +100,10 @@ class Queue:
                 raise OutputError(
                     f"{folder}: another node uses this queue; stop it or name another folder"
                 ) from None
-            self._db = sqlite3.connect(
-                folder / "journal.sqlite", check_same_thread=False, isolation_level=None
-            )
+            self._db = journal.connect(folder)
             opened.callback(self._db.close)
-            # WAL with FULL: a commit is on the disk when it returns, for one fsync.
-            self._db.execute("pragma journal_mode = wal")
-            self._db.execute("pragma synchronous = full")
-            self._db.executescript(SCHEMA)
-            self._adopt()
+            journal.prepare(self._db)
+            self.foreign = adopt(self.films, self.results, self._db)
             self._opened = opened.pop_all()
 
     def close(self) -> None:
@@ -144,7 +131,7 @@ class Queue:
                 return replace(taken, anew=self._begin_anew(key, data))
             path = self._kept(key, data)
             try:
-                self._insert(key)
+                journal.insert(self._db, key)
             except BaseException:
                 path.unlink(missing_ok=True)
                 raise
@@ -165,8 +152,7 @@ class Queue:
 
     def _begin_anew(self, key: str, data: bytes) -> bool:
         """Have a film that failed read again, from the bytes that came now; whether it had."""
-        row = self._db.execute("select state from films where key = ?", (key,)).fetchone()
-        if row is None or row[0] != FAILED:
+        if journal.state_of(self._db, key) != FAILED:
             return False
         self._kept(key, data)
         self._db.execute("update films set state = ?, tries = 0 where key = ?", (RECEIVED, key))
@@ -178,15 +164,19 @@ class Queue:
 
     # Reading
 
-    def next_film(self) -> tuple[str, int] | None:
+    def next_film(self, but: Collection[str] = ()) -> tuple[str, int] | None:
         """The key of the film to read next, oldest first, and how often it was begun before.
 
-        Counts the try at once. None where all are read.
+        Those begun `TRIES` times come last. Counts the try at once. None where all are read but
+        those in `but`.
         """
         with self._lock, self._errors():
-            row = self._db.execute(
-                "select key, tries from films where state = ? order by rowid limit 1", (RECEIVED,)
-            ).fetchone()
+            rows = self._db.execute(
+                "select key, tries from films where state = ? order by tries >= ?, rowid",
+                (RECEIVED, TRIES),
+            )
+            row = next((row for row in rows if row[0] not in but), None)
+            rows.close()
             if row is not None:
                 self._db.execute("update films set tries = tries + 1 where key = ?", (row[0],))
             return None if row is None else (str(row[0]), int(row[1]))
@@ -214,7 +204,7 @@ class Queue:
         with self._lock, self._errors():
             _sync_folder(self.results / key)
             _sync_folder(self.results)
-            with self._transaction():
+            with journal.transaction(self._db):
                 self._db.executemany(
                     "insert or ignore into deliveries (file, peer, key) values (?, ?, ?)",
                     [(f"{key}/{f.name}", peer, key) for f in files for peer in peers],
@@ -246,11 +236,18 @@ class Queue:
             ).fetchall()
         return [Delivery(key, peer, self.results / file) for key, file in rows]
 
+    def check_room(self) -> None:
+        """Raise `OutputError` where the journal has no room to say that something was sent."""
+        with self._errors():
+            free = self._free()
+        if free < ROOM:
+            raise OutputError(f"{self.folder}: the disk is full; free space")
+
     def delivered(self, delivery: Delivery) -> None:
         """The peer has it; what all peers have is deleted."""
         file = f"{delivery.key}/{delivery.file.name}"
         with self._lock, self._errors():
-            with self._transaction():
+            with journal.transaction(self._db):
                 self._db.execute(
                     "delete from deliveries where file = ? and peer = ?", (file, delivery.peer)
                 )
@@ -277,6 +274,35 @@ class Queue:
         with self._lock, self._errors():
             return dict(self._db.execute("select peer, count(*) from deliveries group by peer"))
 
+    def kept(self) -> int:
+        """How many films have results here that wait for no peer."""
+        with self._lock, self._errors():
+            rows = self._db.execute(
+                "select key from films f where state = ? and not exists "
+                "(select 1 from deliveries d where d.key = f.key)",
+                (READ,),
+            ).fetchall()
+        return sum((self.results / key).is_dir() for (key,) in rows)
+
+    def resend(self, peers: Sequence[str]) -> int:
+        """Have all results that lie here wait for `peers` and no others; how many there are."""
+        with self._lock, self._errors():
+            rows = self._db.execute("select key from films where state = ?", (READ,)).fetchall()
+            files = [
+                (f"{key}/{file.name}", key)
+                for (key,) in rows
+                for file in sorted((self.results / key).glob("*.dcm"))
+            ]
+            with journal.transaction(self._db):
+                for peer in {row[0] for row in self._db.execute("select peer from deliveries")}:
+                    if peer not in peers:
+                        self._db.execute("delete from deliveries where peer = ?", (peer,))
+                self._db.executemany(
+                    "insert or ignore into deliveries (file, peer, key) values (?, ?, ?)",
+                    [(file, peer, key) for file, key in files for peer in peers],
+                )
+        return len(files)
+
     def counts(self) -> dict[str, int]:
         """How many films are in each state."""
         with self._lock, self._errors():
@@ -284,49 +310,16 @@ class Queue:
 
     # Inside
 
-    def _adopt(self) -> None:
-        """Bring disk and journal together after a stop at any moment."""
-        for path in self.films.iterdir():
-            if path.name.startswith("."):  # half of a film whose sender was not told "success"
-                path.unlink()
-        for path in sorted(self.films.glob("*.dcm")):
-            state = self._state(path.stem)
-            if state is None:
-                self._insert(path.stem)
-            elif state in {READ, SENT}:
-                path.unlink()
-        for path in self.results.iterdir():
-            if self._state(path.name) in {RECEIVED, SENT}:  # not ended, or not needed any more
-                shutil.rmtree(path, ignore_errors=True)
-
-    def _state(self, key: str) -> str | None:
-        row = self._db.execute("select state from films where key = ?", (key,)).fetchone()
-        return None if row is None else str(row[0])
-
-    def _insert(self, key: str) -> None:
-        row = key, key.split("-")[0], RECEIVED
-        self._db.execute("insert into films (key, uid, state) values (?, ?, ?)", row)
-
     def _free(self) -> int:
         free = os.statvfs(self.folder)
         return free.f_bavail * free.f_frsize
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("begin immediate")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("rollback")
-            raise
-        self._db.execute("commit")
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as e:
-            raise OutputError(f"{self.folder}: its journal cannot be used ({e})") from None
+            raise OutputError(f"{self.folder}: {journal.why(e)}") from None
         except OSError as e:
             raise OutputError(
                 f"{self.folder}: cannot be used as a queue ({e.strerror}); "

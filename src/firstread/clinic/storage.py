@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from firstread.film.decode import MAX_BYTES
 from firstread.film.guard import CountedBytes
@@ -137,6 +138,18 @@ class Refusal:
     why: str
 
 
+class TooLarge(io.BytesIO):
+    """Takes the place of a data set of more than `LARGEST` bytes, and keeps none of them.
+
+    So its sender gets an answer, which says not to try again, and other films of its association
+    their turn; the memory stays free.
+    """
+
+    def write(self, data: Any, /) -> int:
+        """Take them, and let them go."""
+        return len(data)
+
+
 OWN = "a result of ours; not read again"
 
 
@@ -151,10 +164,12 @@ def look_at(event: Event) -> Arrival | Refusal:
 
     request = cast("C_STORE", event.request)
     uid = str(request.AffectedSOPInstanceUID)
+    if isinstance(request.DataSet, TooLarge):
+        return Refusal(BROKEN, "larger than any film")
     try:
         data = event.encoded_dataset()
         if len(data) > LARGEST:
-            return Refusal(NO_ROOM, "larger than any film")
+            return Refusal(BROKEN, "larger than any film")
         with quiet:
             ds = pydicom.dcmread(CountedBytes(data), defer_size=1024)
             found = str(ds.get("SOPInstanceUID", "")), str(ds.get("SOPClassUID", ""))

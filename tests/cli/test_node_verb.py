@@ -1,0 +1,75 @@
+"""`firstread node`: what its options refuse, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from firstread.cli.main import main
+from nodes import bundle, until
+from peers import free_port
+
+__all__ = ["bundle"]  # a fixture
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--listen", ""], "must be an address; 0.0.0.0 for all"),
+        (["--resend"], "--resend goes with --send"),
+    ],
+)
+def test_options_that_would_do_what_nobody_meant_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], why: str
+) -> None:
+    try:
+        code = main(["node", "--queue", str(tmp_path / "q"), "--port", "0", *options])
+    except SystemExit as end:
+        code = int(end.code or 0)
+    assert code == 2
+    assert why in capsys.readouterr().err
+    assert not (tmp_path / "q").exists()
+
+
+def test_where_nobody_reads_any_more_the_node_ends(tmp_path: Path, bundle: Path) -> None:
+    """It would go on to say "success" to films; whoever started it can start it again."""
+    code = (
+        "import sys; from firstread.clinic.node import Node; from firstread.cli.main import main; "
+        "Node._read_all = lambda node: None; sys.exit(main())"
+    )
+    words = ["node", "--queue", str(tmp_path / "q"), "--port", "0", "--bundle", str(bundle)]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=90
+    )
+    assert done.returncode == 2, done.stderr
+    assert "cannot go on: the thread 'read' has ended" in done.stderr
+    assert "stopped" in done.stderr
+
+
+def test_it_runs_where_stderr_is_closed(tmp_path: Path, bundle: Path) -> None:
+    port = free_port()
+    words = ["node", "--queue", tmp_path / "q", "--port", port, "--bundle", bundle]
+    process = subprocess.Popen(
+        ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-m", "firstread.cli.main"]
+        + [str(word) for word in words]
+    )
+    try:
+        until(lambda: answers(port) or process.poll() is not None)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False

@@ -1,0 +1,162 @@
+"""The listener among senders that fall silent, hang up, send too much or are not wanted."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+
+from dicom_films import DX, dicom_film
+from firstread.clinic import listener, storage
+from firstread.clinic.listener import Listener
+from firstread.clinic.queue import Queue
+from nodes import until
+
+Listen = Callable[..., tuple[int, list[str]]]
+
+
+@pytest.fixture
+def listen(tmp_path: Path) -> Iterator[Listen]:
+    """Start listeners; gives the port and the log of each."""
+    with contextlib.ExitStack() as ends:
+
+        def begin(**options: Any) -> tuple[int, list[str]]:
+            log = list[str]()
+            queue = Queue(tmp_path / "q")
+            ends.callback(queue.close)
+            made = Listener(
+                queue,
+                log.append,
+                threading.Event(),
+                address=("127.0.0.1", 0),
+                aet="FIRSTREAD",
+                **options,
+            )
+            ends.callback(made.stop)
+            return made.port, log
+
+        yield begin
+
+
+def call(port: int, aet: str = "TEST", **options: Any) -> Association:
+    ae = AE(ae_title=aet)
+    ae.add_requested_context(DX)
+    return ae.associate("127.0.0.1", port, **options)
+
+
+def answers(port: int) -> bool:
+    association = call(port)
+    established = association.is_established
+    if established:
+        association.release()
+    return established
+
+
+def stalled(port: int, count: int) -> list[socket.socket]:
+    """Senders that stop in the middle of a message."""
+    sent: list[bytes] = []
+    note = (evt.EVT_DATA_SENT, lambda event: sent.append(bytes(event.data)))
+    call(port, evt_handlers=[note]).release()
+    senders = []
+    for _ in range(count):
+        sender = socket.create_connection(("127.0.0.1", port))
+        sender.settimeout(30)
+        sender.sendall(sent[0])  # the request of an association
+        assert sender.recv(6)[:1] == b"\x02"  # it is accepted
+        sender.sendall(b"\x04\0\0\0\x40\0" + bytes(100))  # 16,384 bytes of data, 100 of them here
+        senders.append(sender)
+    return senders
+
+
+def ours() -> list[str]:
+    """The threads that are there, but for the main one."""
+    return [t.name for t in threading.enumerate() if t is not threading.main_thread()]
+
+
+def status(association: Association, film: bytes) -> int:
+    return int(association.send_c_store(pydicom.dcmread(io.BytesIO(film))).Status)
+
+
+def test_senders_that_fall_silent_in_mid_message_lose_their_place(
+    listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "MOST", 2)
+    monkeypatch.setattr(listener, "SILENCE", 2.0)
+    port, log = listen()
+    senders = stalled(port, 2)
+    until(lambda: answers(port))
+    until(lambda: sum("after 2s of silence" in line for line in log) == 2, lambda: str(log))
+    for sender in senders:
+        sender.close()
+
+
+def test_the_end_does_not_wait_for_a_silent_sender(
+    listen: Listen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "GRACE", 0.2)
+    log = list[str]()
+    queue = Queue(tmp_path / "q")
+    made = Listener(queue, log.append, threading.Event(), address=("127.0.0.1", 0), aet="FIRSTREAD")
+    before = set(ours())
+    senders = stalled(made.port, 3)
+    made.stop()
+    until(lambda: not set(ours()) - before, lambda: str(ours()))
+    assert sum("as the node stops" in line for line in log) == 3
+    assert len(log) == 3
+    queue.close()
+    for sender in senders:
+        sender.close()
+
+
+def test_connections_that_ask_for_nothing_hold_no_place(
+    listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those by which a load balancer looks whether somebody listens."""
+    monkeypatch.setattr(listener, "MOST", 2)
+    port, _ = listen()
+    for _ in range(8):
+        socket.create_connection(("127.0.0.1", port)).close()
+    end = time.monotonic() + listener.SILENCE / 2
+    while not answers(port):
+        assert time.monotonic() < end
+
+
+def test_who_is_refused_and_why_is_told(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "MOST", 1)
+    port, log = listen(allow=("TEST",))
+    stranger = call(port, aet="MR 'X'")
+    assert stranger.is_rejected
+    first = call(port)
+    until(lambda: call(port).is_rejected and log[-1].endswith("1 others are open"))
+    first.abort()
+    until(lambda: any("broken off" in line for line in log))
+    assert log[0] == (
+        """refused an association of aet="MR 'X'" address=127.0.0.1: """
+        "its AE title is not allowed"
+    )
+    assert log[1] == ("refused an association of aet='TEST' address=127.0.0.1: 1 others are open")
+    assert log[-1] == "broken off: an association of aet='TEST' address=127.0.0.1, by its sender"
+
+
+@pytest.mark.parametrize("place", [listener, storage], ids=["as it comes", "when it is here"])
+def test_what_is_larger_than_any_film_is_refused_for_good(
+    listen: Listen, monkeypatch: pytest.MonkeyPatch, place: Any
+) -> None:
+    """0xA700, out of resources, would have it sent again and again."""
+    monkeypatch.setattr(place, "LARGEST", 100_000)
+    port, log = listen()
+    sender = call(port)
+    assert status(sender, dicom_film(1, size=400)) == 0xC000
+    assert "larger than any film" in log[-1]
+    assert status(sender, dicom_film(2, size=32)) == 0
+    sender.release()
