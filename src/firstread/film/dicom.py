@@ -35,7 +35,6 @@ from pydicom.pixels.processing import (
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from firstread.errors import FilmError, FilmTooLarge, UnreadableFilm
-from firstread.film.age import told_age
 from firstread.film.decode import MAX_PIXELS, Before, Film, check_size
 from firstread.film.grey import LUMA, colourfulness, deep_to_grey, to_scale, used_range
 from firstread.film.guard import (
@@ -48,14 +47,9 @@ from firstread.film.guard import (
 from firstread.film.quiet import quiet
 from firstread.film.shutter import outside_shutter
 from firstread.film.stored import stored_values
+from firstread.film.tags import told_tags
 
 Floats = npt.NDArray[np.float32]
-
-TAGS = ("Modality", "BodyPartExamined", "ViewPosition", "PatientSex", "PresentationIntentType")
-"""Tags a reader needs, beside the age; names, ids and dates are never taken out of the file."""
-
-CODES = {"ViewCode": "ViewCodeSequence", "RegionCode": "AnatomicRegionSequence"}
-"""Codes a reader needs; of each the meaning is taken, under the first name."""
 
 MAKER = "firstread"
 """The manufacturer that our own results name; an exported study holds them beside its films."""
@@ -124,14 +118,7 @@ def _decode(data: bytes, reduce_to: int | None, before: Before) -> Film:
         raise UnreadableFilm(
             "its window or rescale makes no numbers of its pixels; export it again"
         )
-    tags = {name: str(ds.get(name))[:16] for name in TAGS if ds.get(name)}
-    if age := told_age(ds):
-        tags["PatientAge"] = age
-    for name, sequence in CODES.items():
-        items = ds.get(sequence)
-        if isinstance(items, pydicom.Sequence) and items and items[0].get("CodeMeaning"):
-            tags[name] = str(items[0].CodeMeaning)[:64]
-    return Film(grey, columns, rows, photometric, "DICOM", len(data), colour, tags)
+    return Film(grey, columns, rows, photometric, "DICOM", len(data), colour, told_tags(ds))
 
 
 def _modality(ds: pydicom.Dataset) -> str:

@@ -29,7 +29,16 @@ from firstread.film.preprocess import seen_box
 from firstread.film.quality import plainly_no_film, quality_notes
 from firstread.read.bundle import Bundle
 from firstread.read.engine import AUTO, INPUT, OUTPUTS, Opened, default_threads, open_bundle
-from firstread.read.gate import NO_GATE, Verdict, judge, told_otherwise
+from firstread.read.gate import (
+    MIRRORED,
+    NO_GATE,
+    TURNED,
+    Verdict,
+    judge,
+    told_doubt,
+    told_mirrored,
+    told_otherwise,
+)
 from firstread.read.gate import OUTPUT as GATE
 from firstread.read.opinion import Opinion, decide, rejected
 from firstread.read.regions import regions
@@ -152,19 +161,22 @@ class Reader:
         if probability != probability:
             return self._rejected(file, "the model gave no number for this film")
         lungs = self._lungs.mask(pixels) if self._lungs is not None else None
-        doubted = None if lungs is None else doubt(lungs)
+        unsure = told_doubt(film.tags)
+        doubted = None if lungs is None else (unsure if unsure == TURNED else doubt(lungs))
         if doubted is not None:
             lungs = None
         plain = plainly_no_film(film)
-        verdict = Verdict(reject=plain or told_otherwise(film.tags))
+        verdict = Verdict(plain or told_otherwise(film.tags), unsure)
         if verdict.reject is None and card.gate is not None:
-            verdict = judge(
+            seen = judge(
                 card.gate, found[GATE][0], lambda: doubt(lung_mask(self._whole(pixels, larger)))
             )
+            verdict = Verdict(seen.reject, seen.refer or unsure)
         age = age if age is not None else age_of(film.tags)
         decision, reasons = decide(probability, verdict, self.bundle, age)
         # Of what is plainly none it needs no saying.
         photo = [] if plain is not None else [looks_photographed(film)]
+        mirrored = told_mirrored(film.tags)
         return Opinion(
             file=file,
             probability=probability,
@@ -178,6 +190,7 @@ class Reader:
             notes=(
                 *quality_notes(film),
                 *filter(None, photo),
+                *((MIRRORED,) if mirrored else ()),
                 *(() if card.gate else (NO_GATE,)),
             ),
             heat=found["map"][0] if heat else None,
@@ -185,7 +198,7 @@ class Reader:
             aspect=film.pixels.shape[1] / film.pixels.shape[0],
             seen=seen_box(film, card.preprocess),
             lungs=lungs,
-            regions=None if lungs is None else regions(found["map"][0], lungs),
+            regions=None if lungs is None else regions(found["map"][0], lungs, mirrored),
             regions_doubt=doubted,
             engine=self.engine,
         )
