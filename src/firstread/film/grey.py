@@ -41,15 +41,20 @@ def to_scale(values: npt.NDArray[np.float32], low: float, high: float) -> npt.ND
 def deep_to_grey(values: npt.NDArray[np.float32], whole: bool) -> npt.NDArray[np.float32]:
     """A picture deeper than 8 bits onto 0 to 255; overwrites `values`.
 
+    `whole` and errors: as of `range_of`.
+    """
+    return to_scale(values, *range_of(float(values.min()), float(values.max()), whole))
+
+
+def range_of(low: float, high: float, whole: bool) -> tuple[float, float]:
+    """`used_range` of a picture that tells no depth, perhaps of floating point.
+
     `whole`: the values are whole numbers. Floating point pictures within 0 to 1 are taken
     to use that range, as is the custom. Raises ValueError for values that are no numbers.
     """
-    low, high = float(values.min()), float(values.max())
     if not np.isfinite((low, high)).all():  # min and max pass NaN on
         raise ValueError("pixels that are no numbers")
-    if not whole and low >= 0 and high <= 1:
-        return to_scale(values, 0.0, 1.0)
-    return to_scale(values, *used_range(low, high))
+    return (0.0, 1.0) if not whole and low >= 0 and high <= 1 else used_range(low, high)
 
 
 def colourfulness(rgb: Image.Image) -> float:
