@@ -171,11 +171,18 @@ def _hidden(ds: Any, stored: Values) -> Mask | None:
 
 
 def _padding(ds: Any, stored: Values) -> Mask | None:
-    """Where the stored value says "no pixel here" (PS3.3 C.7.5.1.1.2); None if nowhere."""
-    value = ds.get("PixelPaddingValue")
+    """Where the stored value says "no pixel here" (PS3.3 C.7.5.1.1.2); None if nowhere.
+
+    The two values have the pixels' sign by the standard, and often another by the file; their bits
+    are the pixels' all the same.
+    """
+    value, limit = ds.get("PixelPaddingValue"), ds.get("PixelPaddingRangeLimit")
     if not isinstance(value, int):
         return None
-    limit = ds.get("PixelPaddingRangeLimit")
     low, high = sorted((value, limit if isinstance(limit, int) else value))
-    mask = (stored >= low) & (stored <= high)
+    if np.issubdtype(stored.dtype, np.integer):
+        kind = np.iinfo(stored.dtype)
+        low, high = ((v - kind.min) % 2**kind.bits + kind.min for v in (low, high))
+    above, below = stored >= low, stored <= high
+    mask = above & below if low <= high else above | below  # the range goes over the end
     return mask if mask.any() else None
