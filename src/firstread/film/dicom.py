@@ -36,7 +36,7 @@ from firstread.film.guard import (
 )
 from firstread.film.quiet import quiet
 from firstread.film.shown import BAND, NO_NUMBERS, Floats, in_bands, shown, window_of
-from firstread.film.stored import stored_values
+from firstread.film.stored import complete, stored_values
 from firstread.film.tags import told_tags
 
 MAKER = "firstread"
@@ -90,6 +90,7 @@ def _decode(data: bytes, reduce_to: int | None, before: Before) -> Film:
     check_tables(ds)
     before(rows * columns)
     _complete_meta(ds)
+    complete(ds)
     check_fragments(ds)
     photometric = str(ds.PhotometricInterpretation)
     stored = _reduced_values(ds, reduce_to)
