@@ -9,6 +9,7 @@ import pytest
 
 from firstread.film import quiet as module
 from firstread.film.quiet import LOGGERS, quiet
+from forked import in_child
 
 REMARK = "of a patient called Grey"
 
@@ -120,13 +121,13 @@ def test_remarks_are_logged_for_others_and_not_inside(
 def test_a_child_is_inside_where_its_thread_was_and_not_where_another_is() -> None:
     other = Elsewhere()
     other.enter()
-    with warnings.catch_warnings(), module._lock:
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
-        child = os.fork()
-        if not child:
-            warnings.simplefilter("always")
-            heard = shown()
-            with quiet:
-                os._exit(0 if heard and not shown() else 1)
-    assert os.waitpid(child, 0)[1] == 0
+
+    def heard_but_inside() -> bool:
+        warnings.simplefilter("always")
+        heard = shown()
+        with quiet:
+            return heard and not shown()
+
+    with module._lock:
+        assert in_child(heard_but_inside)
     other.leave()

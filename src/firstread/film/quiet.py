@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import re
 import threading
 import warnings
 from types import TracebackType
 from typing import Any
+
+from firstread.film.forks import Lock
 
 LOGGERS = tuple(logging.getLogger(name) for name in ("PIL", "pydicom", "highdicom"))
 """Parents of all loggers of these libraries."""
@@ -61,7 +62,7 @@ _FILTERS: list[Any] = [
 ]
 """The one filter, in two forms that are not equal, of which one can be taken away by the other."""
 
-_lock = threading.Lock()
+_lock = Lock()
 
 
 def _put_first() -> None:
@@ -78,15 +79,6 @@ def _put_first() -> None:
         filters.insert(0, new)
         with contextlib.suppress(ValueError):
             filters.remove(old)
-
-
-def _renew_lock() -> None:
-    global _lock
-    _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):  # in a child the thread that holds it is not there
-    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def _propagate(logger: logging.Logger) -> bool:

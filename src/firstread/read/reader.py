@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from numbers import Real
@@ -23,6 +22,7 @@ from firstread.errors import FirstreadError
 from firstread.film import Film, Preprocess, decode, preprocess
 from firstread.film.age import OLDEST, age_of
 from firstread.film.decode import Before
+from firstread.film.forks import Lock
 from firstread.film.lungs import LEAST_SIDE, SIDE, Grey, doubt, lung_mask, shipped
 from firstread.film.photo import looks_photographed
 from firstread.film.preprocess import seen_box
@@ -247,7 +247,7 @@ class _Turn:
     """A film's turn: it waits while another one of more than `LARGE` pixels is being read, if it
     is such a film itself."""
 
-    _one = threading.Lock()
+    _one = Lock()
 
     def __enter__(self) -> _Turn:
         self._holds = False
