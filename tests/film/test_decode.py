@@ -127,6 +127,63 @@ def test_white_is_zero_sixteen_bit_tiff_is_inverted() -> None:
     assert difference(decode(data).pixels, 255 - GREY.astype(float)) < 1e-2
 
 
+def tiff(
+    raw: bytes, bits: int, form: int = 1, white: int = 1, order: str = "<", samples: int = 1
+) -> bytes:
+    """A TIFF of one strip as Pillow does not write them; `form`: 1 unsigned, 2 signed, 3 floats."""
+    several = 2 * samples if samples > 2 else 0  # more than two numbers lie behind the entries
+    entries = [(256, 120), (257, 90), (258, bits), (259, 1), (262, white), (273, 0), (277, samples)]
+    entries += [(278, 90), (279, len(raw)), (339, form)]
+    behind = 8 + 2 + 12 * len(entries) + 4
+    out = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IH", 8, len(entries))
+    for tag, value in entries:
+        if tag == 258 and several:
+            out += struct.pack(order + "HHII", tag, 3, samples, behind)
+        else:
+            at = behind + several if tag == 273 else value
+            out += struct.pack(order + "HHII", tag, 4, 1, at)
+    return out + bytes(4) + struct.pack(f"{order}{several // 2}H", *[bits] * (several // 2)) + raw
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        tiff((GREY / 255).astype("<f8").tobytes(), 64, form=3),
+        tiff(GREY.astype("<u4").tobytes(), 32, white=0),
+        tiff(GREY.astype(">u2").tobytes(), 16, white=0, order=">"),
+    ],
+    ids=["float64", "uint32, white is zero", "16 bits, big endian, white is zero"],
+)
+def test_a_tiff_of_a_rare_kind_is_called_one(data: bytes) -> None:
+    with pytest.raises(UnreadableFilm, match="a TIFF of a kind that is not read"):
+        decode(data)
+
+
+def test_a_tiff_of_signed_bytes_is_refused() -> None:
+    with pytest.raises(UnreadableFilm, match="signed bytes"):
+        decode(tiff((GREY.astype(int) - 128).astype(np.int8).tobytes(), 8, form=2))
+    assert difference(decode(tiff(GREY.tobytes(), 8)).pixels, GREY) == 0
+
+
+def deep_colour(kind: str, grey: np.ndarray) -> bytes:
+    """Values of 16 bits as three colours, or beside a transparency that lets all through."""
+    if kind == "TIFF":
+        return tiff(np.dstack([grey] * 3).astype("<u2").tobytes(), 16, white=2, samples=3)
+    full = np.full_like(grey, 65535)
+    layers = {"RGB": [grey] * 3, "LA": [grey, full], "RGBA": [grey, grey, grey, full]}[kind]
+    rows = np.dstack(layers).astype(">u2")
+    body = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    return png_header(120, 90, body, depth=16, colour={"RGB": 2, "LA": 4, "RGBA": 6}[kind])
+
+
+@pytest.mark.parametrize("kind", ["RGB", "LA", "RGBA", "TIFF"])
+def test_colour_of_twelve_bits_is_refused_and_of_sixteen_is_read(kind: str) -> None:
+    with pytest.raises(UnreadableFilm, match="save it as 16 bit grey"):
+        decode(deep_colour(kind, GREY.astype(np.uint16) * 16))
+    film = decode(deep_colour(kind, GREY.astype(np.uint16) * 257))
+    assert difference(film.pixels, GREY) <= 1
+
+
 def test_transparent_pixels_are_black() -> None:
     rgba = np.dstack([GREY, GREY, GREY, np.where(GREY > 100, 255, 0).astype(np.uint8)])
     film = decode(saved(Image.fromarray(rgba), "PNG"))
@@ -214,6 +271,14 @@ def test_what_is_no_picture(tmp_path: Path) -> None:
         decode(tmp_path)
     with pytest.raises(FolderNotFound, match="no such file"):
         decode(tmp_path / "missing.png")
+    with pytest.raises(UnreadableFilm, match="null byte"):
+        decode("nul\0.png")
+
+
+def test_films_can_be_compared_and_kept_in_sets() -> None:
+    one, other = decode(saved(L, "PNG")), decode(saved(L, "PNG"))
+    assert one != other
+    assert {one, other, one} == {one, other}
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PPM", "ICO"])
@@ -247,12 +312,14 @@ def test_one_pixel_decodes() -> None:
     assert decode(saved(Image.new("L", (1, 1), 9), "PNG")).pixels.tolist() == [[9]]
 
 
-def png_header(width: int, height: int, body: bytes = b"") -> bytes:
+def png_header(
+    width: int, height: int, body: bytes = b"", depth: int = 8, colour: int = 0
+) -> bytes:
     def chunk(name: bytes, data: bytes) -> bytes:
         check = struct.pack(">I", zlib.crc32(name + data))
         return struct.pack(">I", len(data)) + name + data + check
 
-    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     idat = chunk(b"IDAT", body or zlib.compress(b"\0"))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + idat + chunk(b"IEND", b"")
 
@@ -324,8 +391,9 @@ def test_nothing_is_written_to_the_terminal(tmp_path: Path) -> None:
 
 
 def test_threads_leave_the_warning_filters_as_they_were() -> None:
-    before = list(warnings.filters)
     data = saved(L, "PNG", transparency=200)
+    decode(data)  # whose own filter stays
+    before = list(warnings.filters)
     threads = [threading.Thread(target=lambda: [decode(data) for _ in range(50)]) for _ in range(4)]
     for thread in threads:
         thread.start()

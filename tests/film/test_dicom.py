@@ -171,6 +171,23 @@ def test_codes_of_view_and_region_are_told() -> None:
     assert (tags["ViewCode"], tags["RegionCode"]) == ("lateral", "Chest")
 
 
+def test_scheme_and_value_of_a_code_are_told_and_every_value_of_a_view() -> None:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "399067008", "SCT", "seitlich"
+    tags = decode(dicom(RAMP, 12, ViewCodeSequence=[code], ViewPosition=["AP", "LL"])).tags
+    assert (tags["ViewCodeValue"], tags["ViewPosition"]) == ("SCT 399067008", "AP\\LL")
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [(["L", "F"], "L\\F"), (["AR", "F"], "AR\\F"), ("L", None), (["DOE", "J"], None), ("", None)],
+)
+def test_the_orientation_is_told_and_nothing_else_that_stands_there(
+    told: object, kept: str | None
+) -> None:
+    assert decode(dicom(RAMP, 12, PatientOrientation=told)).tags.get("PatientOrientation") == kept
+
+
 def test_a_code_that_is_a_text_spoils_no_film() -> None:
     ds = pydicom.dcmread(io.BytesIO(dicom(RAMP, 12)))
     ds.add_new("ViewCodeSequence", "LO", "lateral")

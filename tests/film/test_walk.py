@@ -19,6 +19,7 @@ from firstread.errors import FilmError, FilmTooLarge, FolderNotFound, NoFilms, U
 from firstread.film import decode, walk
 from firstread.film import dicom as dicom_room
 from firstread.film.walk import Source, iter_sources
+from forked import in_child
 
 FILM = dicom(RAMP, 12)
 
@@ -314,3 +315,16 @@ def test_a_deflated_bomb_behind_a_long_header_is_stopped(monkeypatch: pytest.Mon
     for start in (marked + private + head, marked + head + private, head + private):
         with pytest.raises(FilmTooLarge, match="unpacks to more"):
             decode(start + body)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_process_opens_a_zip_of_its_own(tmp_path: Path) -> None:
+    """With the parent's, each would move the other's place in the file."""
+    path = zipped(tmp_path / "z.zip", {"a.dcm": FILM})
+    (source,) = iter_sources([str(path)])
+    here = walk._opened(path)
+    with walk._opening:  # as a thread may that is not there in the child
+        assert in_child(
+            lambda: source.read_bytes() == FILM and walk._opened(path) is not here,
+        )
+    assert walk._opened(path) is here

@@ -1,9 +1,11 @@
 """Engines that read alike, and the choice among them. The real OpenVINO, where it is installed."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from firstread.read.choice import chosen, measured
 from firstread.read.engine import ENGINES, JUDGED_BY, open_bundle, open_session
 from firstread.read.gate import strangeness
 from firstread.read.reader import Reader
+from forked import in_child
 
 SAMPLES = sorted(choice.SAMPLES.rglob("*.jpeg"))
 
@@ -190,3 +193,50 @@ def test_nothing_that_reports_over_the_network_is_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+class Stub:
+    """An OpenVINO whose model runs in the process that compiled it, and never in a fork."""
+
+    def __init__(self) -> None:
+        self.inputs, self.outputs = {}, [self]
+        self.process = os.getpid()
+
+    def get_names(self) -> set[str]:
+        return {"logit", "map", "gate"}
+
+    def read_model(self, path: Path) -> "Stub":
+        return self
+
+    def reshape(self, shapes: dict[str, list[int]]) -> None: ...
+
+    def compile_model(self, graph: "Stub", device: str, how: dict[str, object]) -> "Stub":
+        return Stub()
+
+    def create_infer_request(self) -> "Stub":
+        return self
+
+    def infer(self, feed: dict[str, np.ndarray]) -> None:
+        if self.process != os.getpid():
+            raise RuntimeError("the threads that would run it are not here")
+
+    def get_tensor(self, name: str) -> SimpleNamespace:
+        return SimpleNamespace(data=[self.process])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_compiles_its_own_and_keeps_its_parents(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", SimpleNamespace(Core=Stub))
+    session = open_session(bundle, "openvino")
+    parents = session._compiled  # type: ignore[attr-defined]
+    assert session.run(["logit"], {})[0] == [os.getpid()]
+
+    def compiles_and_keeps() -> bool:
+        right = all(session.run(["logit"], {})[0] == [os.getpid()] for _ in range(2))
+        return right and engine._LEFT_BEHIND[0][0] is parents
+
+    with engine._COMPILING:
+        assert in_child(compiles_and_keeps)
+    assert session._compiled is parents  # type: ignore[attr-defined]

@@ -4,6 +4,8 @@ import pytest
 from firstread.read.gate import (
     KINDS,
     STRANGE,
+    TURNED,
+    UNKNOWN_PART,
     Gate,
     Verdict,
     gate_from_card,
@@ -11,6 +13,8 @@ from firstread.read.gate import (
     oddness,
     out_of_age,
     strangeness,
+    told_doubt,
+    told_mirrored,
     told_otherwise,
     unknown_age,
     without_age,
@@ -90,10 +94,26 @@ def test_tags_that_rule_it_out() -> None:
     assert said is not None
     assert "not a frontal view" in said
     assert told_otherwise({"ViewPosition": "whatever"}) is None
-    # What a message shows of a tag is letters and digits alone.
-    assert told_otherwise({"BodyPartExamined": "<b>\nDOE^JOHN"}) == (
-        "its DICOM body part is not the chest"
-    )
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["CXR", "TORACE", "POITRINE", "BRUSTKORB", "KLATKA PIERSIOWA", "T-D3000", "UNKNOWN", "*"],
+)
+def test_the_chest_in_other_words_and_none(part: str) -> None:
+    tags = {"BodyPartExamined": part}
+    assert told_otherwise(tags) is None
+    assert told_doubt(tags) is None
+
+
+def test_a_part_that_is_no_part_leaves_the_region_to_tell() -> None:
+    assert told_otherwise({"BodyPartExamined": "OTHER", "RegionCode": "Foot"}) is not None
+
+
+def test_an_unknown_word_for_the_part_is_for_a_person_and_is_not_quoted() -> None:
+    tags = {"BodyPartExamined": "<b>\nDOE^JOHN"}
+    assert told_otherwise(tags) is None
+    assert told_doubt(tags) == UNKNOWN_PART
 
 
 @pytest.mark.parametrize(
@@ -109,6 +129,14 @@ def test_tags_that_rule_it_out() -> None:
         {"RegionCode": "Foot"},
         {"RegionCode": "Thoracic spine"},
         {"PresentationIntentType": "FOR PROCESSING"},
+        {"ViewPosition": "AP\\LL"},
+        {"ViewPosition": "PROFIL"},
+        {"ViewPosition": "seitlich"},
+        {"ViewCode": "kljflk", "ViewCodeValue": "SCT 399067008"},
+        {"ViewCodeValue": "SRT R-10236"},
+        {"PatientOrientation": "A\\F"},
+        {"PatientOrientation": "PR\\F"},
+        {"PatientOrientation": "L\\P"},
     ],
     ids=str,
 )
@@ -124,11 +152,28 @@ def test_other_ways_to_tell_that_it_is_none(tags: dict[str, str]) -> None:
         {"BodyPartExamined": "CHEST", "RegionCode": "Head and neck"},
         {"RegionCode": "Chest, abdomen and pelvis"},
         {"PresentationIntentType": "FOR PRESENTATION"},
+        {"ViewPosition": "AP\\PA", "ViewCodeValue": "SCT 272479007"},
+        {"ViewCodeValue": "99LOCAL 399067008"},
+        {"PatientOrientation": "L\\F"},
+        {"PatientOrientation": "LA\\FP"},
     ],
     ids=str,
 )
 def test_what_tells_nothing_against_it(tags: dict[str, str]) -> None:
     assert told_otherwise(tags) is None
+    assert told_doubt(tags) is None
+    assert not told_mirrored(tags)
+
+
+@pytest.mark.parametrize("told", ["L\\H", "F\\L", "H\\R", "R\\H"])
+def test_an_orientation_that_is_not_upright_is_for_a_person(told: str) -> None:
+    assert told_otherwise({"PatientOrientation": told}) is None
+    assert told_doubt({"PatientOrientation": told}) == TURNED
+
+
+def test_a_mirrored_film_is_known_by_its_orientation() -> None:
+    assert told_mirrored({"PatientOrientation": "R\\F"})
+    assert told_doubt({"PatientOrientation": "R\\F"}) is None
 
 
 def test_the_reason_can_be_told_without_the_age() -> None:

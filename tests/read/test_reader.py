@@ -1,7 +1,10 @@
 import io
+import os
+import pickle
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +18,11 @@ from dicom_films import dicom_film
 from firstread.errors import BundleError
 from firstread.film import Film, Preprocess
 from firstread.film import decode as film_decode
+from firstread.read import reader as room
 from firstread.read.bundle import write_bundle
 from firstread.read.gate import KINDS, NO_GATE, Verdict
 from firstread.read.reader import Reader
+from forked import in_child
 
 
 def film(path: Path, mean: int, size: int = 64) -> Path:
@@ -121,6 +126,56 @@ def test_an_age_is_years_or_not_known(reader: Reader, tmp_path: Path) -> None:
             reader.read(path, age=age)  # type: ignore[arg-type]
         with pytest.raises(error, match="age must be"):
             reader.read_many([path], age=age)  # type: ignore[arg-type]
+
+
+def test_a_truth_is_no_age_and_a_part_no_number_of_threads(reader: Reader, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="age must be a number"):
+        reader.read(film(tmp_path / "a.png", 220), age=True)
+    for threads in (1.5, "2", True):
+        with pytest.raises(TypeError, match="threads must be a whole number"):
+            Reader(reader.bundle, threads=threads)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="1 or more"):
+        Reader(reader.bundle, threads=0)
+    assert Reader(reader.bundle, threads=np.int64(2)).threads == 2  # type: ignore[arg-type]
+
+
+def test_one_film_in_place_of_several_is_named_at_once(reader: Reader, tmp_path: Path) -> None:
+    path = film(tmp_path / "a.png", 90)
+    for one in (path, str(path), path.read_bytes(), bytearray(path.read_bytes())):
+        with pytest.raises(TypeError, match=r"give a list of films; one film is for read\(\)"):
+            reader.read_many(one)  # type: ignore[arg-type]
+
+
+def test_what_the_sources_raise_comes_after_the_opinions(reader: Reader, tmp_path: Path) -> None:
+    path = film(tmp_path / "a.png", 90)
+
+    def breaks() -> Iterator[Path]:
+        yield from [path] * 5
+        raise OSError("the share is gone")
+
+    found = []
+    with pytest.raises(OSError, match="the share is gone"):
+        found.extend(opinion.file for opinion in reader.read_many(breaks()))
+    opinions = reader.read_many(breaks())
+    assert [next(opinions).file for _ in range(5)] == [str(path)] * 5
+    with pytest.raises(OSError, match="the share is gone"):
+        next(opinions)
+    assert not [t for t in threading.enumerate() if t.name.startswith("firstread")]
+
+
+@pytest.mark.parametrize("lungs", [False, True])
+def test_a_reader_may_be_pickled(
+    reader: Reader, tmp_path: Path, lungs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(reader.bundle.path.parent)
+    here = Reader(reader.bundle.path.name, 2, lungs, "onnxruntime")
+    text = pickle.dumps(here)
+    monkeypatch.chdir(tmp_path)
+    again = pickle.loads(text)
+    path = film(tmp_path / "a.png", 90)
+    assert again.read(path) == here.read(path)
+    assert (again.threads, again.engine) == (2, "onnxruntime")
+    assert (again._lungs is not None) is lungs
 
 
 def test_what_is_no_film_is_rejected_with_a_probability(reader: Reader, tmp_path: Path) -> None:
@@ -330,3 +385,15 @@ def test_the_shipped_gate_turns_spoilt_films_away(spoil: str) -> None:
         else:
             assert opinion.decision == "rejected", path.name
             assert spoil in opinion.reasons[0]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_reads_large_films_though_a_thread_of_its_parent_did() -> None:
+    def waits_for_nobody() -> bool:
+        with room._Turn() as own:
+            own(room.LARGE + 1)
+        return True
+
+    with room._Turn() as turn:
+        turn(room.LARGE + 1)
+        assert in_child(waits_for_nobody)

@@ -7,9 +7,11 @@ import pytest
 from PIL import Image
 
 from bundles import tiny_bundle
+from dicom_films import dicom_film
 from firstread.film.lungs import LungFinder
 from firstread.read import reader as module
 from firstread.read.entry import entry_of
+from firstread.read.gate import MIRRORED, TURNED
 from firstread.read.outputs import Table, csv_parts, json_parts
 from firstread.read.overlay import outline
 from firstread.read.page import page_parts
@@ -34,6 +36,37 @@ def test_the_zone_of_the_strongest_evidence_comes_first() -> None:
     assert sum(r.share for r in found) <= 1 + 1e-9
     assert "right lower zone" in in_words(regions(heat_at(20, 8), mask))
     assert "No part" in in_words(())
+
+
+def test_sides_of_a_mirrored_film_are_the_patients() -> None:
+    mask, heat = two_lungs(), heat_at(20, 8)
+    plain = regions(heat, mask)
+    assert regions(heat, mask, mirrored=True)[0].zone == "left lower"
+    assert regions(heat[:, ::-1], mask[:, ::-1], mirrored=True)[0].zone == plain[0].zone
+    assert regions(heat_at(0, 0), mask, mirrored=True)[0].zone == OUTSIDE
+
+
+@pytest.mark.parametrize(("told", "zone"), [("L\\F", "right"), ("R\\F", "left")])
+def test_an_opinion_names_sides_by_the_files_orientation(
+    reader: Reader, told: str, zone: str
+) -> None:
+    pixels = film_of(two_lungs())
+    pixels[pixels.shape[0] // 3 :, : pixels.shape[1] // 2] += 20  # evidence in one lung
+    depth = {"Rows": pixels.shape[0], "Columns": pixels.shape[1], "PixelData": pixels.tobytes()}
+    opinion = reader.read(dicom_film(PatientOrientation=told.split("\\"), **depth))
+    assert opinion.regions
+    zones = {r.zone.split()[0]: r.share for r in opinion.regions}
+    assert (MIRRORED in opinion.notes) is (told == "R\\F")
+    assert zones.get(zone, 0) >= max(zones.get("left", 0), zones.get("right", 0))
+
+
+def test_a_film_told_to_lie_otherwise_gets_no_zones(reader: Reader) -> None:
+    pixels = film_of(two_lungs())
+    depth = {"Rows": pixels.shape[0], "Columns": pixels.shape[1], "PixelData": pixels.tobytes()}
+    opinion = reader.read(dicom_film(PatientOrientation=["L", "H"], **depth))
+    assert (opinion.regions, opinion.regions_doubt) == (None, TURNED)
+    assert opinion.decision == "refer"
+    assert TURNED in opinion.reasons
 
 
 def test_the_outline_is_thin_and_inside() -> None:

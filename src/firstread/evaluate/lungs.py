@@ -88,7 +88,7 @@ def _summary(
     patients = [row.patient for row, yes in zip(films.rows, chosen, strict=True) if yes]
     some = values[chosen]
     return {
-        "dice": Sampler(patients).mean_within(some).to_json(),
+        "dice": Sampler(patients).mean(some, least=0.0, most=1.0).to_json(),
         "median": finite(float(np.median(some))),
         "fifth_percentile": finite(float(np.percentile(some, 5))),
         "below_0.9": int((some < 0.9).sum()),

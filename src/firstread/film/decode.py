@@ -27,7 +27,7 @@ from PIL import Image, UnidentifiedImageError
 from firstread.errors import FilmError, FilmTooLarge, FolderNotFound, UnreadableFilm
 from firstread.film.grey import colourfulness, deep_to_grey
 from firstread.film.guard import check_scans
-from firstread.film.heads import check_head
+from firstread.film.heads import TIFF, check_head
 from firstread.film.quiet import quiet
 
 FILM_SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"})
@@ -64,9 +64,9 @@ _TURN = {
 """What undoes each EXIF orientation (EXIF 2.32, tag 0x0112)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # equal pixels are an array, which is neither true nor false
 class Film:
-    """A decoded film.
+    """A decoded film; equal to itself alone.
 
     `pixels`: (height, width), uint8 or float32, 0 black to 255 white.
     `width`, `height`: of the picture as shown upright, in pixels, before any reduced decode.
@@ -146,6 +146,8 @@ def read_bytes(path: Path) -> bytes:
         raise UnreadableFilm("a folder, not a film") from None
     except OSError as e:
         raise UnreadableFilm(f"the file cannot be opened ({e.strerror})") from None
+    except ValueError:
+        raise UnreadableFilm("the file cannot be opened (a null byte in its name)") from None
     if len(data) > MAX_BYTES:
         raise FilmTooLarge(_TOO_MANY_BYTES)
     return data
@@ -193,6 +195,8 @@ def _decode_picture(data: bytes, reduce_to: int | None, before: Before) -> Film:
                 image.draft(None, (2 * reduce_to, 2 * reduce_to))
             before(image.width * image.height)
             image.load()
+            if _lower_bytes_lost(image, data, kind):
+                _check_upper_bytes(image)
             if kind != "JPEG":  # not drafted; and only now is a TIFF turned upright
                 width, height = image.size
             white_is_zero = kind == "TIFF" and _white_is_zero(image)
@@ -225,9 +229,36 @@ def _has_more(image: Image.Image, kind: str) -> bool:
     return True
 
 
+def _lower_bytes_lost(image: Image.Image, data: bytes, kind: str) -> bool:
+    """Whether Pillow has left out every value's lower byte, as it does of 16 bits in colour, or in
+    grey with transparency. Raises `UnreadableFilm` for signed bytes, which it takes for others."""
+    if kind == "PNG":
+        return data[24] == 16 and data[25] != 0  # depth and kind of colour, in the first chunk
+    if kind != "TIFF":
+        return False
+    tags = getattr(image, "tag_v2", {})
+    bits, samples, signs = (np.max(tags.get(tag, 1)) for tag in (258, 277, 339))
+    if bits == 8 and signs == 2:  # SampleFormat, TIFF 6.0 section 19
+        raise UnreadableFilm("a TIFF of signed bytes; save it as 8 or 16 bit grey")
+    return bool(samples > 1 and bits > 8)
+
+
+def _check_upper_bytes(image: Image.Image) -> None:
+    """Raise `UnreadableFilm` where the upper bytes are not the picture, which 14 bits or less hold:
+    it would come out 4 or 16 times too dark."""
+    ranges = dict(zip(image.getbands(), np.reshape(image.getextrema(), (-1, 2)), strict=True))
+    if max(high for band, (_, high) in ranges.items() if band != "A") < 64:
+        raise UnreadableFilm(
+            "more than 8 bits in colour or with transparency, and not all 16 used; "
+            "save it as 16 bit grey"
+        )
+
+
 def _why(error: Exception, data: bytes) -> str:
     if not data:
         return "the file is empty; copy it again"
+    if isinstance(error, UnidentifiedImageError) and data[:4] in TIFF:
+        return "a TIFF of a kind that is not read, or damaged; save it as 8 or 16 bit grey"
     if isinstance(error, UnidentifiedImageError):
         return "not a JPEG, PNG, TIFF, BMP or DICOM file; export the film in one of these"
     return f"the picture is damaged ({type(error).__name__}); copy or export it again"

@@ -8,36 +8,25 @@ extremes, or a film with one lead marker would look darker than the same film wi
    smallest of 8, 10, 12, 14 and 16 bits that holds every pixel, BitsStored at most (files
    say 16 where they use 12). So 8-bit films stay as they are.
 3. MONOCHROME1 is inverted; padding, and what a shutter hides, is black and takes no part in 2.
-
-Values become grey some rows at a time, so that a film at the limit of pixels needs a picture's
-memory once or twice and not five times.
 """
 
 from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pydicom
-import pydicom.multival
 from PIL import Image
 from pydicom.dataset import FileMetaDataset
-from pydicom.pixels.processing import (
-    apply_color_lut,
-    apply_modality_lut,
-    apply_voi,
-    convert_color_space,
-)
+from pydicom.pixels.processing import apply_color_lut, convert_color_space
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from firstread.errors import FilmError, FilmTooLarge, UnreadableFilm
-from firstread.film.age import told_age
 from firstread.film.decode import MAX_PIXELS, Before, Film, check_size
-from firstread.film.grey import LUMA, colourfulness, deep_to_grey, to_scale, used_range
+from firstread.film.grey import LUMA, colourfulness, to_scale
 from firstread.film.guard import (
     MOST_READS,
     CountedBytes,
@@ -46,16 +35,9 @@ from firstread.film.guard import (
     check_texts,
 )
 from firstread.film.quiet import quiet
-from firstread.film.shutter import outside_shutter
-from firstread.film.stored import stored_values
-
-Floats = npt.NDArray[np.float32]
-
-TAGS = ("Modality", "BodyPartExamined", "ViewPosition", "PatientSex", "PresentationIntentType")
-"""Tags a reader needs, beside the age; names, ids and dates are never taken out of the file."""
-
-CODES = {"ViewCode": "ViewCodeSequence", "RegionCode": "AnatomicRegionSequence"}
-"""Codes a reader needs; of each the meaning is taken, under the first name."""
+from firstread.film.shown import BAND, NO_NUMBERS, Floats, in_bands, shown, window_of
+from firstread.film.stored import complete, stored_values
+from firstread.film.tags import told_tags
 
 MAKER = "firstread"
 """The manufacturer that our own results name; an exported study holds them beside its films."""
@@ -71,9 +53,6 @@ DEFLATED = b"1.2.840.10008.1.2.1.99"
 
 MOST_INFLATED = 2 * MAX_PIXELS + 2**24
 """Bytes that a deflated file may unpack to: the largest film at 16 bits, and its header."""
-
-BAND = 2**21
-"""Pixels that become grey at a time."""
 
 
 def decode_dicom(
@@ -111,6 +90,7 @@ def _decode(data: bytes, reduce_to: int | None, before: Before) -> Film:
     check_tables(ds)
     before(rows * columns)
     _complete_meta(ds)
+    complete(ds)
     check_fragments(ds)
     photometric = str(ds.PhotometricInterpretation)
     stored = _reduced_values(ds, reduce_to)
@@ -119,19 +99,10 @@ def _decode(data: bytes, reduce_to: int | None, before: Before) -> Film:
     if stored.ndim == 3 or photometric == "PALETTE COLOR":
         grey, colour = _from_colour(ds, stored, photometric)
     else:
-        grey, colour = _from_grey(ds, stored, photometric), 0.0
+        grey, colour = shown(ds, stored, photometric), 0.0
     if not np.isfinite((grey.min(), grey.max())).all():  # min and max pass NaN on
-        raise UnreadableFilm(
-            "its window or rescale makes no numbers of its pixels; export it again"
-        )
-    tags = {name: str(ds.get(name))[:16] for name in TAGS if ds.get(name)}
-    if age := told_age(ds):
-        tags["PatientAge"] = age
-    for name, sequence in CODES.items():
-        items = ds.get(sequence)
-        if isinstance(items, pydicom.Sequence) and items and items[0].get("CodeMeaning"):
-            tags[name] = str(items[0].CodeMeaning)[:64]
-    return Film(grey, columns, rows, photometric, "DICOM", len(data), colour, tags)
+        raise UnreadableFilm(NO_NUMBERS)
+    return Film(grey, columns, rows, photometric, "DICOM", len(data), colour, told_tags(ds))
 
 
 def _modality(ds: pydicom.Dataset) -> str:
@@ -191,132 +162,7 @@ def _reduced_values(ds: pydicom.Dataset, reduce_to: int | None) -> npt.NDArray[A
         return None
     from firstread.film.jpeg2000 import reduced_values
 
-    return reduced_values(ds, reduce_to, windowed=_window(ds) is not None)
-
-
-def _in_bands(
-    stored: npt.NDArray[Any], to_grey: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
-) -> Floats:
-    """What `to_grey` makes of the stored values, some rows at a time."""
-    rows, columns = stored.shape[:2]
-    grey = np.empty((rows, columns), np.float32)
-    step = max(1, BAND // max(1, columns))
-    for top in range(0, rows, step):
-        grey[top : top + step] = to_grey(stored[top : top + step])
-    return grey
-
-
-def _from_grey(ds: pydicom.Dataset, stored: npt.NDArray[Any], photometric: str) -> Floats:
-    padding = _hidden(ds, stored)
-    window = _window(ds)
-    if ds.get("VOILUTSequence"):
-        ends = used_range(0.0, _lut_top(ds))
-        grey = _in_bands(
-            stored,
-            lambda part: to_scale(
-                apply_voi(apply_modality_lut(part, ds), ds).astype(np.float32), *ends
-            ),
-        )
-    elif window is not None:
-        grey = _in_bands(
-            stored,
-            lambda part: _through_window(
-                np.array(apply_modality_lut(part, ds), np.float32), *window
-            ),
-        )
-    else:
-        grey = _by_range(ds, stored, padding)
-    if photometric == "MONOCHROME1":
-        np.subtract(np.float32(255.0), grey, out=grey)
-    if padding is not None:
-        grey[padding] = 0.0
-    return grey
-
-
-def _lut_top(ds: pydicom.Dataset) -> float:
-    """The brightest entry of the first VOI LUT. Its descriptor tells bits too, often 16 where 12
-    are used."""
-    entries = ds.VOILUTSequence[0].LUTData
-    if isinstance(entries, bytes):
-        entries = np.frombuffer(entries, "<u2" if ds.original_encoding[1] else ">u2")
-    return float(np.max(entries))
-
-
-def _window(ds: pydicom.Dataset) -> tuple[float, float, str] | None:
-    """Centre, width and function of the first window; None where there is no usable one."""
-    first = []
-    for name in ("WindowCenter", "WindowWidth"):
-        value = ds.get(name)
-        if value is None or value == "":
-            return None
-        first.append(float(value[0] if isinstance(value, pydicom.multival.MultiValue) else value))
-    function = str(ds.get("VOILUTFunction") or "LINEAR").upper()
-    centre, width = first
-    smallest = 1.0 if function == "LINEAR" else 0.0  # PS3.3 C.11.2.1.2: >= 1, else > 0
-    if not np.isfinite(first).all() or width < smallest or width == 0:
-        return None
-    return centre, width, function
-
-
-def _through_window(values: Floats, centre: float, width: float, function: str) -> Floats:
-    """Values through a window onto 0 to 255: PS3.3 C.11.2.1.2 and C.11.2.1.3."""
-    if function == "SIGMOID":
-        slope = np.clip(-4.0 * (values - centre) / width, -80, 80)
-        grey: Floats = (255.0 / (1.0 + np.exp(slope))).astype(np.float32)
-        return grey
-    if function == "LINEAR_EXACT":
-        return to_scale(values, centre - width / 2, centre + width / 2)
-    low, high = centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2
-    if width == 1:  # a threshold
-        return np.where(values > low, np.float32(255), np.float32(0))
-    return to_scale(values, low, high)
-
-
-def _by_range(
-    ds: pydicom.Dataset, stored: npt.NDArray[Any], padding: npt.NDArray[np.bool_] | None
-) -> Floats:
-    if "ModalityLUTSequence" in ds and ds.ModalityLUTSequence:
-        return deep_to_grey(_in_bands(stored, lambda part: apply_modality_lut(part, ds)), True)
-    if not np.issubdtype(stored.dtype, np.integer):
-        return deep_to_grey(stored.astype(np.float32), whole=False)
-    low, high = _extremes(stored, padding)
-    ends = used_range(low, high, int(ds.BitsStored))
-    # A rescale alone shifts and spreads values and range alike; only its sign is seen.
-    grey = _in_bands(stored, lambda part: to_scale(part.astype(np.float32), *ends))
-    if float(ds.get("RescaleSlope") or 1) < 0:
-        np.subtract(np.float32(255.0), grey, out=grey)
-    return grey
-
-
-def _extremes(
-    stored: npt.NDArray[Any], padding: npt.NDArray[np.bool_] | None
-) -> tuple[float, float]:
-    """The lowest and highest stored value that is shown; of all where none is."""
-    if padding is None or padding.all():
-        return float(stored.min()), float(stored.max())
-    shown, kind = ~padding, np.iinfo(stored.dtype)
-    low = stored.min(where=shown, initial=kind.max)
-    return float(low), float(stored.max(where=shown, initial=kind.min))
-
-
-def _hidden(ds: pydicom.Dataset, stored: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
-    """Where nothing is to be shown: padding, and outside of the shutter; None if nowhere."""
-    padding = _padding(ds, stored)
-    shutter = outside_shutter(ds, (stored.shape[0], stored.shape[1]))
-    if padding is None or shutter is None:
-        return shutter if padding is None else padding
-    return padding | shutter
-
-
-def _padding(ds: pydicom.Dataset, stored: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
-    """Where the stored value says "no pixel here" (PS3.3 C.7.5.1.1.2); None if nowhere."""
-    value = ds.get("PixelPaddingValue")
-    if not isinstance(value, int):
-        return None
-    limit = ds.get("PixelPaddingRangeLimit")
-    low, high = sorted((value, limit if isinstance(limit, int) else value))
-    mask = (stored >= low) & (stored <= high)
-    return mask if mask.any() else None
+    return reduced_values(ds, reduce_to, windowed=window_of(ds) is not None)
 
 
 def _from_colour(
@@ -339,4 +185,4 @@ def _from_colour(
     step = 1 + int((stored.shape[0] * stored.shape[1] / BAND) ** 0.5)
     some = rgb(np.ascontiguousarray(stored[::step, ::step]))
     colour = colourfulness(Image.fromarray(some.astype(np.uint8)))
-    return _in_bands(stored, lambda part: rgb(part) @ LUMA), colour
+    return in_bands(stored, lambda part: rgb(part) @ LUMA), colour

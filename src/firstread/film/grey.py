@@ -9,6 +9,9 @@ from PIL import Image
 DEPTHS = (8, 10, 12, 14, 16)
 """Bits a detector uses."""
 
+FEW = 16
+"""Negative values are clipped where the highest one is over this many times as far from 0."""
+
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in grey: ITU-R BT.601, as in JPEG and Pillow."""
 
@@ -18,9 +21,12 @@ def used_range(low: float, high: float, stored: int = 16) -> tuple[float, float]
 
     A file often says 16 bits where the detector used 10 or 12, so the smallest depth in
     `DEPTHS` that holds every pixel is taken, `stored` bits at most; with negative values,
-    the smallest signed one. The range never follows the pixels themselves, so that a film
+    the smallest signed one; but where these are few steps beside `high`, such as a dead pixel's
+    -1, they are clipped. The range never follows the pixels themselves, so that a film
     keeps its brightness; only beyond 16 bits is there nothing better.
     """
+    if -high / FEW < low < 0:
+        low = 0.0
     depths = [*(bits for bits in DEPTHS if bits < stored), stored]
     for bits in depths:
         bottom = -(2.0 ** (bits - 1)) if low < 0 else 0.0
@@ -41,15 +47,20 @@ def to_scale(values: npt.NDArray[np.float32], low: float, high: float) -> npt.ND
 def deep_to_grey(values: npt.NDArray[np.float32], whole: bool) -> npt.NDArray[np.float32]:
     """A picture deeper than 8 bits onto 0 to 255; overwrites `values`.
 
+    `whole` and errors: as of `range_of`.
+    """
+    return to_scale(values, *range_of(float(values.min()), float(values.max()), whole))
+
+
+def range_of(low: float, high: float, whole: bool) -> tuple[float, float]:
+    """`used_range` of a picture that tells no depth, perhaps of floating point.
+
     `whole`: the values are whole numbers. Floating point pictures within 0 to 1 are taken
     to use that range, as is the custom. Raises ValueError for values that are no numbers.
     """
-    low, high = float(values.min()), float(values.max())
     if not np.isfinite((low, high)).all():  # min and max pass NaN on
         raise ValueError("pixels that are no numbers")
-    if not whole and low >= 0 and high <= 1:
-        return to_scale(values, 0.0, 1.0)
-    return to_scale(values, *used_range(low, high))
+    return (0.0, 1.0) if not whole and low >= 0 and high <= 1 else used_range(low, high)
 
 
 def colourfulness(rgb: Image.Image) -> float:

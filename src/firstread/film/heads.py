@@ -18,6 +18,9 @@ MOST_VALUES = 2**18
 """Values of one entry of a TIFF, unless they are plain bytes. A palette of 16 bits has three
 quarters as many."""
 
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""How one begins, in either order of bytes, and with offsets of four or eight bytes."""
+
 PLAIN = {1, 2, 6, 7}
 """Types of a TIFF that stay bytes: byte, text, signed byte, undefined (TIFF 6.0, section 2)."""
 
@@ -28,7 +31,7 @@ def check_head(data: bytes) -> None:
     """Raise `UnreadableFilm` for a JPEG or a TIFF with a head that no picture needs."""
     if data[:2] == b"\xff\xd8":
         _check_jpeg(data)
-    elif data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+    elif data[:4] in TIFF:
         _check_tiff(data)
 
 

@@ -2,13 +2,15 @@
 
 Compressed pixels are decoded by pydicom with Pillow (JPEG, JPEG 2000) and GDCM (JPEG lossless,
 JPEG-LS), each after its stream was held against the data set (`guard`). Lossy JPEG of 12 bits
-(process 4) has no decoder here and is refused by name.
+(process 4) has no decoder here and is refused by name. What a data set leaves out of how its pixels
+are stored is taken for what nearly all have.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import pydicom
 from pydicom.encaps import get_frame
@@ -37,13 +39,32 @@ DECODERS = {
 """Who decodes a compressed transfer syntax, and nobody else: pydicom would hand what one codec
 refuses to the next, and with other packages installed a film would be read otherwise."""
 
+BROKEN = ("broken data stream", "image file is truncated", "cannot identify image file")
+"""Pillow's words for a stream that is at fault, and not the decoder, as pydicom passes them on."""
+
+
+def complete(ds: pydicom.Dataset) -> None:
+    """Fill in how pixels are stored where the data set does not say it.
+
+    Raises whatever numbers do that are none.
+    """
+    ds.PhotometricInterpretation = str(ds.PhotometricInterpretation).strip().upper()
+    for name, usual in (
+        ("BitsStored", ds.get("BitsAllocated")),
+        ("PixelRepresentation", 0),
+        ("PlanarConfiguration", 0 if ds.get("SamplesPerPixel") == 3 else None),
+    ):
+        if ds.get(name) in (None, "") and usual is not None:
+            setattr(ds, name, usual)
+
 
 def stored_values(ds: pydicom.Dataset) -> tuple[npt.NDArray[Any], str]:
     """The pixels as stored, (rows, columns) or (rows, columns, 3), and what their values mean.
 
-    The data set gives its own copy of them up.
+    The data set, which `complete` has been through, gives its own copy of them up.
     """
     syntax = UID(ds.file_meta.TransferSyntaxUID)
+    shift = _unused_below(ds, syntax)
     plugin = DECODERS.get(syntax, "")
     try:
         decoder = get_decoder(syntax)
@@ -66,16 +87,43 @@ def stored_values(ds: pydicom.Dataset) -> tuple[npt.NDArray[Any], str]:
             index=0,
             raw=True,
             decoding_plugin=plugin,
-            view_only=True,  # type: ignore[arg-type]  # an option by keyword
+            # Options by keyword. pydicom takes the bits to be the lowest, and clears those beyond.
+            view_only=True,  # type: ignore[arg-type]
+            bits_stored=int(ds.BitsStored) + shift,  # type: ignore[arg-type]
         )
-    except (RuntimeError, NotImplementedError):  # pydicom's words for "no decoder for this"
+    except (RuntimeError, NotImplementedError) as e:
         name = syntax.name if syntax.is_transfer_syntax else "an unknown transfer syntax"
+        if any(words in str(e) for words in BROKEN):
+            raise UnreadableFilm(
+                f"its compressed pixels ({name}) are broken; export it again, uncompressed"
+            ) from None
         raise UnreadableFilm(
             f"its pixels ({name}) cannot be decoded here; export it uncompressed"
         ) from None
     if "PixelData" in ds:
         del ds.PixelData
+    if shift and _beyond(stored, int(ds.BitsStored)):
+        stored = stored >> shift
     return stored, str(told["photometric_interpretation"])
+
+
+def _unused_below(ds: pydicom.Dataset, syntax: UID) -> int:
+    """Bits below those of a value, where the highest of them, HighBit, lies further up.
+
+    A codec gives values without any.
+    """
+    high = ds.get("HighBit")
+    if not isinstance(high, int) or (syntax.is_encapsulated and syntax != RLELossless):
+        return 0
+    return max(0, high + 1 - int(ds.BitsStored)) if high < int(ds.BitsAllocated) else 0
+
+
+def _beyond(stored: npt.NDArray[Any], bits: int) -> bool:
+    """Whether values need more than `bits` bits. If none does, they were stored from the lowest bit
+    on whatever HighBit says: no film uses a sixteenth of its range."""
+    signed = np.issubdtype(stored.dtype, np.signedinteger)
+    top = 2 ** (bits - signed)
+    return bool(stored.max() >= top or (signed and stored.min() < -top))
 
 
 def _frame_bytes(ds: pydicom.Dataset) -> int:

@@ -7,7 +7,6 @@ inside of a zip, however unfriendly, is a name and no more; and no film is read 
 from __future__ import annotations
 
 import os
-import threading
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from firstread.errors import FilmError, FilmTooLarge, FolderNotFound, NoFilms, UnreadableFilm
 from firstread.film.decode import FILM_SUFFIXES, MAX_BYTES, read_bytes
 from firstread.film.files import DICOMDIR, is_litter, walk_films
+from firstread.film.forks import Lock
 
 MOST_CONTENTS = 16 * 2**20
 """Bytes of a zip's table of contents beyond which it is refused, since it is held in memory."""
@@ -213,7 +213,7 @@ def _refused(info: zipfile.ZipInfo) -> FilmError | None:
     return None
 
 
-_opening = threading.Lock()
+_opening = Lock()
 
 
 def _opened(path: Path) -> zipfile.ZipFile:
@@ -221,7 +221,7 @@ def _opened(path: Path) -> zipfile.ZipFile:
     try:
         info = path.stat()
         with _opening:
-            return _open(path, info.st_mtime_ns, info.st_size)
+            return _open(path, info.st_mtime_ns, info.st_size, os.getpid())
     except OSError as e:
         raise UnreadableFilm(f"the zip cannot be opened ({e.strerror})") from None
     except (zipfile.BadZipFile, NotImplementedError, ValueError):
@@ -229,7 +229,9 @@ def _opened(path: Path) -> zipfile.ZipFile:
 
 
 @lru_cache(maxsize=4)
-def _open(path: Path, changed: int, size: int) -> zipfile.ZipFile:
+def _open(path: Path, changed: int, size: int, process: int) -> zipfile.ZipFile:
+    """The zip as of that time and size. Each `process` opens its own: a fork shares the place in
+    the file with its parent, and each would read on where the other one has been."""
     with path.open("rb") as file:
         end = zipfile._EndRecData(file)  # type: ignore[attr-defined] # as ZipFile itself finds it
     if end and end[_CONTENTS] > MOST_CONTENTS:

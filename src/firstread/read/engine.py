@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firstread.errors import BundleError, EngineError, MissingExtra
+from firstread.film.forks import Lock
 from firstread.read.bundle import Bundle
 from firstread.read.gate import OUTPUT as GATE
 
@@ -191,6 +192,11 @@ def _check_outputs(bundle: Bundle, names: set[str]) -> None:
         )
 
 
+_COMPILING = Lock()
+_LEFT_BEHIND: list[Any] = []
+"""What a parent of this process compiled."""
+
+
 class _OpenVino:
     """OpenVINO on the CPU; each thread has a request of its own."""
 
@@ -205,31 +211,47 @@ class _OpenVino:
                 f"the engine needs openvino, which is not installed or does not load ({e}); "
                 "pip install 'firstread[fast]', or leave the engine to be chosen"
             ) from None
-        size = bundle.card.preprocess.size
-        how = {
+        self._bundle, self._openvino = bundle, openvino
+        self._how = {
             "INFERENCE_PRECISION_HINT": precision,
             "NUM_STREAMS": threads,
             "INFERENCE_NUM_THREADS": threads,
             "ENABLE_CPU_PINNING": False,
         }
+        self._compile()
+
+    def _compile(self) -> None:
+        bundle, size = self._bundle, self._bundle.card.preprocess.size
         try:
-            core = openvino.Core()
+            core = self._openvino.Core()
             graph = core.read_model(bundle.onnx_path)
             graph.reshape({INPUT: [1, size, size]})
-            self._compiled: Any = core.compile_model(graph, "CPU", how)
+            self._compiled: Any = core.compile_model(graph, "CPU", self._how)
         except Exception as e:  # openvino raises RuntimeError for everything
             raise BundleError(
                 f"{bundle.onnx_path}: openvino cannot load it ({type(e).__name__}); "
                 "choose the engine onnxruntime"
             ) from e
         _check_outputs(bundle, set().union(*(o.get_names() for o in self._compiled.outputs)))
-        self._mine = threading.local()
+        self._mine, self._requests = threading.local(), list[Any]()
+        self._process = os.getpid()
+
+    def _compile_here(self) -> None:
+        """Compile anew in a forked process, where the threads that would run it are not. What was
+        compiled is kept: taken away in the child it would wait for them, or end the process."""
+        with _COMPILING:
+            if self._process != os.getpid():
+                _LEFT_BEHIND.append((self._compiled, self._mine, self._requests))
+                self._compile()
 
     def run(self, names: Sequence[str], feed: Mapping[str, npt.NDArray[np.uint8]]) -> list[Floats]:
         """As of `Session`."""
+        if self._process != os.getpid():
+            self._compile_here()
         request = getattr(self._mine, "request", None)
         if request is None:
             request = self._mine.request = self._compiled.create_infer_request()
+            self._requests.append(request)  # a fork forgets what was another thread's
         request.infer(dict(feed))
         # A copy: the request's own memory is written over by its next film.
         return [np.array(request.get_tensor(name).data, np.float32) for name in names]

@@ -44,22 +44,63 @@ said: lungs are nearly symmetric, and the probe at times takes one side for the 
 STRANGE = "it is unlike the films that the model was trained on"
 """Said of a film by its strangeness."""
 
-CHEST = ("CHEST", "THOR", "TORAX", "LUNG", "RIB", "PULM", "BABYGRAM", "TRUNK")
-"""Beginnings and parts of what vendors call the chest in BodyPartExamined (PS3.16 Annex L, and
-files seen)."""
+CHEST = ("CHEST", "THOR", "TORAX", "TORAC", "TORAKS", "LUNG", "RIB", "PULM", "HEART", "CXR", "C-XR",
+         "BABYGRAM", "TRUNK", "T-D3000", "51185008", "BRUSTK", "BORSTKAS", "POITRINE", "POUMON",
+         "POLMON", "KLATKA", "HRUDN", "GRUDN", "GOGUS", "AKCIGER", "MELLKAS",
+         "RINTAKE")  # fmt: skip
+"""Beginnings and parts of what vendors and languages call the chest in BodyPartExamined (PS3.16
+Annex L, its codes in SRT and SCT, and files seen)."""
 
-OTHER_PARTS = ("ABDOMEN", "ANKLE", "ARM", "BREAST", "CLAVICLE", "ELBOW", "FEMUR", "FINGER", "FOOT",
-               "FOREARM", "HAND", "HEAD", "HIP", "HUMERUS", "KNEE", "LEG", "NECK", "PELVIS",
-               "SHOULDER", "SKULL", "SPINE", "TIBIA", "TOE", "WRIST")  # fmt: skip
+OTHER_PARTS = ("ABDOMEN", "ANKLE", "ARM", "BREAST", "CALCANEUS", "CLAVICLE", "COCCYX", "ELBOW",
+               "EXTREMITY", "FEMUR", "FINGER", "FOOT", "FOREARM", "HAND", "HEAD", "HIP", "HUMERUS",
+               "JAW", "KNEE", "LEG", "MANDIBLE", "MAXILLA", "NECK", "PATELLA", "PELVIS", "SACRUM",
+               "SCAPULA", "SHOULDER", "SINUS", "SKULL", "SPINE", "TIBIA", "TOE",
+               "WRIST")  # fmt: skip
 """Other parts that a message names (PS3.16 Annex L). No other word of the file is quoted: in a
 spoilt one, or from a careless hand, it may be a patient's name."""
+
+NO_PART = frozenset({"", "UNKNOWN", "UNDEFINED", "UNSPECIFIED", "NOT SPECIFIED", "OTHER", "OTHERS",
+                     "NONE", "N/A", "NA", "*", "-"})  # fmt: skip
+"""What is written in BodyPartExamined and tells nothing."""
+
+UNKNOWN_PART = "its DICOM body part is not known here; perhaps it is not the chest"
+"""Said of a film with another word there, of a language or a habit that is not listed."""
 
 FRONTAL = frozenset({"AP", "PA"})
 OTHER_VIEWS = frozenset({"LL", "RL", "RLD", "LLD", "RLO", "LLO", "LPO", "RPO", "LAO", "RAO"})
 """View positions of PS3.3 C.8.1.2.1 that are not frontal, and the oblique ones that files have."""
 
-OTHER_VIEW_WORDS = re.compile(r"(?<![A-Z])[LR]?(LAT|OBL)")
+OTHER_VIEW_WORDS = re.compile(r"(?<![A-Z])([LR]?(LAT|OBL)|PROFIL|SEITL)")
 """How the words for such views begin, in ViewPosition and in the code's meaning."""
+
+SNOMED = frozenset({"SCT", "SRT", "SNM3", "99SDM"})
+"""Coding schemes of the codes below: SNOMED CT and its names before (PS3.16 section 8)."""
+
+OTHER_VIEW_CODES = frozenset({
+    # lateral, left lateral, right lateral, sagittal, and the two between medial and lateral
+    "399067008", "R-102CD", "399173006", "R-10236", "399198007", "R-10232", "30730003", "G-A145",
+    "399352003", "R-10228", "399260004", "R-10224",
+    # oblique
+    "399182000", "R-102C1", "399160007", "R-10204", "399312000", "R-10208", "399059000", "R-10216",
+    "399184004", "R-10238", "399236003", "R-10234", "399135007", "R-10220", "399356000", "R-40985",
+    "399006002", "R-10212", "399038007", "R-10210", "260426006", "R-40782", "260427002", "R-40783",
+    "399368009", "R-10226", "399099002", "R-10230",
+})  # fmt: skip
+"""Codes of such views (PS3.16 CID 4010), whose meaning may be told in any language."""
+
+NOT_FRONTAL = "its DICOM view position is lateral or oblique, not a frontal view (AP or PA)"
+
+FROM_ASIDE = "its DICOM patient orientation is not that of a frontal view (AP or PA)"
+"""Said of a film whose rows or columns run from front to back."""
+
+TURNED = "its DICOM patient orientation is not upright; turn it if it is not, or mend the file"
+"""Said of a film whose columns do not run to the feet. The picture may have been turned since."""
+
+MIRRORED = (
+    "mirrored: by its DICOM patient orientation the patient's right is at the right of the "
+    "picture; sides are named by that"
+)
+"""Noted of a film whose rows run to the patient's right."""
 
 FOR_PROCESSING = "raw detector values, not made to be looked at; send the image for presentation"
 """Said of a film that its detector meant for processing alone (PS3.3 C.8.11.1)."""
@@ -133,27 +174,60 @@ def judge(gate: Gate, outputs: Floats, doubt: Callable[[], str | None]) -> Verdi
 def told_otherwise(tags: dict[str, str]) -> str | None:
     """Why the DICOM tags rule a frontal chest film out; None where they do not.
 
-    `ViewCode` and `RegionCode`: the meanings of the codes that DX has beside the other two. Of a
-    region, which may be told in any language, only another part's name counts.
+    `ViewCode` and `RegionCode`: the meanings of the codes that DX has beside the other two. A
+    part, which may be told in any language, counts against it only by another part's name.
     """
 
-    def told(name: str) -> str:
-        return tags.get(name, "").upper().strip()
-
-    if told("PresentationIntentType") == "FOR PROCESSING":
+    if _told(tags, "PresentationIntentType") == "FOR PROCESSING":
         return FOR_PROCESSING
-    part = told("BodyPartExamined")
-    where = part or told("RegionCode")
-    chest = any(word in where for word in CHEST) and "SPINE" not in where
-    other = next((f"{word}, " for word in OTHER_PARTS if word in where), "")
-    if not chest and (part or other):
-        return f"its DICOM body part is {other}not the chest"
-    view = told("ViewPosition")
-    if view in OTHER_VIEWS:
-        return f"its DICOM view position is {view}, not a frontal view (AP or PA)"
-    if OTHER_VIEW_WORDS.search(view) or OTHER_VIEW_WORDS.search(told("ViewCode")):
-        return "its DICOM view position is lateral or oblique, not a frontal view (AP or PA)"
-    return None
+    where = _part(tags)
+    other = next((word for word in OTHER_PARTS if word in where), None)
+    if other is not None and not _is_chest(where):
+        return f"its DICOM body part is {other}, not the chest"
+    for view in _told(tags, "ViewPosition").split("\\"):
+        if view in OTHER_VIEWS:
+            return f"its DICOM view position is {view}, not a frontal view (AP or PA)"
+        if OTHER_VIEW_WORDS.search(view):
+            return NOT_FRONTAL
+    scheme, _, code = _told(tags, "ViewCodeValue").partition(" ")
+    if OTHER_VIEW_WORDS.search(_told(tags, "ViewCode")):
+        return NOT_FRONTAL
+    if scheme in SNOMED and code in OTHER_VIEW_CODES:
+        return NOT_FRONTAL
+    return FROM_ASIDE if set("AP") & set(_directions(tags)) else None
+
+
+def told_doubt(tags: dict[str, str]) -> str | None:
+    """Why by the DICOM tags a person should look first; None where they give no reason."""
+    down = _directions(tags)[1:]
+    if down and down != "F":
+        return TURNED
+    part = _told(tags, "BodyPartExamined")
+    return None if part in NO_PART or _is_chest(part) else UNKNOWN_PART
+
+
+def told_mirrored(tags: dict[str, str]) -> bool:
+    """Whether the DICOM tags tell that the picture's right is the patient's right."""
+    return _directions(tags)[:1] == "R"
+
+
+def _told(tags: dict[str, str], name: str) -> str:
+    return tags.get(name, "").upper().strip()
+
+
+def _part(tags: dict[str, str]) -> str:
+    """The body part, or where it tells nothing the region's meaning."""
+    part = _told(tags, "BodyPartExamined")
+    return _told(tags, "RegionCode") if part in NO_PART else part
+
+
+def _is_chest(where: str) -> bool:
+    return any(word in where for word in CHEST) and "SPINE" not in where
+
+
+def _directions(tags: dict[str, str]) -> str:
+    """What the rows and the columns mainly run to: "LF" as a rule; "" where not told."""
+    return "".join(way[:1] for way in _told(tags, "PatientOrientation").split("\\"))
 
 
 def out_of_age(age: float | None, ages: tuple[float, float] | None) -> str | None:

@@ -12,24 +12,33 @@ from __future__ import annotations
 
 import contextlib
 import math
-import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, SupportsFloat
 
 from firstread.errors import FirstreadError
 from firstread.film import Film, Preprocess, decode, preprocess
 from firstread.film.age import OLDEST, age_of
 from firstread.film.decode import Before
+from firstread.film.forks import Lock
 from firstread.film.lungs import LEAST_SIDE, SIDE, Grey, doubt, lung_mask, shipped
 from firstread.film.photo import looks_photographed
 from firstread.film.preprocess import seen_box
 from firstread.film.quality import plainly_no_film, quality_notes
 from firstread.read.bundle import Bundle
 from firstread.read.engine import AUTO, INPUT, OUTPUTS, Opened, default_threads, open_bundle
-from firstread.read.gate import NO_GATE, Verdict, judge, told_otherwise
+from firstread.read.gate import (
+    MIRRORED,
+    NO_GATE,
+    TURNED,
+    Verdict,
+    judge,
+    told_doubt,
+    told_mirrored,
+    told_otherwise,
+)
 from firstread.read.gate import OUTPUT as GATE
 from firstread.read.opinion import Opinion, decide, rejected
 from firstread.read.regions import regions
@@ -70,8 +79,10 @@ class Reader:
     along.
     `engine`: what runs the graph, of `firstread.read.engine.ENGINES`, or "auto" for the fastest
     that reads alike; an opened bundle has its own.
-    Raises `BundleError` where the bundle is missing, changed or no graph of ours, and
-    `MissingExtra` where the engine is not installed.
+    May be pickled: what comes out has opened the bundle of the same folder again.
+    Raises `BundleError` where the bundle is missing, changed or no graph of ours,
+    `MissingExtra` where the engine is not installed, `EngineError` for one of another name, and
+    `TypeError` or `ValueError` for threads that are no number of 1 or more.
     """
 
     def __init__(
@@ -81,7 +92,9 @@ class Reader:
         lungs: bool = False,
         engine: str = AUTO,
     ):
-        self.threads = default_threads() if threads is None else threads
+        if isinstance(threads, bool) or not isinstance(threads, Integral | None):
+            raise TypeError("threads must be a whole number of 1 or more, or None")
+        self.threads = default_threads() if threads is None else int(threads)
         if self.threads < 1:
             raise ValueError("threads must be 1 or more")
         if not isinstance(bundle, Opened):
@@ -90,7 +103,13 @@ class Reader:
         self.session = bundle.session
         self._lungs = shipped() if lungs else None
 
-    def read(self, source: Readable, heat: bool = True, age: float | None = None) -> Opinion:
+    def __reduce__(self) -> tuple[type[Reader], tuple[Path, int, bool, str]]:
+        lungs = self._lungs is not None
+        return type(self), (self.bundle.path.absolute(), self.threads, lungs, self.engine)
+
+    def read(
+        self, source: Readable, heat: bool = True, age: SupportsFloat | None = None
+    ) -> Opinion:
         """The opinion on one film: a path, the bytes of a file (then `file` is ""), or a `Named`.
 
         A film that cannot be read is an opinion too: "rejected", with the reason and without
@@ -112,15 +131,18 @@ class Reader:
             return self._rejected(file, reason)
 
     def read_many(
-        self, sources: Iterable[Readable], heat: bool = False, age: float | None = None
+        self, sources: Iterable[Readable], heat: bool = False, age: SupportsFloat | None = None
     ) -> Generator[Opinion, None, None]:
         """Opinions in the order of `sources`, while later films are already being read.
 
-        Never raises for a bad film (see `read`; an age that is none raises at once). Memory is
-        bounded: at most twice `threads` films are ahead of the caller, however many there are.
-        Closing the generator, or an interrupt, drops the films not yet begun and waits for those
-        under way.
+        Never raises for a bad film (see `read`; an age that is none, or one film in place of
+        several, raises at once). What `sources` raises comes after the opinions on the films
+        before. Memory is bounded: at most twice `threads` films are ahead of the caller, however
+        many there are. Closing the generator, or an interrupt, drops the films not yet begun and
+        waits for those under way.
         """
+        if isinstance(sources, str | Path | _BYTES):  # of which the parts are no films
+            raise TypeError("give a list of films; one film is for read()")
         return self._many(sources, heat, _years(age))
 
     def _many(
@@ -130,13 +152,23 @@ class Reader:
 
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="firstread")
         ahead: deque[Future[Opinion]] = deque()
+        coming, broken = iter(sources), None
         try:
-            for source in sources:
+            while True:
+                try:
+                    source = next(coming)
+                except StopIteration:
+                    break
+                except Exception as e:  # the opinions on films before it are as good as ever
+                    broken = e
+                    break
                 ahead.append(pool.submit(self.read, source, heat, age))
                 if len(ahead) >= 2 * self.threads:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()
+            if broken is not None:
+                raise broken
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -152,19 +184,22 @@ class Reader:
         if probability != probability:
             return self._rejected(file, "the model gave no number for this film")
         lungs = self._lungs.mask(pixels) if self._lungs is not None else None
-        doubted = None if lungs is None else doubt(lungs)
+        unsure = told_doubt(film.tags)
+        doubted = None if lungs is None else (unsure if unsure == TURNED else doubt(lungs))
         if doubted is not None:
             lungs = None
         plain = plainly_no_film(film)
-        verdict = Verdict(reject=plain or told_otherwise(film.tags))
+        verdict = Verdict(plain or told_otherwise(film.tags), unsure)
         if verdict.reject is None and card.gate is not None:
-            verdict = judge(
+            seen = judge(
                 card.gate, found[GATE][0], lambda: doubt(lung_mask(self._whole(pixels, larger)))
             )
+            verdict = Verdict(seen.reject, seen.refer or unsure)
         age = age if age is not None else age_of(film.tags)
         decision, reasons = decide(probability, verdict, self.bundle, age)
         # Of what is plainly none it needs no saying.
         photo = [] if plain is not None else [looks_photographed(film)]
+        mirrored = told_mirrored(film.tags)
         return Opinion(
             file=file,
             probability=probability,
@@ -178,6 +213,7 @@ class Reader:
             notes=(
                 *quality_notes(film),
                 *filter(None, photo),
+                *((MIRRORED,) if mirrored else ()),
                 *(() if card.gate else (NO_GATE,)),
             ),
             heat=found["map"][0] if heat else None,
@@ -185,7 +221,7 @@ class Reader:
             aspect=film.pixels.shape[1] / film.pixels.shape[0],
             seen=seen_box(film, card.preprocess),
             lungs=lungs,
-            regions=None if lungs is None else regions(found["map"][0], lungs),
+            regions=None if lungs is None else regions(found["map"][0], lungs, mirrored),
             regions_doubt=doubted,
             engine=self.engine,
         )
@@ -216,11 +252,11 @@ def _name(source: Readable) -> str:
     return name
 
 
-def _years(age: float | None) -> float | None:
+def _years(age: SupportsFloat | None) -> float | None:
     """An age as years; None where it is not known."""
     if age is None:
         return None
-    if not isinstance(age, Real):
+    if isinstance(age, bool) or not isinstance(age, Real):  # True is no year
         raise TypeError("age must be a number of years, or None")
     years = float(age)
     if math.isnan(years):
@@ -234,7 +270,7 @@ class _Turn:
     """A film's turn: it waits while another one of more than `LARGE` pixels is being read, if it
     is such a film itself."""
 
-    _one = threading.Lock()
+    _one = Lock()
 
     def __enter__(self) -> _Turn:
         self._holds = False

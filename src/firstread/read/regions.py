@@ -19,6 +19,8 @@ OUTSIDE = "outside the lungs"
 LEAST = 0.1
 """Share of the evidence below which a zone is not named."""
 
+_OTHER = {"right": "left", "left": "right"}
+
 
 @dataclass(frozen=True)
 class Region:
@@ -35,16 +37,23 @@ class Region:
         return {"zone": self.zone, "share": round(self.share, 2)}
 
 
-def regions(heat: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_]) -> tuple[Region, ...]:
+def regions(
+    heat: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_], mirrored: bool = False
+) -> tuple[Region, ...]:
     """Zones that hold a tenth or more of the positive part of `heat` (h, w), strongest first.
 
-    `mask`: the film's lungs, (s, s). Empty where no part of the film spoke for pneumonia.
+    `mask`: the film's lungs, (s, s). `mirrored`: the patient's right is at the right of the
+    picture. Empty where no part of the film spoke for pneumonia.
     """
     weight = strength(heat, mask.shape[0]).astype(np.float64)
     total = float(weight.sum())
     if total <= 0.0:
         return ()
     shares = {name: float(weight[zone].sum()) / total for name, zone in zones(mask).items()}
+    if mirrored:
+        shares = {
+            _OTHER[name.split()[0]] + name[name.index(" ") :]: shares[name] for name in shares
+        }
     shares[OUTSIDE] = float(weight[~mask].sum()) / total
     named = sorted(shares.items(), key=lambda item: -item[1])
     return tuple(Region(zone, share) for zone, share in named if share >= LEAST)
