@@ -18,7 +18,7 @@ import pytest
 from dicom_films import DX, ID, NAME, dicom_film
 from firstread.film.quiet import quiet
 from nodes import Start, bundle, cut_after, start, store, storescp, until
-from peers import Orthanc, free_port, orthanc, run
+from peers import Orthanc, free_port, orthanc, program, run
 
 __all__ = ["bundle", "orthanc", "start"]  # fixtures
 
@@ -236,7 +236,7 @@ def test_sigterm_ends_what_is_under_way(start: Start, tmp_path: Path) -> None:
     node = start()
     films = [film(tmp_path, i) for i in range(12)]
     sender = subprocess.Popen(
-        ["storescu", "-R", "127.0.0.1", str(node.port), *map(str, films)],
+        [program("storescu"), "-R", "127.0.0.1", str(node.port), *map(str, films)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
