@@ -93,8 +93,6 @@ def purpose(name: str) -> str:
         "by its area: the same code, the same halt.",
         "full-robust": "`full-6` with the generalised cross-entropy, in case labels are wrong: the "
         "code of commit ada9120, gone since.",
-        "full-sharpness": "`full-6` by sharpness-aware steps, two passes each: the code of commit "
-        "ada9120, gone since.",
         "full-places": "`full-no-noise`, films smoothed by place, as far as each part of them "
         "needs it: the code of commit fce98c3, gone since.",
         "twin-5": "`default-5` and `settle-5` on this split: the twin of versions 4 and 5.",
@@ -113,6 +111,8 @@ def purpose(name: str) -> str:
         "training.",
         "twin-7-slow": "`full-7`, and then `settle-7-slow`.",
         "twin-7-slow-focus": "`full-7`, and then `settle-7-slow-focus`.",
+        "twin-sharpness": "`full-sharpness`, and then `settle-7`.",
+        "twin-sharpness-both": "`full-sharpness`, and then `settle-7-sharpness`.",
         "twin-standardise": "`full-standardise`, and then `settle-5` with each film standardised.",
     }[name]
 

@@ -19,6 +19,7 @@ from firstread.train.batches import Batches
 from firstread.train.focus import evidence_outside
 from firstread.train.mix import certainty, hide_lungs, mixup, swap_surroundings
 from firstread.train.recipe import Recipe
+from firstread.train.sharpness import SharpnessAware
 from firstread.train.style import StyleMixing
 from firstread.train.teachers import opinion_of
 
@@ -170,9 +171,10 @@ class FilmFit(pl.LightningModule):
             {"params": [p for p in learning if p.ndim > 1]},
             {"params": [p for p in learning if p.ndim <= 1], "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.AdamW(
-            groups, lr=self.recipe.lr, weight_decay=self.recipe.weight_decay
-        )
+        how: dict[str, Any] = {"lr": self.recipe.lr, "weight_decay": self.recipe.weight_decay}
+        optimizer: torch.optim.Optimizer = torch.optim.AdamW(groups, **how)
+        if self.recipe.sharpness:
+            optimizer = SharpnessAware(groups, radius=self.recipe.sharpness, **how)
         warmup = self.recipe.warmup
         if warmup * self.steps == 1:
             warmup *= 0.99  # torch divides by the length of the warm-up less one step

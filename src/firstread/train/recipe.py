@@ -48,6 +48,7 @@ class Recipe:
     less of it the label goes to one half, since nobody could tell from such a crop.
     `teachers`: recipes of networks to learn from, trained first (`firstread.train.teachers`);
     `distil`: weight of their opinion in the loss, the rest being the label's.
+    `sharpness`: radius of sharpness-aware minimisation, 0 for none; a step takes twice the time.
     `balance`: as many normal films as pneumonia films in every batch. `ema`: decay of the
     averaged weights, 0 for none. `patience`: epochs without a better validation AUC before
     the fit stops, 0 to run them all; the best epoch is then kept instead of the last.
@@ -79,6 +80,7 @@ class Recipe:
     label_smoothing: float = 0.0
     teachers: tuple[str, ...] = ()
     distil: float = 0.0
+    sharpness: float = 0.0
     balance: bool = True
     ema: float = 0.0
     patience: int = 0
@@ -108,7 +110,8 @@ class Recipe:
         check(self.patience >= 0, "patience", self.patience, "0 or more")
         smooth = self.label_smoothing
         check(0 <= smooth < 1, "label_smoothing", smooth, "0 to below 1")
-        check(self.focus >= 0, "focus", self.focus, "0 or more")
+        for key in ("focus", "sharpness"):
+            check(getattr(self, key) >= 0, key, getattr(self, key), "0 or more")
         check(0 <= self.lung_share < 1, "lung_share", self.lung_share, "0 to below 1")
         check(
             not (self.wants_lungs and (self.augment.mixup or self.features_once)),
