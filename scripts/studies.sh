@@ -107,6 +107,7 @@ done
 twin twin-6-focus studies/full/settle-6-focus.toml "$RUNS/trials/full-6"
 twin twin-6 studies/settle-6.toml "$RUNS/trials/full-6"
 twin twin-7 studies/settle-7.toml "$RUNS/trials/full-7"
+twin twin-sharpness studies/settle-7.toml "$RUNS/trials/full-sharpness"
 twin twin-7-plain studies/settle-6.toml "$RUNS/trials/full-7"
 for name in slow slow-focus; do
     twin twin-7-$name studies/full/settle-7-$name.toml "$RUNS/trials/full-7"

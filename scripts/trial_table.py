@@ -112,7 +112,6 @@ def purpose(name: str) -> str:
         "twin-7-slow": "`full-7`, and then `settle-7-slow`.",
         "twin-7-slow-focus": "`full-7`, and then `settle-7-slow-focus`.",
         "twin-sharpness": "`full-sharpness`, and then `settle-7`.",
-        "twin-sharpness-both": "`full-sharpness`, and then `settle-7-sharpness`.",
         "twin-standardise": "`full-standardise`, and then `settle-5` with each film standardised.",
     }[name]
 
