@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from firstread.film.box import WHOLE, Box
+from firstread.read.digits import in_digits
 from firstread.read.gate import Verdict, out_of_age, unknown_age, without_age
 
 if TYPE_CHECKING:
@@ -117,13 +118,10 @@ def rejected(file: str, reason: str, bundle: Bundle, engine: str = "") -> Opinio
 
 def band_reason(probability: float, card: Card) -> str | None:
     """Why a film goes to a person for its probability; None outside of the refer band."""
-    low, high = card.refer.low, card.refer.high
-    if not low <= probability <= high:
+    if not card.refer.low <= probability <= card.refer.high:
         return None
-    return (
-        f"{probability:.3f} lies in the uncertain band from {low:.3f} to {high:.3f}; "
-        "let a person look first"
-    )
+    p, low, high = in_digits(probability, card.refer.low, card.refer.high)
+    return f"{p} lies in the uncertain band from {low} to {high}; let a person look first"
 
 
 def decide(

@@ -13,8 +13,9 @@ from pathlib import Path
 from firstread.errors import OutputError
 from firstread.film.files import real, utf8, write_atomic_parts
 from firstread.read.bundle import Bundle
+from firstread.read.digits import in_digits
 from firstread.read.entry import Entry
-from firstread.read.opinion import DECISIONS, NO_PNEUMONIA, PNEUMONIA, Opinion
+from firstread.read.opinion import DECISIONS, NO_PNEUMONIA, PNEUMONIA, REJECTED, Opinion
 from firstread.terminal import printable
 
 CSV_COLUMNS = (
@@ -194,7 +195,10 @@ class Table:
         name = printable(opinion.file)
         if len(name) > self.width:  # the end of a path tells films apart, its start does not
             name = "…" + name[1 - self.width :]
-        p = "    -" if opinion.probability is None else f"{opinion.probability:.3f}"
+        p = "    -"
+        # Of what was turned away the number means nothing; the files have it.
+        if opinion.probability is not None and opinion.decision != REJECTED:
+            p = in_digits(opinion.probability, opinion.threshold)[0]
         reasons = opinion.reasons
         if opinion.decision in {PNEUMONIA, NO_PNEUMONIA}:
             self._limits.update(reasons)
@@ -202,7 +206,7 @@ class Table:
         why = ": " + printable("; ".join(reasons)) if reasons else ""
         lines = _where(opinion), printable("; ".join(opinion.notes))
         below = "".join(f"\n{'':{self.width}}         {line}" for line in lines if line)
-        return f"{name:<{self.width}}  {p}  {opinion.decision}{why}{below}"
+        return f"{name:<{self.width}}  {p:<6} {opinion.decision}{why}{below}"
 
     def footer(self) -> list[str]:
         """What limits the opinions on films that were decided, and on how many, a line each."""

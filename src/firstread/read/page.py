@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from firstread.read.bundle import Bundle
+from firstread.read.digits import in_digits, limits_in_digits
 from firstread.read.entry import Entry
 from firstread.read.opinion import DECISIONS, REJECTED, Opinion
 
@@ -38,14 +39,17 @@ def page_parts(
     """
     import jinja2
 
+    card = bundle.card
+    limits = card.threshold, card.refer.low, card.refer.high
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).generate(
-        films=(_film(entry, i < PICTURES) for i, entry in enumerate(entries)),
+        films=(_film(entry, limits, i < PICTURES) for i, entry in enumerate(entries)),
         number=sum(counts.values()),
         counts=[(d, MARKS[d], counts.get(d, 0)) for d in DECISIONS],
-        card=bundle.card,
+        card=card,
+        limits=limits_in_digits(*limits),
         sha256=bundle.sha256[:12],
         total=total,
         pictures=PICTURES,
@@ -87,14 +91,18 @@ def place_in_words(opinion: Opinion) -> str | None:
     return where(opinion.heat, opinion.seen) + (f" No zones are named: {doubt}." if doubt else "")
 
 
-def _film(entry: Entry, with_pictures: bool) -> dict[str, Any]:
+def _film(entry: Entry, limits: tuple[float, ...], with_pictures: bool) -> dict[str, Any]:
     fields = entry.fields
+    # Of a film that was turned away the number means nothing; it is in the JSON.
+    known = fields["probability"] is not None and fields["decision"] != REJECTED
+    told = in_digits(fields["probability"], *limits) if known else (None, None)
     bare = {"film": None, "overlay": None, "where": None, "aspect": 1.0}
     return {
         "file": fields["file"],
         "decision": fields["decision"],
         "mark": MARKS[fields["decision"]],
-        "probability": fields["probability"],
+        "probability": told[0],
+        "threshold": told[1],
         "reasons": fields["reasons"],
         "notes": fields["notes"],
         **((entry.shown if with_pictures else None) or bare),

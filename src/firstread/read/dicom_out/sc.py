@@ -20,6 +20,7 @@ from firstread.film import Film, Preprocess, preprocess
 from firstread.read.dicom_out.own import device
 from firstread.read.dicom_out.sr import SERIES_DESCRIPTION
 from firstread.read.dicom_out.uids import without_clock
+from firstread.read.digits import in_digits
 from firstread.read.opinion import Opinion
 from firstread.read.overlay import overlay_png
 
@@ -93,10 +94,12 @@ _OF_THE_FILM = {"SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID"}
 
 def banner(opinion: Opinion) -> tuple[str, ...]:
     """What the strip says, a line each."""
-    p = "-" if opinion.probability is None else f"{opinion.probability:.2f}"
+    p, threshold = "-", f"{opinion.threshold:.3f}"
+    if opinion.probability is not None:
+        p, threshold = in_digits(opinion.probability, opinion.threshold)
     return (
         "MACHINE READING - NOT VERIFIED - NOT A MEDICAL DEVICE",
-        f"{opinion.decision}: probability {p}, threshold {opinion.threshold:.2f}",
+        f"{opinion.decision}: probability {p}, threshold {threshold}",
         "Colour shows what the model looked at. It is no finding.",
         f"firstread {firstread.__version__}, bundle {opinion.bundle} {opinion.bundle_sha256}",
     )

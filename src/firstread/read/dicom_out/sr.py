@@ -24,6 +24,7 @@ import firstread
 from firstread.film.dicom import MAKER
 from firstread.read.dicom_out.own import device
 from firstread.read.dicom_out.uids import derive, without_clock
+from firstread.read.digits import in_percent
 from firstread.read.opinion import NO_PNEUMONIA, PNEUMONIA, REFER, REJECTED, Opinion
 from firstread.read.overlay import place, where
 from firstread.read.regions import in_words
@@ -140,10 +141,10 @@ def _group(
     percent = Code("%", "UCUM", "Percent")
     measurements = None
     if opinion.decision != REJECTED and opinion.probability is not None:
+        certainty, threshold = in_percent(opinion.probability, opinion.threshold)
         measurements = [
-            # Rounded: more digits would say more than a calibration can.
-            Measurement(codes.DCM.CertaintyOfFinding, round(100 * opinion.probability, 2), percent),
-            Measurement(codes.DCM.ThresholdValue, round(100 * opinion.threshold, 2), percent),
+            Measurement(codes.DCM.CertaintyOfFinding, certainty, percent),
+            Measurement(codes.DCM.ThresholdValue, threshold, percent),
         ]
     group = MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(
