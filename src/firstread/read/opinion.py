@@ -40,8 +40,8 @@ class Opinion:
     the film before it was squashed, or None. `seen`: what of the film `pixels`, `heat` and `lungs`
     show, as shares of its width and height. `lungs`: (size, size) bool and `regions`: where in
     them the evidence lies, strongest first; None where not asked for or not found, and then
-    `regions_doubt` says why they were not. `engine`: what ran the network, of
-    `firstread.read.engine.ENGINES`.
+    `regions_doubt` says why they were not. `mirrored`: by its file the patient's right is at the
+    right of the picture. `engine`: what ran the network, of `firstread.read.engine.ENGINES`.
     """
 
     file: str
@@ -62,6 +62,7 @@ class Opinion:
     regions: tuple[Region, ...] | None = None
     regions_doubt: str | None = None
     engine: str = ""
+    mirrored: bool = field(default=False, repr=False)
 
     @property
     def picture_aspect(self) -> float:

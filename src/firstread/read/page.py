@@ -86,9 +86,10 @@ def place_in_words(opinion: Opinion) -> str | None:
     from firstread.read.regions import in_words
 
     if opinion.regions is not None:
-        return in_words(opinion.regions)
+        return in_words(opinion.regions, opinion.mirrored)
     doubt = opinion.regions_doubt
-    return where(opinion.heat, opinion.seen) + (f" No zones are named: {doubt}." if doubt else "")
+    place = where(opinion.heat, opinion.seen, opinion.mirrored)
+    return place + (f" No zones are named: {doubt}." if doubt else "")
 
 
 def _film(entry: Entry, limits: tuple[float, ...], with_pictures: bool) -> dict[str, Any]:

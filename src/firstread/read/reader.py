@@ -224,6 +224,7 @@ class Reader:
             regions=None if lungs is None else regions(found["map"][0], lungs, mirrored),
             regions_doubt=doubted,
             engine=self.engine,
+            mirrored=mirrored,
         )
 
     def _whole(self, pixels: Grey, larger: Callable[[], Film]) -> Grey:

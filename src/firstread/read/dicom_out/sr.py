@@ -26,8 +26,8 @@ from firstread.read.dicom_out.own import device
 from firstread.read.dicom_out.uids import derive, without_clock
 from firstread.read.digits import in_percent
 from firstread.read.opinion import NO_PNEUMONIA, PNEUMONIA, REFER, REJECTED, Opinion
-from firstread.read.overlay import place, where
-from firstread.read.regions import in_words
+from firstread.read.overlay import place
+from firstread.read.page import place_in_words
 
 if TYPE_CHECKING:
     import pydicom
@@ -178,11 +178,7 @@ def _group(
 def sentences(opinion: Opinion, remarks: tuple[str, ...] = ()) -> list[str]:
     """The opinion in words: decision, reasons, notes, place, notices; never the file's name."""
     lines = [f"Decision: {opinion.decision}.", *opinion.remarks]
-    if opinion.decision != REJECTED:
-        if opinion.regions is not None:
-            lines.append(in_words(opinion.regions))
-        elif opinion.heat is not None:
-            lines.append(where(opinion.heat, opinion.seen))
+    lines.append(place_in_words(opinion) or "")
     lines += [NOTICE, *opinion.notices, *remarks]
     return [line for line in lines if line]
 
