@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from firstread.film.age import age_of
 from firstread.read.gate import (
     KINDS,
     STRANGE,
@@ -196,6 +197,14 @@ def test_out_of_age_counts_birthdays() -> None:
     young = out_of_age(0.5, (1, 5))
     assert young is not None
     assert "6 months old" in young
+
+
+def test_an_infant_is_as_many_months_old_as_the_file_tells() -> None:
+    for months in range(12):
+        said = out_of_age(age_of({"PatientAge": f"{months:03}M"}), (1, 5))
+        assert said is not None
+        assert f"the patient is {months} months old" in said
+    assert "1 months" in str(out_of_age(59 / 365.25, (1, 5)))  # not yet two
 
 
 def test_a_card_with_a_senseless_gate() -> None:

@@ -261,7 +261,7 @@ def unknown_age(ages: tuple[float, float] | None) -> str:
 def _years(age: float) -> str:
     if age >= 1:
         return f"{int(age)} years old"
-    return f"{int(age * 12)} months old"
+    return f"{int(age * 12 + 1e-6)} months old"  # 7 / 12 * 12 is a little less than 7
 
 
 def gate_from_card(raw: dict[str, Any]) -> Gate:

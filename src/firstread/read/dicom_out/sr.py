@@ -91,6 +91,8 @@ def report(
         content_time=str(source.ContentTime),
     )
     without_clock(document)
+    if "TimezoneOffsetFromUTC" in source:
+        document.TimezoneOffsetFromUTC = source.TimezoneOffsetFromUTC
     if opinion.decision == REJECTED:
         document.CompletionFlagDescription = "the film was not read; the reasons are in the text"
     return document

@@ -1,0 +1,63 @@
+"""What results take over from a film's header: whole values, and none that would stop them."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+
+from bundles import tiny_bundle
+from dicom_films import dicom_film
+from firstread.read.dicom_out import write_results
+from firstread.read.dicom_out.source import STAND_IN_DATE, read_header, source_of
+from firstread.read.reader import Reader
+
+
+def taken(**changes: Any) -> pydicom.Dataset:
+    with warnings.catch_warnings(action="ignore"):  # pydicom minds, rightly
+        film = dicom_film(**changes)
+    return source_of(read_header(film))
+
+
+def written(folder: Path, anonymous: bool = False, **changes: Any) -> list[pydicom.Dataset]:
+    with warnings.catch_warnings(action="ignore"):
+        film = dicom_film(**changes)
+    opinion = Reader(tiny_bundle(folder / "tiny")).read(film)
+    return [pydicom.dcmread(p) for p in write_results(opinion, film, folder / "out", anonymous)]
+
+
+@pytest.mark.parametrize("name", ["PatientBirthDate", "StudyDate", "ContentDate"])
+def test_a_day_that_never_was_is_left_out_and_costs_no_result(tmp_path: Path, name: str) -> None:
+    report, capture = written(tmp_path, **{name: "20210431"})
+    told = "20250601" if name == "ContentDate" else ""  # of type 1: the study's day
+    assert report[name].value == capture[name].value == told
+
+
+def test_no_day_at_all_is_told_by_a_stand_in() -> None:
+    ds = taken(StudyDate="20230229", ContentDate="20230229")
+    assert (ds.ContentDate, ds.StudyDate) == (STAND_IN_DATE, "")
+
+
+def test_times_keep_their_zone(tmp_path: Path) -> None:
+    for ds in written(tmp_path, TimezoneOffsetFromUTC="+0930"):
+        assert ds.TimezoneOffsetFromUTC == "+0930"
+        assert ds.ContentTime == "101500"
+
+
+@pytest.mark.parametrize("zone", ["", "-0000", "+25", "GMT+1", "+1500"])
+def test_what_is_no_zone_is_left_out(zone: str) -> None:
+    assert "TimezoneOffsetFromUTC" not in taken(TimezoneOffsetFromUTC=zone)
+
+
+def test_an_anonymous_result_does_not_tell_where_it_was(tmp_path: Path) -> None:
+    for ds in written(tmp_path, anonymous=True, TimezoneOffsetFromUTC="+0930"):
+        assert "TimezoneOffsetFromUTC" not in ds
+
+
+def test_day_and_time_are_of_one_event() -> None:
+    about = {"ContentDate": None, "AcquisitionDate": "20250601", "AcquisitionTime": "235955"}
+    ds = taken(**about, ContentTime="000010")  # a day later
+    assert (ds.ContentDate, ds.ContentTime) == ("20250601", "235955")
+    ds = taken(ContentDate=None, AcquisitionDate="20250601", StudyTime="101500")
+    assert (ds.ContentDate, ds.ContentTime) == ("20250601", "101500")
