@@ -188,6 +188,14 @@ def test_the_reason_can_be_told_without_the_age() -> None:
         assert without_age(other) == other
 
 
+def test_a_film_whose_features_are_no_numbers_does_not_pass() -> None:
+    assert judge(GATE, logits(-5.0), no_doubt) == Verdict()
+    for place in (0, 1, -1):
+        broken = logits(-5.0)
+        broken[place] = np.nan
+        assert judge(GATE, broken, no_doubt).reject is not None
+
+
 def test_out_of_age_counts_birthdays() -> None:
     assert out_of_age(None, (1, 5)) is None
     assert out_of_age(5.9, (1, 5)) is None

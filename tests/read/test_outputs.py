@@ -73,6 +73,17 @@ def test_no_file_name_becomes_a_formula(start: str) -> None:
     assert row["logit"] == "-3.5"
 
 
+def test_no_part_of_a_name_becomes_a_formula_where_semicolons_part_cells() -> None:
+    """As a spreadsheet set to German opens the table: a cell begins after each semicolon."""
+    name = "a;=HYPERLINK(1);-2+3;b;c = d.png"
+    text = to_csv([opinion(name, "refer", reasons=(f"{name}: dim", "a; -b"), logit=-3.5)])
+    cells = [cell for row in csv.reader(io.StringIO(text), delimiter=";") for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+    row = next(csv.DictReader(io.StringIO(text)))
+    assert row["file"] == "a;'=HYPERLINK(1);'-2+3;b;c = d.png"
+    assert row["reasons"].endswith(": dim; a; -b")
+
+
 def test_a_line_break_in_a_name_begins_no_cell() -> None:
     for end in "\r\n":
         name = f"a{end}=cmd|'!C calc'!A0.png"

@@ -152,6 +152,8 @@ def judge(gate: Gate, outputs: Floats, doubt: Callable[[], str | None]) -> Verdi
     `doubt` looks for the lungs and says what is wrong with them (`firstread.film.lungs.doubt`);
     it is called only where the features are in doubt.
     """
+    if np.isnan(outputs).any():  # what is no number is above no limit, and would pass
+        return Verdict(reject=f"no upright frontal chest film: {STRANGE}")
     n = len(gate.kinds)
     odd = float(oddness(outputs[None], n)[0])
     both = float(strangeness(outputs[None], n)[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
@@ -36,6 +37,11 @@ CSV_COLUMNS = (
 )
 
 
+FORMULA = re.compile(r"(?:\A|(?<=;))(?=[=+\-@\t\r\n])")
+"""Where a spreadsheet would begin a formula. One that writes decimals with a comma, as in most of
+Europe, begins a cell after each semicolon."""
+
+
 def json_parts(entries: Iterable[Entry]) -> Iterator[bytes]:
     """A JSON list, one object a film; plain ASCII, so that any file name survives it."""
     between = b"[\n "
@@ -54,8 +60,8 @@ def json_line(entry: Entry) -> str:
 def csv_parts(entries: Iterable[Entry]) -> Iterator[bytes]:
     """A CSV table with a header row, one row a film; reasons are joined with "; ".
 
-    A text that a spreadsheet would run as a formula is quoted with an apostrophe in front
-    (OWASP, CSV injection): file names come from anywhere.
+    A text that a spreadsheet would run as a formula gets an apostrophe in front (OWASP, CSV
+    injection): file names come from anywhere. So does what stands behind a semicolon.
     """
     yield _row(CSV_COLUMNS)
     for entry in entries:
@@ -78,7 +84,7 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return repr(value)
     text = "; ".join(map(_part, value)) if isinstance(value, list) else str(value)
-    return "'" + text if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
+    return FORMULA.sub("'", text)
 
 
 def _part(value: object) -> str:
