@@ -196,6 +196,8 @@ def _drift(args: argparse.Namespace) -> int:
     from firstread.clinic.drift import NAMES, compare, load_baseline
     from firstread.clinic.films import look_at, one_a_patient
     from firstread.clinic.page import write_drift_page
+    from firstread.cohort.copies import without_copies
+    from firstread.cohort.inputs import keep_inputs
     from firstread.evaluate.places import portable
     from firstread.film.files import write_atomic
     from firstread.read.bundle import Bundle
@@ -206,11 +208,19 @@ def _drift(args: argparse.Namespace) -> int:
         raise DataError("name a folder of films, or a CSV, to compare with the baseline")
     base = load_baseline(args.drift)
     bundle = Bundle.load(args.bundle)
-    films = _films(args.data)
+    pages = [] if args.out is None else [args.out / "drift.json", args.out / "drift.html"]
+    for path in pages:
+        check_output(path)
+    keep_inputs(pages, [args.data, args.drift])
+    given = _films(args.data)
+    films, copies = without_copies(given)
+    for text in copies:
+        print(f"warning: {text}")
     look = look_at(bundle, films, progress("read"))
     first = look.some(one_a_patient(films.patients))
     result = compare(base, first, bundle.card.onnx_sha256) | {
-        "n_films": len(films),
+        "n_films": len(given),
+        "warnings": copies,
         "format": 1,
         "data": {"source": portable(args.data), "baseline": portable(args.drift)},
         "bundle": {"name": bundle.name, "sha256": bundle.sha256},
@@ -233,13 +243,16 @@ def _drift(args: argparse.Namespace) -> int:
 
 
 def _films(path: Path) -> Cohort:
-    """The films to compare, labelled or not: a CSV, or any folder."""
+    """The films to compare, whose labels count for nothing: those of a CSV, or of any folder."""
+    from dataclasses import replace
+
     from firstread.cohort.table import Cohort, FilmRow, load_cohort, told_apart
     from firstread.errors import NoFilms
     from firstread.film.files import find_films
 
     if path.suffix.lower() == ".csv":
-        return load_cohort(path, need_labels=False)
+        found = load_cohort(path, need_labels=False)
+        return Cohort(found.root, tuple(replace(row, label=None) for row in found.rows))
     paths = find_films([path])
     if not paths:
         raise NoFilms(f"{path}: no film there; name a folder of films")
