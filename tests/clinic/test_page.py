@@ -13,11 +13,13 @@ pytest.importorskip("onnx")
 
 from bundles import tiny_bundle
 from clinics import clinic, told
+from firstread.cli.onboard import lines
 from firstread.clinic import drift
 from firstread.clinic.onboard import onboard
 from firstread.clinic.page import onboard_page, write_drift_page
 from firstread.evaluate.page import number, percent
 from firstread.read.bundle import Bundle
+from firstread.read.digits import limits_in_digits
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +49,21 @@ def test_a_proposal(bundle: Bundle) -> None:
     assert percent(mine["ppv"]) in text
     assert "(yours)" in text
     assert text.count("<svg") == 3 - (result["recalibration"]["chosen"] == "as_shipped")
+
+
+def test_what_is_signed_for_a_rare_disease_can_be_read(bundle: Bundle) -> None:
+    """One film in two hundred: with three decimals band and threshold would look like one."""
+    result, text = page(bundle, n=4000, share=0.005)
+    local = result["local"]
+    assert local["threshold"] < 0.002
+    threshold, low, high = limits_in_digits(
+        local["threshold"], local["refer"]["low"], local["refer"]["high"]
+    )
+    assert len({threshold, low, high}) == 3
+    assert f'<td class="num">{threshold}</td><td class="num">{low} to {high}</td>' in text
+    decision = limits_in_digits(result["thresholds"]["decision"]["value"])[0]
+    assert f'decision</th><td class="num">{decision}</td>' in text
+    assert f"local, threshold {threshold[:6]}" in "\n".join(lines(result))
 
 
 def test_a_signed_one_and_a_name_that_would_be_markup(bundle: Bundle) -> None:

@@ -65,6 +65,8 @@ def test_no_probability_looks_like_certainty() -> None:
     assert in_percent(1.0, 0.5) == (99.99, 50.0)
     assert in_percent(0.0, 0.5) == (0.01, 50.0)
     assert limits_in_digits(0.5, 0.0, 1.0) == ("0.500", "0.000", "1.000")
+    assert limits_in_digits(0.0) == ("0.000",)
+    assert limits_in_digits(0.00088, 0.9951) == ("0.00088", "0.99510")
 
 
 def test_numbers_stand_in_the_order_that_they_have() -> None:

@@ -280,6 +280,8 @@ def _command(args: argparse.Namespace) -> str:
 
 def lines(result: dict[str, Any]) -> list[str]:
     """The onboarding as a few lines of plain text."""
+    from firstread.read.digits import limits_in_digits
+
     out = [
         f"{result['bundle']['name']} on {result['n']} films of {result['n_patients']} patients: "
         f"{result['n_normal']} normal, {result['n_pneumonia']} pneumonia, "
@@ -300,9 +302,10 @@ def lines(result: dict[str, Any]) -> list[str]:
         )
     for name in ("as_shipped", "local"):
         if point := result[name]:
+            threshold = limits_in_digits(point["threshold"], least=4)[0]
             out += [
                 "",
-                f"{name.replace('_', ' ')}, threshold {point['threshold']:.4f}, at a share of "
+                f"{name.replace('_', ' ')}, threshold {threshold}, at a share of "
                 f"pneumonia of {result['prevalence']:.1%}:",
             ]
             rows = [(k, point[k]) for k in ("sensitivity", "specificity", "refer_rate")]

@@ -3,9 +3,9 @@
 Three decimals say as much as a calibration can. But where pneumonia is rare a threshold may be
 0.00088, and anywhere a film may lie just beside it: with three decimals a film that was called
 pneumonia and one that was not would bear the same number, at a threshold of the same or of nought.
-So decimals are added until numbers that differ look different and no limit looks like 0 or 1. A
-model is never sure: a probability that would be rounded to 0 or 1 is told as less or more than the
-last number before.
+So decimals are added until numbers that differ look different, and every limit has two digits
+beyond its noughts or nines. A model is never sure: a probability that would be rounded to 0 or 1 is
+told as less or more than the last number before.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ def places(probability: float, *limits: float, least: int = LEAST) -> int:
     for n in range(least, MOST):
         shown = {limit: round(limit, n) for limit in limits}
         clear = len(set(shown.values())) == len(shown)
-        inside = all(0 < x < 1 for limit, x in shown.items() if 0 < limit < 1)
+        edge = 10.0 ** (1 - n)  # two digits beyond the noughts, or the nines
+        inside = all(edge <= limit <= 1 - edge for limit in limits if 0 < limit < 1)
         told = _inside(probability, n)
         if (
             clear
@@ -33,7 +34,7 @@ def places(probability: float, *limits: float, least: int = LEAST) -> int:
     return MOST
 
 
-def in_digits(probability: float, *limits: float) -> tuple[str, ...]:
+def in_digits(probability: float, *limits: float, least: int = LEAST) -> tuple[str, ...]:
     """A probability and the limits beside it as texts, all with equally many decimals.
 
     >>> in_digits(0.98765, 0.5)
@@ -43,7 +44,7 @@ def in_digits(probability: float, *limits: float) -> tuple[str, ...]:
     >>> in_digits(0.99996, 0.5)
     ('>0.999', '0.500')
     """
-    n = places(probability, *limits)
+    n = places(probability, *limits, least=least)
     inside = _inside(probability, n)
     sign = "" if inside == round(probability, n) else "<" if probability < inside else ">"
     return f"{sign}{inside:.{n}f}", *(f"{limit:.{n}f}" for limit in limits)
@@ -62,13 +63,13 @@ def in_percent(probability: float, threshold: float) -> tuple[float, float]:
     return round(100 * _inside(probability, n), n - 2), round(100 * threshold, n - 2)
 
 
-def limits_in_digits(*limits: float) -> tuple[str, ...]:
+def limits_in_digits(*limits: float, least: int = LEAST) -> tuple[str, ...]:
     """Limits that stand by themselves as texts, all with equally many decimals.
 
     >>> limits_in_digits(0.00088, 0.00057, 0.00137)
-    ('0.0009', '0.0006', '0.0014')
+    ('0.00088', '0.00057', '0.00137')
     """
-    return in_digits(limits[0], *limits)[1:]
+    return in_digits(limits[0], *limits, least=least)[1:]
 
 
 def _inside(probability: float, n: int) -> float:
