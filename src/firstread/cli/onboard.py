@@ -217,8 +217,8 @@ def _drift(args: argparse.Namespace) -> int:
     for text in copies:
         print(f"warning: {text}")
     look = look_at(bundle, films, progress("read"))
-    first = look.some(one_a_patient(films.patients))
-    result = compare(base, first, bundle.card.onnx_sha256) | {
+    drawn = look.some(one_a_patient(films.patients))
+    result = compare(base, drawn, bundle.card.onnx_sha256) | {
         "n_films": len(given),
         "warnings": copies,
         "format": 1,
