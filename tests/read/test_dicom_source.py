@@ -61,3 +61,37 @@ def test_day_and_time_are_of_one_event() -> None:
     assert (ds.ContentDate, ds.ContentTime) == ("20250601", "235955")
     ds = taken(ContentDate=None, AcquisitionDate="20250601", StudyTime="101500")
     assert (ds.ContentDate, ds.ContentTime) == ("20250601", "101500")
+
+
+@pytest.mark.parametrize(
+    ("ratio", "method", "kept"),
+    [
+        ("12.5", "ISO_10918_1", ("12.5", "ISO_10918_1")),
+        ("12,5", "ISO_10918_1", (None, "ISO_10918_1")),
+        ("12.5", "jpeg, lossy", ("12.5", None)),
+    ],
+)
+def test_a_ratio_with_a_comma_costs_no_result(
+    tmp_path: Path, ratio: str, method: str, kept: tuple[str | None, str | None]
+) -> None:
+    lossy = {"LossyImageCompressionRatio": "55.5", "LossyImageCompressionMethod": method}
+    with warnings.catch_warnings(action="ignore"):
+        film = dicom_film(LossyImageCompression="01", **lossy).replace(b"55.5", ratio.encode())
+    opinion = Reader(tiny_bundle(tmp_path / "tiny")).read(film)
+    paths = write_results(opinion, film, tmp_path / "out")
+    capture = pydicom.dcmread(paths[1])
+    assert capture.LossyImageCompression == "01"
+    found = [capture.get(name) for name in lossy]
+    assert tuple(None if value is None else str(value) for value in found) == kept
+
+
+def test_what_was_compressed_twice_tells_of_both(tmp_path: Path) -> None:
+    methods = ["ISO_10918_1", "ISO_15444_1"]
+    _, capture = written(
+        tmp_path,
+        LossyImageCompression="01",
+        LossyImageCompressionRatio=["10", "2.5"],
+        LossyImageCompressionMethod=methods,
+    )
+    assert list(map(str, capture.LossyImageCompressionRatio)) == ["10", "2.5"]
+    assert list(capture.LossyImageCompressionMethod) == methods

@@ -9,6 +9,7 @@ its own value is handed on, and where it has none, neither has the capture.
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -164,8 +165,30 @@ def history(header: pydicom.Dataset) -> dict[str, Any]:
         told["BurnedInAnnotation"] = burned
     if str(header.get("LossyImageCompression") or "") == "01":
         told["LossyImageCompression"] = "01"
-        for name in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"):
-            value = header.get(name)
-            if value not in (None, ""):
-                told[name] = value
+        for name, rule in LOSSY.items():
+            values = _values(header, name)
+            if values and all(map(rule.fullmatch, values)):
+                told[name] = values if len(values) > 1 else values[0]
     return told
+
+
+LOSSY = {
+    "LossyImageCompressionRatio": re.compile(r"(?=.{1,16}$)\d+(\.\d*)?([eE][+-]?\d+)?"),
+    "LossyImageCompressionMethod": re.compile("[A-Z0-9_ ]{1,16}"),
+}
+"""How each of its values has to be written (PS3.5 6.2, DS and CS) to be handed on: a ratio of
+"12,5" stands in files, and no result could be made with it."""
+
+
+def _values(header: pydicom.Dataset, name: str) -> list[str]:
+    try:
+        value = header.get(name)
+    except Exception:  # a value that its own VR forbids
+        return []
+    if value is None or value == "":
+        return []
+    return (
+        [str(value)]
+        if isinstance(value, str) or not hasattr(value, "__iter__")
+        else [*map(str, value)]
+    )
