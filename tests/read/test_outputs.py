@@ -117,6 +117,14 @@ def test_page_is_offline_escaped_and_says_decisions_in_words(bundle: Bundle) -> 
     assert "4 of 9 films" in page_html(films, bundle, total=9)
 
 
+def test_no_mark_in_a_name_turns_the_page_round(bundle: Bundle) -> None:
+    """U+202E shows what follows from right to left; letters of Arabic and spaces are no marks."""
+    name = "a\u202egnp\u2066\x1b \u00a0\u0639\u0631\u0628.png"
+    page = page_html([rejected(name, f"{name}: broken; copy it again", bundle)], bundle)
+    assert not {"\u202e", "\u2066", "\x1b"} & set(page)
+    assert page.count("a?gnp?? \u00a0\u0639\u0631\u0628.png") == 2
+
+
 def test_odd_names_survive_every_output(bundle: Bundle, tmp_path: Path) -> None:
     name = "bild-\udcff-\N{CJK UNIFIED IDEOGRAPH-80BA}.png"
     written = write_outputs(

@@ -16,6 +16,7 @@ from firstread.read.bundle import Bundle
 from firstread.read.digits import in_digits, limits_in_digits
 from firstread.read.entry import Entry
 from firstread.read.opinion import DECISIONS, REJECTED, Opinion
+from firstread.terminal import printable
 
 PICTURES = 200
 """Films with pictures on a page; more would make a file that no browser opens gladly."""
@@ -99,15 +100,21 @@ def _film(entry: Entry, limits: tuple[float, ...], with_pictures: bool) -> dict[
     told = in_digits(fields["probability"], *limits) if known else (None, None)
     bare = {"film": None, "overlay": None, "where": None, "aspect": 1.0}
     return {
-        "file": fields["file"],
+        "file": _plain(fields["file"]),
         "decision": fields["decision"],
         "mark": MARKS[fields["decision"]],
         "probability": told[0],
         "threshold": told[1],
-        "reasons": fields["reasons"],
+        "reasons": [_plain(reason) for reason in fields["reasons"]],
         "notes": fields["notes"],
         **((entry.shown if with_pictures else None) or bare),
     }
+
+
+def _plain(text: str) -> str:
+    """`text` without what is not seen but steers: a name may hold a mark that turns the order of
+    the letters after it round, and with it that of the reason in which it is quoted."""
+    return "".join(c if c.isprintable() or c.isspace() else printable(c) for c in text)
 
 
 def _inline(png: bytes) -> str:
