@@ -332,5 +332,8 @@ def need_lines(wants: list[dict[str, Any]], width: float) -> list[str]:
 def _with_interval(estimate: dict[str, Any] | None) -> str:
     if estimate is None or estimate["value"] is None:
         return "not given"
-    low, high = (("-" if estimate[k] is None else f"{estimate[k]:.3f}") for k in ("low", "high"))
-    return f"{estimate['value']:.3f} ({low} to {high})"
+    from firstread.evaluate.page import places
+
+    n = places(estimate, 3, 1.0)
+    low, high = (("-" if estimate[k] is None else f"{estimate[k]:.{n}f}") for k in ("low", "high"))
+    return f"{estimate['value']:.{n}f} ({low} to {high})"
