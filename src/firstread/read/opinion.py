@@ -3,7 +3,8 @@
 Four decisions are possible: "pneumonia", "no pneumonia", "refer" (the probability lies in
 the band where the model is often wrong, a person should look first) and "rejected" (no
 film, or none that could be read). The probability is given whatever the decision, so that
-nobody has to guess what was held back; it is None only where there were no pixels.
+nobody has to guess what was held back; it is None only where there were no pixels. What people
+look at leaves it out beside "rejected", where it means nothing.
 """
 
 from __future__ import annotations
