@@ -95,3 +95,16 @@ def test_what_was_compressed_twice_tells_of_both(tmp_path: Path) -> None:
     )
     assert list(map(str, capture.LossyImageCompressionRatio)) == ["10", "2.5"]
     assert list(capture.LossyImageCompressionMethod) == methods
+
+
+@pytest.mark.parametrize(
+    ("told", "marked"),
+    [(["YES", "NO"], "YES"), ("Y", "YES"), ("yes", "YES"), ("NO", "NO"), ("", None), ("?", None)],
+)
+def test_a_yes_written_otherwise_hides_the_pixels_too(
+    tmp_path: Path, told: str | list[str], marked: str | None
+) -> None:
+    anonymous = written(tmp_path / "a", True, BurnedInAnnotation=told)
+    assert len(anonymous) == (1 if marked == "YES" else 2)
+    _, capture = written(tmp_path / "n", BurnedInAnnotation=told)
+    assert capture.get("BurnedInAnnotation") == marked

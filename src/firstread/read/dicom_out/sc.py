@@ -160,8 +160,7 @@ def history(header: pydicom.Dataset) -> dict[str, Any]:
     The attributes of a film's `header` that tell of them, by keyword.
     """
     told: dict[str, Any] = {}
-    burned = str(header.get("BurnedInAnnotation") or "").upper()
-    if burned in {"YES", "NO"}:
+    if burned := burned_in(header):
         told["BurnedInAnnotation"] = burned
     if str(header.get("LossyImageCompression") or "") == "01":
         told["LossyImageCompression"] = "01"
@@ -170,6 +169,18 @@ def history(header: pydicom.Dataset) -> dict[str, Any]:
             if values and all(map(rule.fullmatch, values)):
                 told[name] = values if len(values) > 1 else values[0]
     return told
+
+
+def burned_in(header: pydicom.Dataset) -> str:
+    """Whether the film's pixels hold the patient's identity: "YES", "NO", "" where it is not told.
+
+    A yes among several values, or written as no more than a letter, is one: hidden for nothing is
+    better than shown.
+    """
+    told = [value.strip().upper() for value in _values(header, "BurnedInAnnotation")]
+    if any(value.startswith("Y") for value in told):
+        return "YES"
+    return "NO" if told == ["NO"] else ""
 
 
 LOSSY = {
