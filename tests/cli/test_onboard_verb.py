@@ -207,6 +207,44 @@ def test_later_films_are_held_against_the_first(
     assert sorted(p.name for p in out.iterdir()) == ["drift.html", "drift.json"]
 
 
+def test_copies_among_later_films_cry_no_wolf(
+    films: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One film exported sixteen times under other names is no change of all films."""
+    base = tmp_path / "o" / "onboard.json"
+    onboard(films, "--bundle", bundle, "--out", base.parent)
+    later = write_films(tmp_path / "later", 20, seed=1)
+    film = (later / "NORMAL" / "0.png").read_bytes()
+    for i in range(40):
+        (later / ("NORMAL" if i % 2 else "PNEUMONIA") / f"again-{i}.png").write_bytes(film)
+    table = tmp_path / "labelled.csv"
+    rows = (f"{p},{p.parent.name}\n" for p in sorted(later.rglob("*.png")))
+    table.write_text("file,label\n" + "".join(rows))
+    for given in (later, table):
+        capsys.readouterr()
+        assert onboard(given, "--bundle", bundle, "--drift", base, "--out", tmp_path / "d") == 0
+        assert "warning: 40 of 80 films are copies" in capsys.readouterr().out
+        found = told(tmp_path / "d", "drift")
+        assert (found["n"], found["n_films"], len(found["warnings"])) == (40, 80, 1)
+
+
+def test_a_comparison_replaces_no_baseline_and_tells_a_bad_place_first(
+    films: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    onboard(films, "--bundle", bundle, "--out", tmp_path / "o")
+    base = tmp_path / "d" / "drift.json"
+    base.parent.mkdir()
+    base.write_bytes((tmp_path / "o" / "onboard.json").read_bytes())
+    before = base.read_bytes()
+    for out in (base.parent, films / "NORMAL" / "0.png"):
+        capsys.readouterr()
+        assert onboard(films, "--bundle", bundle, "--drift", base, "--out", out) == 2
+        said = capsys.readouterr()
+        assert "changed" not in said.out
+        assert "firstread: " in said.err
+    assert base.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

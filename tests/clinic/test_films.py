@@ -81,5 +81,15 @@ def test_sizes_are_those_of_the_files_at_hand(bundle: Bundle, tmp_path: Path) ->
     assert looked(cohort, watch).numbers["area"].tolist() == [1600]
 
 
-def test_the_first_film_of_each_patient() -> None:
-    assert list(one_a_patient(["b", "a", "b", "c", "a"])) == [0, 1, 3]
+def test_a_film_of_each_patient_in_order_and_the_same_each_time() -> None:
+    patients = ["b", "a", "b", "c", "a"]
+    drawn = list(one_a_patient(patients))
+    assert sorted(patients[i] for i in drawn) == ["a", "b", "c"]
+    assert drawn == sorted(drawn) == list(one_a_patient(patients))
+    assert list(one_a_patient([])) == []
+
+
+def test_of_patients_with_normal_films_and_others_both_kinds_are_kept() -> None:
+    """As folders give them: all normal films first."""
+    patients = [f"p{i}" for i in range(100)] * 2
+    assert 35 < np.sum(one_a_patient(patients) >= 100) < 65

@@ -15,7 +15,8 @@ pytest.importorskip("onnx")
 import firstread.clinic.onboard as module
 from bundles import tiny_bundle
 from clinics import SPREAD, clinic, network, told
-from firstread.clinic.films import Look
+from firstread.clinic import drift
+from firstread.clinic.films import Look, one_a_patient
 from firstread.clinic.onboard import Onboarding, onboard
 from firstread.errors import DataError
 from firstread.evaluate.calibration import to_logit
@@ -229,4 +230,23 @@ def test_the_drift_baseline_holds_a_film_a_patient(bundle: Bundle) -> None:
     films = told(bundle, z, truth, patients=patients)
     base = run(bundle, films).result["drift"]
     assert base["n"] == 60
-    assert base["numbers"]["logit"]["mean"] == pytest.approx(z[::4].mean())
+    assert base["numbers"]["logit"]["mean"] == pytest.approx(z[one_a_patient(patients)].mean())
+
+
+@pytest.mark.parametrize("prevalence", [None, 0.3])
+def test_patients_with_films_of_both_classes_give_no_baseline_of_one(
+    bundle: Bundle, prevalence: float | None
+) -> None:
+    """Sixty patients with a normal film and one with pneumonia, in the order of their folders."""
+    truth = np.repeat([False, True], 60)
+    patients = [f"p{i % 60}" for i in range(120)]
+    share, moved = prevalence or 0.5, 0
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        films = told(bundle, network(truth, rng), truth, patients=patients)
+        base = run(bundle, films, draws=10, prevalence=prevalence).result["drift"]
+        later = rng.random(200) < share
+        look = told(bundle, network(later, rng), later)[1]
+        found = drift.compare(base, look, bundle.card.onnx_sha256)["moved"]
+        moved += bool({"logit", "called"} & set(found))
+    assert moved <= 1

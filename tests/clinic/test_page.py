@@ -13,11 +13,13 @@ pytest.importorskip("onnx")
 
 from bundles import tiny_bundle
 from clinics import clinic, told
+from firstread.cli.onboard import lines
 from firstread.clinic import drift
 from firstread.clinic.onboard import onboard
 from firstread.clinic.page import onboard_page, write_drift_page
-from firstread.evaluate.page import number, percent
+from firstread.evaluate.page import number, percent, percent_span, places
 from firstread.read.bundle import Bundle
+from firstread.read.digits import limits_in_digits
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +49,40 @@ def test_a_proposal(bundle: Bundle) -> None:
     assert percent(mine["ppv"]) in text
     assert "(yours)" in text
     assert text.count("<svg") == 3 - (result["recalibration"]["chosen"] == "as_shipped")
+
+
+def test_what_is_signed_for_a_rare_disease_can_be_read(bundle: Bundle) -> None:
+    """One film in two hundred: with three decimals band and threshold would look like one."""
+    result, text = page(bundle, n=4000, share=0.005)
+    local = result["local"]
+    assert local["threshold"] < 0.002
+    threshold, low, high = limits_in_digits(
+        local["threshold"], local["refer"]["low"], local["refer"]["high"]
+    )
+    assert len({threshold, low, high}) == 3
+    assert f'<td class="num">{threshold}</td><td class="num">{low} to {high}</td>' in text
+    decision = limits_in_digits(result["thresholds"]["decision"]["value"])[0]
+    assert f'decision</th><td class="num">{decision}</td>' in text
+    assert f"local, threshold {threshold[:6]}" in "\n".join(lines(result))
+
+
+def test_what_is_nearly_all_or_nearly_none_is_not_shown_as_that(bundle: Bundle) -> None:
+    """One of twenty with pneumonia is missed, and one film in two hundred has it."""
+    result = onboard(*clinic(bundle, 400, apart=4.0), bundle, draws=50, prevalence=0.005).result
+    text, said = onboard_page(result), "\n".join(lines(result))
+    (mine,) = (row for row in result["local"]["predictive"] if row["given"])
+    assert 0.9995 < mine["npv"]["value"] < 0.9999
+    assert f"NPV at 0.5 %</span><b>{100 * mine['npv']['value']:.2f} %</b>" in text
+    assert f"<span>{percent_span(mine['npv'])}</span>" in text
+    assert "100.0 %" not in text
+    assert f"{mine['npv']['value']:.4f} (0.999" in said
+    assert "1.000 (" not in said
+    assert [percent(x) for x in (1.0, 0.0, 0.9996, 0.0004, 0.954, None)] == [
+        *("100.0 %", "0.0 %", "99.96 %", "0.04 %", "95.4 %", "–"),
+    ]
+    span = {"value": 0.9997, "low": 0.99912, "high": None}
+    assert percent_span(span) == "99.91 to – %"
+    assert places({"value": 0.02}, 1) == 2
 
 
 def test_a_signed_one_and_a_name_that_would_be_markup(bundle: Bundle) -> None:

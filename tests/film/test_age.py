@@ -68,6 +68,16 @@ def test_the_day_is_that_of_the_film_before_that_of_the_study() -> None:
     assert told_age(tags(PatientBirthDate="20000101", **spoilt)) == "025Y"
 
 
+@pytest.mark.parametrize(
+    "day", [{"AcquisitionDateTime": "20250704101500.5+0200"}, {"SeriesDate": "20250704"}]
+)
+def test_an_adult_is_none_of_whom_no_age_is_known_for_want_of_a_study_date(
+    day: dict[str, str],
+) -> None:
+    assert told_age(tags(PatientBirthDate="19410704", StudyDate="", **day)) == "084Y"
+    assert told_age(tags(PatientBirthDate="19410704", AcquisitionDateTime="2025")) == ""
+
+
 def test_an_age_that_is_told_goes_before_dates_and_one_that_is_none_does_not() -> None:
     dates = {"PatientBirthDate": "20000101", "StudyDate": "20250101"}
     assert told_age(tags(PatientAge="004Y", **dates)) == "004Y"

@@ -229,7 +229,8 @@ def test_it_refers_to_patient_order_study_and_film(reader: Reader) -> None:
     [
         ({"StudyDate": None}, "2025-06-02"),
         ({"StudyDate": None, "ContentDate": None}, None),
-        ({"StudyDate": "20250231"}, None),
+        ({"StudyDate": "20250231"}, "2025-06-02"),  # no such day: the film's
+        ({"StudyDate": "20250231", "ContentDate": "20250231"}, None),
     ],
 )
 def test_a_date_that_is_not_known_is_left_out(

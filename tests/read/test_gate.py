@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from firstread.film.age import age_of
 from firstread.read.gate import (
     KINDS,
     STRANGE,
@@ -187,6 +188,14 @@ def test_the_reason_can_be_told_without_the_age() -> None:
         assert without_age(other) == other
 
 
+def test_a_film_whose_features_are_no_numbers_does_not_pass() -> None:
+    assert judge(GATE, logits(-5.0), no_doubt) == Verdict()
+    for place in (0, 1, -1):
+        broken = logits(-5.0)
+        broken[place] = np.nan
+        assert judge(GATE, broken, no_doubt).reject is not None
+
+
 def test_out_of_age_counts_birthdays() -> None:
     assert out_of_age(None, (1, 5)) is None
     assert out_of_age(5.9, (1, 5)) is None
@@ -196,6 +205,14 @@ def test_out_of_age_counts_birthdays() -> None:
     young = out_of_age(0.5, (1, 5))
     assert young is not None
     assert "6 months old" in young
+
+
+def test_an_infant_is_as_many_months_old_as_the_file_tells() -> None:
+    for months in range(12):
+        said = out_of_age(age_of({"PatientAge": f"{months:03}M"}), (1, 5))
+        assert said is not None
+        assert f"the patient is {months} months old" in said
+    assert "1 months" in str(out_of_age(59 / 365.25, (1, 5)))  # not yet two
 
 
 def test_a_card_with_a_senseless_gate() -> None:

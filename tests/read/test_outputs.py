@@ -73,6 +73,17 @@ def test_no_file_name_becomes_a_formula(start: str) -> None:
     assert row["logit"] == "-3.5"
 
 
+def test_no_part_of_a_name_becomes_a_formula_where_semicolons_part_cells() -> None:
+    """As a spreadsheet set to German opens the table: a cell begins after each semicolon."""
+    name = "a;=HYPERLINK(1);-2+3;b;c = d.png"
+    text = to_csv([opinion(name, "refer", reasons=(f"{name}: dim", "a; -b"), logit=-3.5)])
+    cells = [cell for row in csv.reader(io.StringIO(text), delimiter=";") for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+    row = next(csv.DictReader(io.StringIO(text)))
+    assert row["file"] == "a;'=HYPERLINK(1);'-2+3;b;c = d.png"
+    assert row["reasons"].endswith(": dim; a; -b")
+
+
 def test_a_line_break_in_a_name_begins_no_cell() -> None:
     for end in "\r\n":
         name = f"a{end}=cmd|'!C calc'!A0.png"
@@ -104,6 +115,14 @@ def test_page_is_offline_escaped_and_says_decisions_in_words(bundle: Bundle) -> 
         assert page.count(f'">{decision}</span>') == 2
     assert "Stopped early" not in page
     assert "4 of 9 films" in page_html(films, bundle, total=9)
+
+
+def test_no_mark_in_a_name_turns_the_page_round(bundle: Bundle) -> None:
+    """U+202E shows what follows from right to left; letters of Arabic and spaces are no marks."""
+    name = "a\u202egnp\u2066\x1b \u00a0\u0639\u0631\u0628.png"
+    page = page_html([rejected(name, f"{name}: broken; copy it again", bundle)], bundle)
+    assert not {"\u202e", "\u2066", "\x1b"} & set(page)
+    assert page.count("a?gnp?? \u00a0\u0639\u0631\u0628.png") == 2
 
 
 def test_odd_names_survive_every_output(bundle: Bundle, tmp_path: Path) -> None:

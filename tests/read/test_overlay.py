@@ -75,6 +75,15 @@ def test_the_place_in_words_is_the_patients(row: int, column: int, words: tuple[
     assert "looked most at" in said
 
 
+def test_the_place_on_a_mirrored_film_is_the_patients_too() -> None:
+    heat = np.full((6, 6), -1.0, np.float32)
+    heat[4, 5] = 1.0
+    assert "patient's left (right in the picture), if the film is hung as usual" in where(heat)
+    told = where(heat, mirrored=True)
+    assert "patient's right (right in the picture), by the orientation that the file" in told
+    assert "as usual" not in told
+
+
 def test_the_place_is_that_in_the_film_and_not_in_its_middle() -> None:
     """The map is of the middle third of a tall film: its upper part is the film's middle."""
     heat = np.zeros((7, 7), np.float32)

@@ -1,4 +1,5 @@
 import io
+import json
 import os
 import pickle
 import subprocess
@@ -365,6 +366,21 @@ def test_the_gate_looks_for_lungs_on_the_whole_film(
     assert abs(float((seen[0] > 120).mean()) - 1 / 3) < 0.02
     assert decoded[0] == size  # the model's own pixels are those it learnt from
     assert decoded[-1] >= whole
+
+
+@pytest.mark.parametrize("times", [float("inf"), float("nan")])
+def test_a_network_that_overflows_gives_no_sure_opinion(tmp_path: Path, times: float) -> None:
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load_from_string(tiny_onnx())
+    (ten,) = (i for i in model.graph.initializer if i.name == "ten")
+    ten.CopyFrom(numpy_helper.from_array(np.array([times], np.float32), "ten"))
+    folder = write_bundle(tmp_path / "b", model.SerializeToString(), tiny_card()).path
+    opinion = Reader(folder, threads=1, engine="onnxruntime").read(dicom_film())
+    assert (opinion.decision, opinion.probability) == ("rejected", None)
+    assert opinion.reasons == ("the model gave no number for this film",)
+    assert json.dumps(opinion.to_json(), allow_nan=False)
 
 
 @pytest.mark.parametrize("spoil", ["upright", "upside down", "on its side", "a negative"])

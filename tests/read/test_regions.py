@@ -10,11 +10,12 @@ from bundles import tiny_bundle
 from dicom_films import dicom_film
 from firstread.film.lungs import LungFinder
 from firstread.read import reader as module
+from firstread.read.dicom_out.sr import sentences
 from firstread.read.entry import entry_of
 from firstread.read.gate import MIRRORED, TURNED
 from firstread.read.outputs import Table, csv_parts, json_parts
 from firstread.read.overlay import outline
-from firstread.read.page import page_parts
+from firstread.read.page import page_parts, place_in_words
 from firstread.read.reader import Reader
 from firstread.read.regions import OUTSIDE, in_words, regions
 from lung_nets import dark_is_lung, film_of, two_lungs
@@ -58,6 +59,32 @@ def test_an_opinion_names_sides_by_the_files_orientation(
     zones = {r.zone.split()[0]: r.share for r in opinion.regions}
     assert (MIRRORED in opinion.notes) is (told == "R\\F")
     assert zones.get(zone, 0) >= max(zones.get("left", 0), zones.get("right", 0))
+
+
+@pytest.mark.parametrize(("told", "side"), [("L\\F", "left"), ("R\\F", "right")])
+def test_every_form_names_sides_by_the_files_orientation(
+    tmp_path: Path, told: str, side: str
+) -> None:
+    """Without zones too: no sentence may take for granted what the note beside it denies."""
+    pixels = film_of(two_lungs())
+    pixels[-20:, -20:] = 255  # the strongest evidence: at the right of the picture
+    depth = {"Rows": pixels.shape[0], "Columns": pixels.shape[1], "PixelData": pixels.tobytes()}
+    film = dicom_film(PatientOrientation=told.split("\\"), **depth)
+    opinion = Reader(tiny_bundle(tmp_path / "tiny")).read(film)
+    assert opinion.regions is None
+    page, report = place_in_words(opinion), " ".join(sentences(opinion))
+    for said in (page or "", report):
+        assert f"on the patient's {side} (right in the picture)" in said
+        assert ("hung as usual" in said) is (told == "L\\F")
+
+
+def test_zones_of_a_mirrored_film_do_not_take_its_hanging_for_granted(reader: Reader) -> None:
+    pixels = film_of(two_lungs())
+    depth = {"Rows": pixels.shape[0], "Columns": pixels.shape[1], "PixelData": pixels.tobytes()}
+    opinion = reader.read(dicom_film(PatientOrientation=["R", "F"], **depth))
+    said = " ".join(sentences(opinion))
+    assert "Sides are the patient's, by the orientation that the file tells" in said
+    assert "hung as usual" not in said
 
 
 def test_a_film_told_to_lie_otherwise_gets_no_zones(reader: Reader) -> None:

@@ -196,6 +196,8 @@ def _drift(args: argparse.Namespace) -> int:
     from firstread.clinic.drift import NAMES, compare, load_baseline
     from firstread.clinic.films import look_at, one_a_patient
     from firstread.clinic.page import write_drift_page
+    from firstread.cohort.copies import without_copies
+    from firstread.cohort.inputs import keep_inputs
     from firstread.evaluate.places import portable
     from firstread.film.files import write_atomic
     from firstread.read.bundle import Bundle
@@ -206,11 +208,19 @@ def _drift(args: argparse.Namespace) -> int:
         raise DataError("name a folder of films, or a CSV, to compare with the baseline")
     base = load_baseline(args.drift)
     bundle = Bundle.load(args.bundle)
-    films = _films(args.data)
+    pages = [] if args.out is None else [args.out / "drift.json", args.out / "drift.html"]
+    for path in pages:
+        check_output(path)
+    keep_inputs(pages, [args.data, args.drift])
+    given = _films(args.data)
+    films, copies = without_copies(given)
+    for text in copies:
+        print(f"warning: {text}")
     look = look_at(bundle, films, progress("read"))
-    first = look.some(one_a_patient(films.patients))
-    result = compare(base, first, bundle.card.onnx_sha256) | {
-        "n_films": len(films),
+    drawn = look.some(one_a_patient(films.patients))
+    result = compare(base, drawn, bundle.card.onnx_sha256) | {
+        "n_films": len(given),
+        "warnings": copies,
         "format": 1,
         "data": {"source": portable(args.data), "baseline": portable(args.drift)},
         "bundle": {"name": bundle.name, "sha256": bundle.sha256},
@@ -233,13 +243,16 @@ def _drift(args: argparse.Namespace) -> int:
 
 
 def _films(path: Path) -> Cohort:
-    """The films to compare, labelled or not: a CSV, or any folder."""
+    """The films to compare, whose labels count for nothing: those of a CSV, or of any folder."""
+    from dataclasses import replace
+
     from firstread.cohort.table import Cohort, FilmRow, load_cohort, told_apart
     from firstread.errors import NoFilms
     from firstread.film.files import find_films
 
     if path.suffix.lower() == ".csv":
-        return load_cohort(path, need_labels=False)
+        found = load_cohort(path, need_labels=False)
+        return Cohort(found.root, tuple(replace(row, label=None) for row in found.rows))
     paths = find_films([path])
     if not paths:
         raise NoFilms(f"{path}: no film there; name a folder of films")
@@ -267,6 +280,8 @@ def _command(args: argparse.Namespace) -> str:
 
 def lines(result: dict[str, Any]) -> list[str]:
     """The onboarding as a few lines of plain text."""
+    from firstread.read.digits import limits_in_digits
+
     out = [
         f"{result['bundle']['name']} on {result['n']} films of {result['n_patients']} patients: "
         f"{result['n_normal']} normal, {result['n_pneumonia']} pneumonia, "
@@ -287,9 +302,10 @@ def lines(result: dict[str, Any]) -> list[str]:
         )
     for name in ("as_shipped", "local"):
         if point := result[name]:
+            threshold = limits_in_digits(point["threshold"], least=4)[0]
             out += [
                 "",
-                f"{name.replace('_', ' ')}, threshold {point['threshold']:.4f}, at a share of "
+                f"{name.replace('_', ' ')}, threshold {threshold}, at a share of "
                 f"pneumonia of {result['prevalence']:.1%}:",
             ]
             rows = [(k, point[k]) for k in ("sensitivity", "specificity", "refer_rate")]
@@ -316,5 +332,8 @@ def need_lines(wants: list[dict[str, Any]], width: float) -> list[str]:
 def _with_interval(estimate: dict[str, Any] | None) -> str:
     if estimate is None or estimate["value"] is None:
         return "not given"
-    low, high = (("-" if estimate[k] is None else f"{estimate[k]:.3f}") for k in ("low", "high"))
-    return f"{estimate['value']:.3f} ({low} to {high})"
+    from firstread.evaluate.page import places
+
+    n = places(estimate, 3, 1.0)
+    low, high = (("-" if estimate[k] is None else f"{estimate[k]:.{n}f}") for k in ("low", "high"))
+    return f"{estimate['value']:.{n}f} ({low} to {high})"

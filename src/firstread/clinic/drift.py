@@ -11,7 +11,7 @@ are compared by Newcombe's interval of a difference (Statistics in Medicine 17, 
 at 99 % as well: with ten things compared, one time in twenty each would cry wolf too often.
 
 Films of one patient are alike, and moving together they would cry wolf; both sides therefore hold
-one film a patient, the first, as far as patients are known (`clinic.films.one_a_patient`).
+one film a patient, drawn, as far as patients are known (`clinic.films.one_a_patient`).
 
 A value that many films share (all are 512 px wide) is a bin of its own, so that a change of it
 cannot hide among its neighbours.

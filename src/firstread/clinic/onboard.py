@@ -251,8 +251,8 @@ def _baseline(
     prevalence: float | None,
 ) -> Told:
     """The drift baseline, with the local point where there is one, at the prevalence asked for."""
-    first = one_a_patient(scored.patients)
-    truth = scored.truth[first]
+    drawn = one_a_patient(scored.patients)
+    truth = scored.truth[drawn]
     card = bundle.card
     c = Platt.of(card.calibration) if point is None else point.calibration
     threshold = card.threshold if point is None else point.threshold
@@ -263,5 +263,5 @@ def _baseline(
     if prevalence is not None and 0 < truth.mean() < 1:
         share = float(truth.mean())
         weights = np.where(truth, prevalence / share, (1 - prevalence) / (1 - share))
-    made = drift.baseline(look.some(first), cuts, card.onnx_sha256, weights)
+    made = drift.baseline(look.some(drawn), cuts, card.onnx_sha256, weights)
     return made | {"prevalence": prevalence, "point": "shipped" if point is None else "local"}

@@ -14,6 +14,7 @@ from firstread.clinic.drift import NAMES
 from firstread.evaluate import figures
 from firstread.evaluate.page import number, picture, render, span
 from firstread.film.files import write_atomic
+from firstread.read.digits import limits_in_digits
 
 WAYS = {
     "as_shipped": "as shipped",
@@ -34,6 +35,7 @@ def onboard_page(result: Mapping[str, Any]) -> str:
             "notices": result.get("notices", ()),
             "ways": WAYS,
             "names": NAMES,
+            "digits": limits_in_digits,
             "figures": _figures(result),
         },
     )

@@ -46,6 +46,8 @@ def render(template: str, context: Mapping[str, Any]) -> str:
         sentence=sentence,
         number=number,
         percent=percent,
+        percent_span=percent_span,
+        places=places,
         span=span,
         count=count,
         p_value=p_value,
@@ -92,10 +94,32 @@ def _typeset(value: float, digits: int) -> str:
     return f"\u2212{text}" if value < 0 and float(text) > 0 else text
 
 
+MOST_PLACES = 5
+"""Beyond which more would say more than any study can."""
+
+
+def places(x: Any, digits: int, top: float = math.inf, times: float = 1.0) -> int:
+    """Places, `digits` or as many more as it takes, with which `x` looks neither like 0 nor like
+    `top` where it is between them: a number, or an estimate with its interval, each by `times`."""
+    told = [x, *(x.get(end) for end in ("low", "high"))] if isinstance(x, Mapping) else [x]
+    inside = [v for v in (times * _value(one) for one in told) if 0 < v < top]
+    while digits < MOST_PLACES and any(round(v, digits) in (0, top) for v in inside):
+        digits += 1
+    return digits
+
+
 def percent(x: Any, digits: int = 1) -> str:
-    """A share of 1 as per cent."""
-    value = _value(x)
-    return f"{100 * value:.{digits}f} %" if math.isfinite(value) else MISSING
+    """A share of 1 as per cent; 99.97 and not 100.0, which would say that none was missed."""
+    value = 100 * _value(x)
+    n = places(x, digits, 100, 100)
+    return f"{value:.{n}f} %" if math.isfinite(value) else MISSING
+
+
+def percent_span(x: Mapping[str, Any], digits: int = 1) -> str:
+    """The interval of an estimate of a share as per cent, "91.0 to 95.4 %", a dash for what it
+    has not; with as many places as `percent` gives its value."""
+    n = places(x, digits, 100, 100)
+    return " to ".join(number(100 * _value(x.get(end)), n) for end in ("low", "high")) + " %"
 
 
 def span(x: Any, digits: int = 3) -> str:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pydicom
 
-DAYS = ("AcquisitionDate", "ContentDate", "StudyDate")
-"""When a film was taken, best first."""
+DAYS = ("AcquisitionDate", "AcquisitionDateTime", "ContentDate", "StudyDate", "SeriesDate")
+"""When a film was taken, best first. Any may be left out or empty, StudyDate too."""
 
 OLDEST = 130
 """Years beyond which dates are wrong, and no patient is so old."""
@@ -49,7 +49,8 @@ def told_age(ds: pydicom.Dataset) -> str:
         return told
     born = _date(_text(ds, "PatientBirthDate"))
     for name in DAYS if born else ():
-        day = _date(_text(ds, name))
+        text = _text(ds, name)
+        day = _date(text[:8] if name.endswith("Time") else text)
         months = -1 if born is None or day is None else _months(born, day)
         if 0 <= months < 12 * (OLDEST + 1):
             return f"{months // 12:03}Y" if months >= 24 else f"{months:03}M"

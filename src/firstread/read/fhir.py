@@ -31,6 +31,7 @@ from firstread.read.bundle import Bundle
 from firstread.read.dicom_out.source import STAND_IN_DATE, read_header, source_of
 from firstread.read.dicom_out.sr import NOTICE, PRESENCE, sentences
 from firstread.read.dicom_out.uids import derive, name_based, result_key
+from firstread.read.digits import in_percent
 from firstread.read.opinion import REJECTED, Opinion
 
 if TYPE_CHECKING:
@@ -129,11 +130,8 @@ def _day(told: pydicom.Dataset) -> str | None:
 def _report(opinion: Opinion, key: tuple[str, ...], about: _About) -> Json:
     words = sentences(opinion)
     if opinion.decision != REJECTED and opinion.probability is not None:
-        words.insert(
-            1,
-            f"Probability of pneumonia {_percent(opinion.probability)} %, "
-            f"threshold {_percent(opinion.threshold)} %.",
-        )
+        p, threshold = in_percent(opinion.probability, opinion.threshold)
+        words.insert(1, f"Probability of pneumonia {p} %, threshold {threshold} %.")
     studies = [s for s in about.sources if s["type"] == "ImagingStudy"]
     return (
         _resource("DiagnosticReport", *key)
@@ -170,14 +168,9 @@ def _probability(opinion: Opinion, key: tuple[str, ...]) -> Json:
     }
     if opinion.decision == REJECTED or opinion.probability is None:
         return made | {"component": [finding]}
-    threshold = {
-        "code": _concept("122411", "DCM", "Threshold Value"),
-        "valueQuantity": _quantity(opinion.threshold),
-    }
-    return made | {
-        "valueQuantity": _quantity(opinion.probability),
-        "component": [finding, threshold],
-    }
+    p, limit = map(_quantity, in_percent(opinion.probability, opinion.threshold))
+    threshold = {"code": _concept("122411", "DCM", "Threshold Value"), "valueQuantity": limit}
+    return made | {"valueQuantity": p, "component": [finding, threshold]}
 
 
 def _observation(what: str, opinion: Opinion, key: tuple[str, ...], code: Json) -> Json:
@@ -240,13 +233,8 @@ def _concept(code: str, scheme: str, meaning: str) -> Json:
     return {"coding": [{"system": SYSTEMS[scheme], "code": code, "display": meaning}]}
 
 
-def _percent(share: float) -> float:
-    """Rounded as in the DICOM report: more digits would say more than a calibration can."""
-    return round(100 * share, 2)
-
-
-def _quantity(share: float) -> Json:
-    return {"value": _percent(share), "unit": "%", "system": SYSTEMS["UCUM"], "code": "%"}
+def _quantity(percent: float) -> Json:
+    return {"value": percent, "unit": "%", "system": SYSTEMS["UCUM"], "code": "%"}
 
 
 def _clean(value: Any) -> Any:

@@ -152,6 +152,8 @@ def judge(gate: Gate, outputs: Floats, doubt: Callable[[], str | None]) -> Verdi
     `doubt` looks for the lungs and says what is wrong with them (`firstread.film.lungs.doubt`);
     it is called only where the features are in doubt.
     """
+    if np.isnan(outputs).any():  # what is no number is above no limit, and would pass
+        return Verdict(reject=f"no upright frontal chest film: {STRANGE}")
     n = len(gate.kinds)
     odd = float(oddness(outputs[None], n)[0])
     both = float(strangeness(outputs[None], n)[0])
@@ -261,7 +263,7 @@ def unknown_age(ages: tuple[float, float] | None) -> str:
 def _years(age: float) -> str:
     if age >= 1:
         return f"{int(age)} years old"
-    return f"{int(age * 12)} months old"
+    return f"{int(age * 12 + 1e-6)} months old"  # 7 / 12 * 12 is a little less than 7
 
 
 def gate_from_card(raw: dict[str, Any]) -> Gate:

@@ -3,7 +3,8 @@
 Four decisions are possible: "pneumonia", "no pneumonia", "refer" (the probability lies in
 the band where the model is often wrong, a person should look first) and "rejected" (no
 film, or none that could be read). The probability is given whatever the decision, so that
-nobody has to guess what was held back; it is None only where there were no pixels.
+nobody has to guess what was held back; it is None only where there were no pixels. What people
+look at leaves it out beside "rejected", where it means nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from firstread.film.box import WHOLE, Box
+from firstread.read.digits import in_digits
 from firstread.read.gate import Verdict, out_of_age, unknown_age, without_age
 
 if TYPE_CHECKING:
@@ -39,8 +41,8 @@ class Opinion:
     the film before it was squashed, or None. `seen`: what of the film `pixels`, `heat` and `lungs`
     show, as shares of its width and height. `lungs`: (size, size) bool and `regions`: where in
     them the evidence lies, strongest first; None where not asked for or not found, and then
-    `regions_doubt` says why they were not. `engine`: what ran the network, of
-    `firstread.read.engine.ENGINES`.
+    `regions_doubt` says why they were not. `mirrored`: by its file the patient's right is at the
+    right of the picture. `engine`: what ran the network, of `firstread.read.engine.ENGINES`.
     """
 
     file: str
@@ -61,6 +63,7 @@ class Opinion:
     regions: tuple[Region, ...] | None = None
     regions_doubt: str | None = None
     engine: str = ""
+    mirrored: bool = field(default=False, repr=False)
 
     @property
     def picture_aspect(self) -> float:
@@ -117,13 +120,10 @@ def rejected(file: str, reason: str, bundle: Bundle, engine: str = "") -> Opinio
 
 def band_reason(probability: float, card: Card) -> str | None:
     """Why a film goes to a person for its probability; None outside of the refer band."""
-    low, high = card.refer.low, card.refer.high
-    if not low <= probability <= high:
+    if not card.refer.low <= probability <= card.refer.high:
         return None
-    return (
-        f"{probability:.3f} lies in the uncertain band from {low:.3f} to {high:.3f}; "
-        "let a person look first"
-    )
+    p, low, high = in_digits(probability, card.refer.low, card.refer.high)
+    return f"{p} lies in the uncertain band from {low} to {high}; let a person look first"
 
 
 def decide(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
@@ -13,8 +14,9 @@ from pathlib import Path
 from firstread.errors import OutputError
 from firstread.film.files import real, utf8, write_atomic_parts
 from firstread.read.bundle import Bundle
+from firstread.read.digits import in_digits
 from firstread.read.entry import Entry
-from firstread.read.opinion import DECISIONS, NO_PNEUMONIA, PNEUMONIA, Opinion
+from firstread.read.opinion import DECISIONS, NO_PNEUMONIA, PNEUMONIA, REJECTED, Opinion
 from firstread.terminal import printable
 
 CSV_COLUMNS = (
@@ -35,6 +37,11 @@ CSV_COLUMNS = (
 )
 
 
+FORMULA = re.compile(r"(?:\A|(?<=;))(?=[=+\-@\t\r\n])")
+"""Where a spreadsheet would begin a formula. One that writes decimals with a comma, as in most of
+Europe, begins a cell after each semicolon."""
+
+
 def json_parts(entries: Iterable[Entry]) -> Iterator[bytes]:
     """A JSON list, one object a film; plain ASCII, so that any file name survives it."""
     between = b"[\n "
@@ -53,8 +60,8 @@ def json_line(entry: Entry) -> str:
 def csv_parts(entries: Iterable[Entry]) -> Iterator[bytes]:
     """A CSV table with a header row, one row a film; reasons are joined with "; ".
 
-    A text that a spreadsheet would run as a formula is quoted with an apostrophe in front
-    (OWASP, CSV injection): file names come from anywhere.
+    A text that a spreadsheet would run as a formula gets an apostrophe in front (OWASP, CSV
+    injection): file names come from anywhere. So does what stands behind a semicolon.
     """
     yield _row(CSV_COLUMNS)
     for entry in entries:
@@ -77,7 +84,7 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return repr(value)
     text = "; ".join(map(_part, value)) if isinstance(value, list) else str(value)
-    return "'" + text if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
+    return FORMULA.sub("'", text)
 
 
 def _part(value: object) -> str:
@@ -194,7 +201,10 @@ class Table:
         name = printable(opinion.file)
         if len(name) > self.width:  # the end of a path tells films apart, its start does not
             name = "…" + name[1 - self.width :]
-        p = "    -" if opinion.probability is None else f"{opinion.probability:.3f}"
+        p = "    -"
+        # Of what was turned away the number means nothing; the files have it.
+        if opinion.probability is not None and opinion.decision != REJECTED:
+            p = in_digits(opinion.probability, opinion.threshold)[0]
         reasons = opinion.reasons
         if opinion.decision in {PNEUMONIA, NO_PNEUMONIA}:
             self._limits.update(reasons)
@@ -202,7 +212,7 @@ class Table:
         why = ": " + printable("; ".join(reasons)) if reasons else ""
         lines = _where(opinion), printable("; ".join(opinion.notes))
         below = "".join(f"\n{'':{self.width}}         {line}" for line in lines if line)
-        return f"{name:<{self.width}}  {p}  {opinion.decision}{why}{below}"
+        return f"{name:<{self.width}}  {p:<6} {opinion.decision}{why}{below}"
 
     def footer(self) -> list[str]:
         """What limits the opinions on films that were decided, and on how many, a line each."""

@@ -185,24 +185,31 @@ def place(heat: npt.NDArray[np.float32], seen: Box = WHOLE) -> tuple[float, floa
     )
 
 
-def where(heat: npt.NDArray[np.float32], seen: Box = WHOLE) -> str:
+HUNG = "if the film is hung as usual"
+TOLD = "by the orientation that the file tells"
+"""By what sides are the patient's: an assumption, or for a mirrored film its file."""
+
+
+def where(heat: npt.NDArray[np.float32], seen: Box = WHOLE, mirrored: bool = False) -> str:
     """One sentence on where the strongest evidence for pneumonia lies; as `place`.
 
     Films are hung as if the patient faced the viewer: the left of the picture is the
-    patient's right. The words take that for granted and say so.
+    patient's right. The words take that for granted and say so, unless the file tells that the
+    film is `mirrored`.
     """
     found = place(heat, seen)
     if found is None:
         return "No part of the film spoke for pneumonia to the model."
     across, down = found
     part = "upper" if down < 1 / 3 else "middle" if down <= 2 / 3 else "lower"
+    sides = ("left", "right") if mirrored else ("right", "left")
     if across < 0.5 - MIDDLE:
-        side = "on the patient's right (left in the picture)"
+        side = f"on the patient's {sides[0]} (left in the picture)"
     elif across > 0.5 + MIDDLE:
-        side = "on the patient's left (right in the picture)"
+        side = f"on the patient's {sides[1]} (right in the picture)"
     else:
         side = "near the midline"
     return (
         f"The model looked most at the {part} part of the film, {side}, "
-        "if the film is hung as usual. This is no finding."
+        f"{TOLD if mirrored else HUNG}. This is no finding."
     )

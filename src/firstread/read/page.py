@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from firstread.read.bundle import Bundle
+from firstread.read.digits import in_digits, limits_in_digits
 from firstread.read.entry import Entry
 from firstread.read.opinion import DECISIONS, REJECTED, Opinion
+from firstread.terminal import printable
 
 PICTURES = 200
 """Films with pictures on a page; more would make a file that no browser opens gladly."""
@@ -38,14 +40,17 @@ def page_parts(
     """
     import jinja2
 
+    card = bundle.card
+    limits = card.threshold, card.refer.low, card.refer.high
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).generate(
-        films=(_film(entry, i < PICTURES) for i, entry in enumerate(entries)),
+        films=(_film(entry, limits, i < PICTURES) for i, entry in enumerate(entries)),
         number=sum(counts.values()),
         counts=[(d, MARKS[d], counts.get(d, 0)) for d in DECISIONS],
-        card=bundle.card,
+        card=card,
+        limits=limits_in_digits(*limits),
         sha256=bundle.sha256[:12],
         total=total,
         pictures=PICTURES,
@@ -82,23 +87,34 @@ def place_in_words(opinion: Opinion) -> str | None:
     from firstread.read.regions import in_words
 
     if opinion.regions is not None:
-        return in_words(opinion.regions)
+        return in_words(opinion.regions, opinion.mirrored)
     doubt = opinion.regions_doubt
-    return where(opinion.heat, opinion.seen) + (f" No zones are named: {doubt}." if doubt else "")
+    place = where(opinion.heat, opinion.seen, opinion.mirrored)
+    return place + (f" No zones are named: {doubt}." if doubt else "")
 
 
-def _film(entry: Entry, with_pictures: bool) -> dict[str, Any]:
+def _film(entry: Entry, limits: tuple[float, ...], with_pictures: bool) -> dict[str, Any]:
     fields = entry.fields
+    # Of a film that was turned away the number means nothing; it is in the JSON.
+    known = fields["probability"] is not None and fields["decision"] != REJECTED
+    told = in_digits(fields["probability"], *limits) if known else (None, None)
     bare = {"film": None, "overlay": None, "where": None, "aspect": 1.0}
     return {
-        "file": fields["file"],
+        "file": _plain(fields["file"]),
         "decision": fields["decision"],
         "mark": MARKS[fields["decision"]],
-        "probability": fields["probability"],
-        "reasons": fields["reasons"],
+        "probability": told[0],
+        "threshold": told[1],
+        "reasons": [_plain(reason) for reason in fields["reasons"]],
         "notes": fields["notes"],
         **((entry.shown if with_pictures else None) or bare),
     }
+
+
+def _plain(text: str) -> str:
+    """`text` without what is not seen but steers: a name may hold a mark that turns the order of
+    the letters after it round, and with it that of the reason in which it is quoted."""
+    return "".join(c if c.isprintable() or c.isspace() else printable(c) for c in text)
 
 
 def _inline(png: bytes) -> str:

@@ -12,6 +12,7 @@ import io
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firstread.read.bundle import Bundle
+from firstread.read.digits import in_digits, limits_in_digits
 from firstread.read.opinion import NO_PNEUMONIA, PNEUMONIA, REFER, REJECTED, Opinion
 from firstread.read.page import place_in_words
 
@@ -60,7 +61,7 @@ def opinion_pdf(opinion: Opinion, bundle: Bundle) -> bytes:
 
     figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), dpi=72)
     y = _head(figure, opinion, bundle)
-    y = _decision(figure, opinion, y)
+    y = _decision(figure, opinion, _digits(opinion, bundle), y)
     y = _pictures(figure, opinion, y)
     _table(figure, _rows(opinion, bundle), y)
     _foot(figure, bundle)
@@ -79,8 +80,9 @@ def _rows(opinion: Opinion, bundle: Bundle) -> list[_Row]:
         told.append(("Where", place))
     told += [("Film", text) for text in opinion.notes]
     how = card.thresholds["decision"].how
-    told.append(("Pneumonia from", f"probability {card.threshold:.3f} on. {how}"))
-    band = f"probability {card.refer.low:.3f} to {card.refer.high:.3f}. {card.refer.how}"
+    _, threshold, low, high = _digits(opinion, bundle)
+    told.append(("Pneumonia from", f"probability {threshold} on. {how}"))
+    band = f"probability {low} to {high}. {card.refer.how}"
     told += [("Refer", band), ("Calibration", card.calibration.how or "none")]
     told.append(("Model", f"{card.name}, {card.arch}, made {card.created}, {card.licence}"))
     told.append(("Bundle", f"sha256 {bundle.sha256}"))
@@ -92,6 +94,15 @@ def _rows(opinion: Opinion, bundle: Bundle) -> list[_Row]:
         shown = "" if rows and rows[-1].label == label else label
         rows.append(_Row(shown, lines, 9.0))
     return rows
+
+
+def _digits(opinion: Opinion, bundle: Bundle) -> tuple[str, ...]:
+    """Probability, threshold and the band's ends; of a film that was turned away, whose number
+    means nothing, the first is "": it is in the JSON."""
+    limits = opinion.threshold, bundle.card.refer.low, bundle.card.refer.high
+    if opinion.probability is None or opinion.decision == REJECTED:
+        return "", *limits_in_digits(*limits)
+    return in_digits(opinion.probability, *limits)
 
 
 def _height(rows: list[_Row], scale: float) -> float:
@@ -138,18 +149,16 @@ def _notices(notices: tuple[str, ...]) -> tuple[float, list[str]]:
         size *= 0.95
 
 
-def _decision(figure: Figure, opinion: Opinion, y: float) -> float:
+def _decision(figure: Figure, opinion: Opinion, digits: tuple[str, ...], y: float) -> float:
     """The decision in its mark, and the probability beside it."""
     ground, border, letters, style = MARKS[opinion.decision]
     wide = width_of(opinion.decision, 16, True) + 24
     y -= 32
     _box(figure, MARGIN, y, wide, 30, ground, border, style)
     _text(figure, MARGIN + 11, y + 10, opinion.decision, 16, letters, weight="bold")
-    said = "no probability"
-    if opinion.probability is not None:
-        said = f"probability of pneumonia {opinion.probability:.3f}"
+    said = f"probability of pneumonia {digits[0]}" if digits[0] else "no probability"
     _text(figure, MARGIN + wide + 14, y + 15, said, 12, INK)
-    under = f"threshold {opinion.threshold:.3f}"
+    under = f"threshold {digits[1]}"
     _text(figure, MARGIN + wide + 14, y + 2, under, 9, SOFT)
     return y - 16
 

@@ -181,7 +181,7 @@ class Reader:
         found = dict(zip(wanted, self.session.run(wanted, {INPUT: pixels[None]}), strict=True))
         logit = float(found["logit"][0])
         probability = card.probability(logit)
-        if probability != probability:
+        if not math.isfinite(logit):  # one that has overflowed would be sure: 0 or 1
             return self._rejected(file, "the model gave no number for this film")
         lungs = self._lungs.mask(pixels) if self._lungs is not None else None
         unsure = told_doubt(film.tags)
@@ -224,6 +224,7 @@ class Reader:
             regions=None if lungs is None else regions(found["map"][0], lungs, mirrored),
             regions_doubt=doubted,
             engine=self.engine,
+            mirrored=mirrored,
         )
 
     def _whole(self, pixels: Grey, larger: Callable[[], Film]) -> Grey:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firstread.film.lungs import zones
-from firstread.read.overlay import strength
+from firstread.read.overlay import HUNG, TOLD, strength
 
 OUTSIDE = "outside the lungs"
 
@@ -59,14 +59,14 @@ def regions(
     return tuple(Region(zone, share) for zone, share in named if share >= LEAST)
 
 
-def in_words(found: tuple[Region, ...]) -> str:
-    """One sentence on where the evidence lies, for the page."""
+def in_words(found: tuple[Region, ...], mirrored: bool = False) -> str:
+    """One sentence on where the evidence lies, for the page; `mirrored`: as in `regions`."""
     if not found:
         return "No part of the film spoke for pneumonia to the model."
     parts = ", ".join(
         f"{r.share:.0%} {r.zone}" + ("" if r.zone == OUTSIDE else " zone") for r in found
     )
     return (
-        f"Evidence for pneumonia by place: {parts}. Sides are the patient's, if the film is "
-        "hung as usual. This is no finding."
+        f"Evidence for pneumonia by place: {parts}. Sides are the patient's, "
+        f"{TOLD if mirrored else HUNG}. This is no finding."
     )

@@ -86,7 +86,7 @@ def write_results(
 
 def results(opinion: Opinion, source: bytes, anonymous: bool = False) -> list[pydicom.Dataset]:
     """The datasets that `write_results` writes: report first, then the capture if there is one."""
-    from firstread.read.dicom_out.sc import capture, history
+    from firstread.read.dicom_out.sc import burned_in, capture, history
     from firstread.read.dicom_out.source import read_header, source_of
     from firstread.read.dicom_out.sr import report, sentences
     from firstread.read.dicom_out.uids import derive, result_key
@@ -96,8 +96,7 @@ def results(opinion: Opinion, source: bytes, anonymous: bool = False) -> list[py
         opinion = opinion.anonymous()
     with quiet:
         about = source_of(header, anonymous)
-        told = str(header.get("BurnedInAnnotation") or "").upper() == "YES"
-        hidden = anonymous and told and opinion.decision != REJECTED
+        hidden = anonymous and burned_in(header) == "YES" and opinion.decision != REJECTED
         remarks = (HIDDEN,) if hidden else ()
         size = _size(header)
         key = (

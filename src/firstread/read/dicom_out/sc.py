@@ -9,6 +9,7 @@ its own value is handed on, and where it has none, neither has the capture.
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from firstread.film import Film, Preprocess, preprocess
 from firstread.read.dicom_out.own import device
 from firstread.read.dicom_out.sr import SERIES_DESCRIPTION
 from firstread.read.dicom_out.uids import without_clock
+from firstread.read.digits import in_digits
 from firstread.read.opinion import Opinion
 from firstread.read.overlay import overlay_png
 
@@ -93,10 +95,12 @@ _OF_THE_FILM = {"SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID"}
 
 def banner(opinion: Opinion) -> tuple[str, ...]:
     """What the strip says, a line each."""
-    p = "-" if opinion.probability is None else f"{opinion.probability:.2f}"
+    p, threshold = "-", f"{opinion.threshold:.3f}"
+    if opinion.probability is not None:
+        p, threshold = in_digits(opinion.probability, opinion.threshold)
     return (
         "MACHINE READING - NOT VERIFIED - NOT A MEDICAL DEVICE",
-        f"{opinion.decision}: probability {p}, threshold {opinion.threshold:.2f}",
+        f"{opinion.decision}: probability {p}, threshold {threshold}",
         "Colour shows what the model looked at. It is no finding.",
         f"firstread {firstread.__version__}, bundle {opinion.bundle} {opinion.bundle_sha256}",
     )
@@ -156,13 +160,46 @@ def history(header: pydicom.Dataset) -> dict[str, Any]:
     The attributes of a film's `header` that tell of them, by keyword.
     """
     told: dict[str, Any] = {}
-    burned = str(header.get("BurnedInAnnotation") or "").upper()
-    if burned in {"YES", "NO"}:
+    if burned := burned_in(header):
         told["BurnedInAnnotation"] = burned
     if str(header.get("LossyImageCompression") or "") == "01":
         told["LossyImageCompression"] = "01"
-        for name in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"):
-            value = header.get(name)
-            if value not in (None, ""):
-                told[name] = value
+        for name, rule in LOSSY.items():
+            values = _values(header, name)
+            if values and all(map(rule.fullmatch, values)):
+                told[name] = values if len(values) > 1 else values[0]
     return told
+
+
+def burned_in(header: pydicom.Dataset) -> str:
+    """Whether the film's pixels hold the patient's identity: "YES", "NO", "" where it is not told.
+
+    A yes among several values, or written as no more than a letter, is one: hidden for nothing is
+    better than shown.
+    """
+    told = [value.strip().upper() for value in _values(header, "BurnedInAnnotation")]
+    if any(value.startswith("Y") for value in told):
+        return "YES"
+    return "NO" if told == ["NO"] else ""
+
+
+LOSSY = {
+    "LossyImageCompressionRatio": re.compile(r"(?=.{1,16}$)\d+(\.\d*)?([eE][+-]?\d+)?"),
+    "LossyImageCompressionMethod": re.compile("[A-Z0-9_ ]{1,16}"),
+}
+"""How each of its values has to be written (PS3.5 6.2, DS and CS) to be handed on: a ratio of
+"12,5" stands in files, and no result could be made with it."""
+
+
+def _values(header: pydicom.Dataset, name: str) -> list[str]:
+    try:
+        value = header.get(name)
+    except Exception:  # a value that its own VR forbids
+        return []
+    if value is None or value == "":
+        return []
+    return (
+        [str(value)]
+        if isinstance(value, str) or not hasattr(value, "__iter__")
+        else [*map(str, value)]
+    )

@@ -9,6 +9,7 @@ fields empty, as the standard has it for attributes of type 2.
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import TYPE_CHECKING
 
 from firstread.errors import FilmError, UnreadableFilm
@@ -24,6 +25,9 @@ STAND_IN_DATE, STAND_IN_TIME = "19000101", "000000"
 TEXTS = {"PatientID": 64, "AccessionNumber": 16, "StudyID": 16, "IssuerOfPatientID": 64,
          "StudyDescription": 64}  # fmt: skip
 NAMES = ("PatientName", "ReferringPhysicianName")
+EVENTS = ("Content", "Acquisition", "Study", "Series")
+"""What a film's date and time are told of, best first."""
+
 DATES = ("StudyDate", "PatientBirthDate")
 TYPE_2 = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime",
           "ReferringPhysicianName", "StudyID", "AccessionNumber")  # fmt: skip
@@ -31,6 +35,8 @@ TYPE_2 = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDa
 
 _DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
 _TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?")
+_ZONE = re.compile(r"(?!-0000)[+-](0\d|1[0-4])[0-5]\d")
+"""PS3.3 C.12.1.1.8: from -1200 to +1400, never -0000."""
 _AGE = re.compile(r"\d{3}[DWMY]")
 
 
@@ -93,12 +99,21 @@ def source_of(ds: pydicom.Dataset, anonymous: bool = False) -> pydicom.Dataset:
             out.LongitudinalTemporalInformationModified = "REMOVED"
         else:
             _take_over(ds, out)
-        date = _first(ds, _DATE, "ContentDate", "AcquisitionDate", "StudyDate", "SeriesDate")
-        time = _first(ds, _TIME, "ContentTime", "AcquisitionTime", "StudyTime", "SeriesTime")
-        known = bool(date) and not anonymous
-        out.ContentDate = date if known else STAND_IN_DATE
+        day, time = _when(ds)
+        known = bool(day) and not anonymous
+        out.ContentDate = day if known else STAND_IN_DATE
         out.ContentTime = (time or STAND_IN_TIME) if known else STAND_IN_TIME
     return out
+
+
+def _when(ds: pydicom.Dataset) -> tuple[str, str]:
+    """Date and time of the film, best first; "" where not told. The time is that of the date's own
+    event if it has one: another's, around midnight, would be a day off."""
+    for event in EVENTS:
+        if day := _date(ds, f"{event}Date"):
+            others = (f"{other}Time" for other in EVENTS)
+            return day, _first(ds, _TIME, f"{event}Time", *others)
+    return "", ""
 
 
 def _take_over(ds: pydicom.Dataset, out: pydicom.Dataset) -> None:
@@ -114,7 +129,10 @@ def _take_over(ds: pydicom.Dataset, out: pydicom.Dataset) -> None:
         groups = _text(ds, name).split("=")[:3]
         setattr(out, name, "=".join("^".join(g.split("^")[:5])[:64] for g in groups))
     for name in DATES:
-        setattr(out, name, _first(ds, _DATE, name))
+        setattr(out, name, _date(ds, name))
+    zone = _first(ds, _ZONE, "TimezoneOffsetFromUTC")
+    if zone:  # without it the film's times would be read as the receiver's own
+        out.TimezoneOffsetFromUTC = zone
     out.StudyTime = _first(ds, _TIME, "StudyTime")
     sex = _text(ds, "PatientSex").upper()
     out.PatientSex = sex if sex in {"M", "F", "O"} else ""
@@ -146,6 +164,16 @@ def _first(ds: pydicom.Dataset, rule: re.Pattern[str], *names: str) -> str:
         if rule.fullmatch(text):
             return text
     return ""
+
+
+def _date(ds: pydicom.Dataset, name: str) -> str:
+    """A day that there is; "" for a 31st of February, which no result could be made with."""
+    text = _first(ds, _DATE, name)
+    try:
+        date(int(text[:4]), int(text[4:6]), int(text[6:]))
+    except ValueError:
+        return ""
+    return text
 
 
 def _uid(ds: pydicom.Dataset, name: str) -> str:

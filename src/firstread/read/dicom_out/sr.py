@@ -24,9 +24,10 @@ import firstread
 from firstread.film.dicom import MAKER
 from firstread.read.dicom_out.own import device
 from firstread.read.dicom_out.uids import derive, without_clock
+from firstread.read.digits import in_percent
 from firstread.read.opinion import NO_PNEUMONIA, PNEUMONIA, REFER, REJECTED, Opinion
-from firstread.read.overlay import place, where
-from firstread.read.regions import in_words
+from firstread.read.overlay import place
+from firstread.read.page import place_in_words
 
 if TYPE_CHECKING:
     import pydicom
@@ -90,6 +91,8 @@ def report(
         content_time=str(source.ContentTime),
     )
     without_clock(document)
+    if "TimezoneOffsetFromUTC" in source:
+        document.TimezoneOffsetFromUTC = source.TimezoneOffsetFromUTC
     if opinion.decision == REJECTED:
         document.CompletionFlagDescription = "the film was not read; the reasons are in the text"
     return document
@@ -140,10 +143,10 @@ def _group(
     percent = Code("%", "UCUM", "Percent")
     measurements = None
     if opinion.decision != REJECTED and opinion.probability is not None:
+        certainty, threshold = in_percent(opinion.probability, opinion.threshold)
         measurements = [
-            # Rounded: more digits would say more than a calibration can.
-            Measurement(codes.DCM.CertaintyOfFinding, round(100 * opinion.probability, 2), percent),
-            Measurement(codes.DCM.ThresholdValue, round(100 * opinion.threshold, 2), percent),
+            Measurement(codes.DCM.CertaintyOfFinding, certainty, percent),
+            Measurement(codes.DCM.ThresholdValue, threshold, percent),
         ]
     group = MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(
@@ -177,11 +180,7 @@ def _group(
 def sentences(opinion: Opinion, remarks: tuple[str, ...] = ()) -> list[str]:
     """The opinion in words: decision, reasons, notes, place, notices; never the file's name."""
     lines = [f"Decision: {opinion.decision}.", *opinion.remarks]
-    if opinion.decision != REJECTED:
-        if opinion.regions is not None:
-            lines.append(in_words(opinion.regions))
-        elif opinion.heat is not None:
-            lines.append(where(opinion.heat, opinion.seen))
+    lines.append(place_in_words(opinion) or "")
     lines += [NOTICE, *opinion.notices, *remarks]
     return [line for line in lines if line]
 

@@ -12,6 +12,8 @@ import re
 import uuid
 from typing import TYPE_CHECKING
 
+from firstread.read.digits import places
+
 if TYPE_CHECKING:
     import pydicom
 
@@ -47,14 +49,16 @@ def result_key(opinion: Opinion, film: str, anonymous: bool) -> tuple[str, ...]:
     result (FHIR) end here; UIDs, of which an archive keeps the first, need all of the content.
     """
     pixels = b"" if opinion.pixels is None else opinion.pixels.tobytes()
+    p, shown = opinion.probability, ""
+    if p is not None:  # as results show it: processors and engines differ in digits nobody sees
+        shown = f"{p:.{places(p, opinion.threshold, least=4)}f}"
     return (
         film,
         hashlib.sha256(pixels).hexdigest(),
         opinion.bundle,
         opinion.bundle_sha256,
         repr(opinion.threshold),
-        # As it is shown: processors and engines differ in digits that nobody sees.
-        "" if opinion.probability is None else f"{opinion.probability:.4f}",
+        shown,
         opinion.decision,
         *opinion.remarks,
         "anonymous" if anonymous else "named",
