@@ -31,7 +31,7 @@ from firstread.cohort.split import (
     save_split,
 )
 from firstread.cohort.table import Cohort
-from firstread.errors import RunError, WeightsError
+from firstread.errors import NoFilms, RunError, WeightsError
 from firstread.evaluate.figures import curves
 from firstread.film.files import write_atomic
 from firstread.film.preprocess import Preprocess
@@ -147,7 +147,7 @@ def _train(
     labels = [p.films.labels for p in parts]
     lungs = find_lungs(pixels[0], say) if recipe.wants_lungs else None
     if teachers:
-        sha256 = keep_opinions(out, teachers, parts[0].films, pixels[0])
+        sha256 = keep_opinions(out, teachers, parts[0].films, pixels[0], recipe.size)
         state |= {"teachers": told, "teachers_sha256": sha256}
     say(f"training {recipe.arch} at {recipe.fit_size} px on {len(labels[0])} films")
     module = fit(
@@ -248,6 +248,12 @@ def _decoded(films: Cohort, how: Preprocess, name: str, say: Callable[[str], Non
     cached = cached_films(films, how, progress=progress)
     for file, why in cached.failed:
         say(f"left out {file}: {why}")
+    for label, which in enumerate(("normal", "pneumonia")):
+        if label not in cached.films.labels:
+            raise NoFilms(
+                f"of the {name} part not one {which} film can be decoded (first of those that "
+                f"cannot: {cached.failed[0][0]}); mend the films or split anew"
+            )
     return cached
 
 
