@@ -1,5 +1,6 @@
 """Several runs as one reader: their mean, with thresholds of its own."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,6 +67,14 @@ def test_runs_that_do_not_belong_together(runs: list[Path], films: Path, tmp_pat
     cohort = load_cohort(films)
     with pytest.raises(RunError, match="not a training run"):
         ensemble([runs[0], tmp_path], cohort, tmp_path / "x", "x")
+    for text, said in (("{", "damaged"), ("[]", "not finished"), ('{"finished": true}', "not fin")):
+        (tmp_path / "run.json").write_text(text)
+        with pytest.raises(RunError, match=said):
+            ensemble([runs[0], tmp_path], cohort, tmp_path / "x", "x")
+    shutil.copytree(runs[1], tmp_path / "bare")
+    (tmp_path / "bare" / "split.csv").unlink()
+    with pytest.raises(RunError, match="nobody can tell whom"):
+        ensemble([runs[0], tmp_path / "bare"], cohort, tmp_path / "x", "x")
     with pytest.raises(RunError, match="named twice"):
         ensemble([*runs, runs[0] / ".." / runs[0].name], cohort, tmp_path / "x", "x")
     other = tmp_path / "other"

@@ -13,6 +13,7 @@ from firstread.cohort.table import load_cohort
 from firstread.errors import RunError
 from firstread.film.draw import mask_png
 from firstread.film.lungs import LungFinder
+from firstread.train.alone import alone
 from firstread.train.lungs import LungJob, LungPlan, lung_loss, train_lungs
 from firstread.train.lungs_augment import lung_augment
 from lung_nets import film_of, two_lungs
@@ -86,6 +87,11 @@ def test_a_run_resumes_to_the_same_net(job: LungJob, tmp_path: Path) -> None:
     assert (killed.out / "net" / "lungs.onnx").read_bytes() == whole
     train_lungs(killed, said.append)
     assert "finished already" in said[-1]
+
+
+def test_one_training_at_a_time_in_a_folder(job: LungJob) -> None:
+    with alone(job.out, "training"), pytest.raises(RunError, match="another training runs here"):
+        train_lungs(job)
 
 
 def test_every_seed_can_be_drawn_from(job: LungJob) -> None:

@@ -170,6 +170,25 @@ def test_killed_and_resumed_asks_for_the_same_points(
     assert result["best"] == kept["best"]
 
 
+def test_killed_before_its_values_were_written_trial_0_is_still_the_recipe(
+    films: Path, tmp_path: Path, pretend: Pretend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Values of a trial go into the study one by one; here the kill comes before the third."""
+    real, left = room.optuna.trial.Trial._suggest, [0, 0]
+
+    def suggest(self: Any, name: str, distribution: Any) -> Any:
+        left.pop()
+        return real(self, name, distribution)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(room.optuna.trial.Trial, "_suggest", suggest)
+        with pytest.raises(IndexError):
+            tune(search(films, tmp_path / "search", 1))
+    tune(search(films, tmp_path / "search", 1))
+    recipe = tiny_recipe()
+    assert asked(pretend) == [("trial-000", recipe_at(recipe, dict(point_of(recipe))))]
+
+
 def test_ctrl_c_says_what_is_kept(films: Path, tmp_path: Path, pretend: Pretend) -> None:
     out = tmp_path / "search"
     said: list[str] = []

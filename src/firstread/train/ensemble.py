@@ -8,7 +8,6 @@ they are widened once, when the graph is loaded, and a logit moves by about a th
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import metadata
@@ -25,6 +24,7 @@ from firstread.errors import RunError
 from firstread.evaluate.corruptions import FULL
 from firstread.read.bundle import Bundle, write_bundle
 from firstread.train.point import choose_point, reader_of
+from firstread.train.start import finished_run
 
 KEPT = 64
 """Tensors of fewer values stay as they are: shapes, axes, and what is not worth it."""
@@ -78,7 +78,7 @@ def ensemble(
     for i, run in enumerate(runs):
         if run.resolve() in [other.resolve() for other in runs[:i]]:
             raise RunError(f"{run}: is named twice; an ensemble is of different runs")
-    states = [_finished(run) for run in runs]
+    states = [finished_run(run) for run in runs]
     members = [Bundle.load(run / "bundle") for run in runs]
     how = members[0].card.preprocess
     parts = [_parts(run) for run in runs]
@@ -142,17 +142,14 @@ def _map_of(bundle: Bundle) -> tuple[int, ...]:
     return tuple(found.shape)
 
 
-def _finished(run: Path) -> dict[str, Any]:
-    path = run / "run.json"
-    if not path.is_file():
-        raise RunError(f"{run}: not a training run; name folders made by `firstread train`")
-    state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if not state.get("finished"):
-        raise RunError(f"{run}: not finished; run the same `firstread train` again to resume")
-    return state
-
-
 def _parts(run: Path) -> set[tuple[str, str]]:
     """(sha256, part) of each film of a run's split."""
-    with (run / "split.csv").open(newline="", encoding="utf-8") as f:
-        return {(row["sha256"], row["part"]) for row in csv.DictReader(f)}
+    path = run / "split.csv"
+    try:
+        with path.open(newline="", encoding="utf-8") as f:
+            return {(row["sha256"], row["part"]) for row in csv.DictReader(f)}
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError):
+        raise RunError(
+            f"{path}: missing or damaged, so that nobody can tell whom the run was trained on; "
+            "name another run"
+        ) from None

@@ -33,6 +33,7 @@ from firstread.film.files import write_atomic
 from firstread.film.lungs import FORMAT, ONNX_FILE, RECORD_FILE, SIDE, LungFinder, seal
 from firstread.film.preprocess import Preprocess
 from firstread.model.unet import WIDTHS, WORK, LungNet
+from firstread.train.alone import alone
 from firstread.train.checkpoint import SafeCheckpointIO
 from firstread.train.lungs_augment import lung_augment
 from firstread.train.lungs_export import lungs_to_onnx
@@ -97,20 +98,28 @@ def train_lungs(job: LungJob, say: Say = lambda text: None) -> dict[str, Any]:
     # In the films' order, unlike a set's: masks that changed places are other masks.
     hashes = "\n".join("" if path is None else file_sha256(path) for path in found)
     masks_sha256 = hashlib.sha256(hashes.encode()).hexdigest()
+    paths = {row.file: path for row, path in zip(split.rows, found, strict=True) if path}
+    with alone(job.out, "training"):
+        return _train(job, split, paths, masks_sha256, say)
+
+
+def _train(
+    job: LungJob, split: Cohort, paths: dict[str, Path], masks_sha256: str, say: Say
+) -> dict[str, Any]:
+    """Train in a folder that nobody else writes to. `paths`: the mask of each film that has one."""
     state = _open_run(job, split, masks_sha256)
     if state["finished"]:
         say(f"{job.out} is finished already; delete it to train anew")
         return state
     if not (job.out / "split.csv").exists():
         save_split(split, job.out / "split.csv")
-    paths = {row.file: path for row, path in zip(split.rows, found, strict=True) if path}
     train, val = (_part(split.part(name), paths, say) for name in ("train", "val"))
 
     torch.manual_seed(job.plan.seed)
     net = LungNet()
     history = _fit(net, train, job, say)
     seconds = sum(row["seconds"] for row in history)
-    state |= {"train_seconds": round(seconds, 1), "masks": len(drawn)}
+    state |= {"train_seconds": round(seconds, 1), "masks": len(paths)}
     graph = lungs_to_onnx(net)
     record = {
         "format": FORMAT,

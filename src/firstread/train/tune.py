@@ -30,7 +30,7 @@ from optuna.distributions import (
     CategoricalDistribution,
     FloatDistribution,
 )
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import Trial, TrialState
 
 from firstread.cohort.split import SplitPlan, load_split, make_split, save_split
 from firstread.cohort.table import Cohort
@@ -70,7 +70,7 @@ def tune(
     """
     with alone(search.job.out, "search"), _study(search) as study:
         for trial in study.get_trials(states=(TrialState.RUNNING,)):
-            _ask_again(study, trial)
+            _ask_again(study, trial.number)
         result = None
         try:
             while _finished(study) < search.trials:
@@ -150,10 +150,13 @@ def _finished(study: optuna.Study) -> int:
     return len(study.get_trials(deepcopy=False, states=FINISHED))
 
 
-def _ask_again(study: optuna.Study, trial: FrozenTrial | Trial) -> None:
+def _ask_again(study: optuna.Study, number: int) -> None:
     """A trial that was stopped from outside: the same values and folder come first."""
-    study.tell(trial.number, state=TrialState.FAIL)
-    study.enqueue_trial(trial.params, user_attrs=trial.user_attrs)
+    trial = study.get_trials(deepcopy=False)[number]
+    # Values are written one by one: those that a kill came before are known by what was asked for.
+    asked = trial.system_attrs.get("fixed_params", {})
+    study.tell(number, state=TrialState.FAIL)
+    study.enqueue_trial({**asked, **trial.params}, user_attrs=trial.user_attrs)
 
 
 def _distributions(recipe: Recipe) -> dict[str, BaseDistribution]:
@@ -192,7 +195,7 @@ def _one(study: optuna.Study, search: Search, say: Callable[[str], None], quiet:
         say(f"{name}: {e}")
         return
     except (OSError, OutputError, MemoryError):
-        _ask_again(study, trial)  # the place is at fault, not the trial: the disk is full
+        _ask_again(study, trial.number)  # the place is at fault, not the trial: the disk is full
         raise
     except Exception:
         # An error of this trial's own must not come back with every resume.
