@@ -108,6 +108,12 @@ def test_a_files_own_metadata_decide(tensors: dict[str, Tensor], tmp_path: Path)
     assert ((film - net.mean) / net.std)[:, 0].flatten().tolist() == [-1.0, 1.0]
 
 
+def test_metadata_may_be_written_otherwise(tensors: dict[str, Tensor], tmp_path: Path) -> None:
+    save_file(tensors, tmp_path / "w.safetensors", metadata={"padding": "same", "input": "[-1,1]"})
+    record = resolve_weights("mobilenet_v2", str(tmp_path / "w.safetensors"), wanted=True).record
+    assert (record.padding, record.mean) == ("same", (0.5,) * 3)
+
+
 def test_the_folder_of_weights_is_looked_into(
     tensors: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

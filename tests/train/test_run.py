@@ -21,10 +21,11 @@ pytest.importorskip("lightning")
 import lightning.pytorch as pl
 import torch
 
+from firstread.cohort import cache as cache_room
 from firstread.cohort.split import SplitPlan, make_split, save_split
 from firstread.cohort.synthetic import write_folder
 from firstread.cohort.table import Cohort, load_cohort
-from firstread.errors import NoFilms, RunError, SplitError, WeightsError
+from firstread.errors import FilmError, NoFilms, RunError, SplitError, WeightsError
 from firstread.read.bundle import Bundle
 from firstread.train import finish, module
 from firstread.train import run as room
@@ -355,6 +356,13 @@ def test_weights_that_do_not_fit_leave_no_folder_in_the_way(films: Path, tmp_pat
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.filterwarnings("error:The given NumPy array is not writable")
+def test_a_frozen_base_reads_the_cache_without_a_warning(films: Path, tmp_path: Path) -> None:
+    changes = {"freeze": "base", "augment": {}, "epochs": 1, "arch": "resnet10"}
+    job = replace(tiny_job(films, tmp_path / "run", **changes), weights="none", gate=False)
+    assert train(job, quiet=True)["feature_seconds"] > 0
+
+
 def test_a_part_of_one_class_is_refused_before_the_fit(films: Path, tmp_path: Path) -> None:
     job = tiny_job(films, tmp_path / "run")
     split = make_split(job.films, SplitPlan())
@@ -374,6 +382,41 @@ def test_a_part_whose_readable_films_are_of_one_class_is_said(part: str, tmp_pat
             row.path.write_bytes(b"no film: " + row.file.encode())
     with pytest.raises(NoFilms, match=f"of the {part} part not one pneumonia film can be decoded"):
         train(tiny_job(tmp_path / "films", tmp_path / "run"), quiet=True)
+
+
+def test_a_run_goes_on_with_the_films_it_began_with(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A share that failed for a moment: the schedule counts the steps of the films that were."""
+    monkeypatch.setenv("FIRSTREAD_CACHE", str(tmp_path / "cache"))
+    cohort = load_cohort(films)
+    some = make_split(cohort, SplitPlan()).part("train").paths
+    lost = {*some[:6]}
+    decode = cache_room.decode
+
+    def failing(path: Path, **how: Any) -> Any:
+        if path in lost:
+            raise FilmError("the file cannot be opened (Input/output error)")
+        return decode(path, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache_room, "decode", failing)
+        train(tiny_job(films, tmp_path / "whole"), quiet=True)
+        job = tiny_job(films, tmp_path / "run")
+        with pytest.raises(Stop):
+            train(job, callbacks=(StopAt(2),), quiet=True)
+        again = tiny_job(films, tmp_path / "again")
+        with pytest.raises(Stop):
+            train(again, callbacks=(StopAt(0),), quiet=True)
+        lost.add(some[7])
+        shutil.rmtree(tmp_path / "cache")
+        with pytest.raises(RunError, match="1 films that training began with cannot be decoded"):
+            train(job, quiet=True)
+    said: list[str] = []
+    assert len(train(job, said.append, quiet=True)["failed_films"]) == 6
+    assert "6 films that could not be decoded when training began stay left out" in said
+    assert_same(tmp_path / "whole", job.out)
+    assert train(again, quiet=True)["failed_films"] == [], "nothing was learnt without them yet"
 
 
 def test_corrected_labels_make_another_run(whole: Path, films: Path) -> None:

@@ -154,7 +154,7 @@ def _record_from(metadata: dict[str, str], arch: str, name: str) -> WeightRecord
 
     What it does not say is as with torchvision's weights; licence and source are then not known.
     """
-    symmetric = "[-1, 1]" in metadata.get("input", "")
+    symmetric = "[-1,1]" in metadata.get("input", "").replace(" ", "")
     return WeightRecord(
         name=name.rsplit(".", 1)[0],
         arch=arch,
@@ -162,7 +162,7 @@ def _record_from(metadata: dict[str, str], arch: str, name: str) -> WeightRecord
         source=metadata.get("source", "file"),
         mean=(0.5,) * 3 if symmetric else IMAGENET_MEAN,
         std=(0.5,) * 3 if symmetric else IMAGENET_STD,
-        padding="same" if "SAME" in metadata.get("padding", "") else "torch",
+        padding="same" if "same" in metadata.get("padding", "").lower() else "torch",
     )
 
 

@@ -136,6 +136,7 @@ def _train(
     hows = {"train": recipe.kept, "val": recipe.seen}
     parts = [_decoded(split.part(name), how, name, say) for name, how in hows.items()]
     decode_seconds = time.perf_counter() - started
+    parts = _as_begun(out, state, parts, say)
     if unused := why_unused(parts[0].films):
         say(unused)
     net = _network(recipe, weights, start, say)
@@ -174,7 +175,6 @@ def _train(
         "train_seconds": round(decode_seconds + feature_seconds + fit_seconds + taught_seconds, 3),
         "epochs_run": len(module.history),
         "val_auc": _kept(module.history, recipe, out)["val_auc"],
-        "failed_films": [list(f) for p in parts for f in p.failed],
     }
     state = told_now | state  # what a run that was finished has told stays
     name = f"{job.name}-{recipe.arch}-{recipe.size}-seed{recipe.seed}"
@@ -257,6 +257,36 @@ def _decoded(films: Cohort, how: Preprocess, name: str, say: Callable[[str], Non
     return cached
 
 
+def _as_begun(
+    out: Path, state: dict[str, Any], parts: list[CachedFilms], say: Callable[[str], None]
+) -> list[CachedFilms]:
+    """The parts without the films that could not be decoded when the fit began, as `state` tells.
+
+    A disk may have failed for a moment only, but the fit's schedule counts the steps of the films
+    that were. Raises `RunError` where others cannot be decoded now.
+    """
+    failed = {file: why for part in parts for file, why in part.failed}
+    if "failed_films" not in state or not (out / "checkpoints" / "last.ckpt").is_file():
+        state["failed_films"] = [list(pair) for pair in failed.items()]
+        write_atomic(out / "run.json", json.dumps(state, indent=2) + "\n")
+        return parts
+    left = {file for file, _ in state["failed_films"]}
+    if lost := sorted(failed.keys() - left):
+        raise RunError(
+            f"{out}: {len(lost)} films that training began with cannot be decoded now (first: "
+            f"{lost[0]}: {failed[lost[0]]}); the same command goes on once they can be"
+        )
+    if back := left - failed.keys():
+        say(f"{len(back)} films that could not be decoded when training began stay left out")
+    kept = [[i for i, r in enumerate(p.films.rows) if r.file not in left] for p in parts]
+    return [
+        CachedFilms(p.films.subset(some), p.pixels[some], p.failed)
+        if len(some) < len(p.films)
+        else p
+        for p, some in zip(parts, kept, strict=True)
+    ]
+
+
 def _features(
     net: FilmNet, pixels: npt.NDArray[np.uint8], bf16: bool, say: Callable[[str], None]
 ) -> npt.NDArray[np.float16]:
@@ -265,7 +295,8 @@ def _features(
     out: list[npt.NDArray[np.float16]] = []
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         for start in range(0, len(pixels), 64):
-            films = torch.from_numpy(np.ascontiguousarray(pixels[start : start + 64]))
+            # Copied, since torch warns of an array that it must not write to, as the cache's is.
+            films = torch.from_numpy(np.array(pixels[start : start + 64]))
             film = (films.unsqueeze(1).float() / 255.0).contiguous(
                 memory_format=torch.channels_last
             )
