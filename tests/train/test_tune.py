@@ -20,7 +20,7 @@ from firstread.train import search_page
 from firstread.train import tune as room
 from firstread.train.alone import alone
 from firstread.train.fit import write_history
-from firstread.train.recipe import Recipe, load_recipe
+from firstread.train.recipe import Recipe, load_recipe, recipe_toml
 from firstread.train.run import Job
 from firstread.train.space import point_of, recipe_at
 from firstread.train.tune import Search, tune
@@ -273,6 +273,19 @@ def test_another_search_in_the_folder_is_refused(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no flock there")
+def test_a_search_with_other_teachers_is_another(
+    films: Path, tmp_path: Path, pretend: Pretend
+) -> None:
+    teacher = tmp_path / "teacher.toml"
+    teacher.write_text(recipe_toml(tiny_recipe(epochs=1)))
+    taught = {"teachers": [str(teacher)], "distil": 0.5}
+    tune(search(films, tmp_path / "search", 1, **taught))
+    tune(search(films, tmp_path / "search", 2, **taught))
+    teacher.write_text(recipe_toml(tiny_recipe(epochs=2)))
+    with pytest.raises(RunError, match="holds another search"):
+        tune(search(films, tmp_path / "search", 3, **taught))
+
+
 def test_two_at_once_are_refused(films: Path, tmp_path: Path, pretend: Pretend) -> None:
     out = tmp_path / "search"
     with alone(out, "search"), pytest.raises(RunError, match="another search runs here"):

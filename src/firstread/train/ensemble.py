@@ -101,7 +101,9 @@ def ensemble(
         read, np.asarray(large.pixels), how.size, read(np.asarray(val.pixels)), val.films.labels
     )
     first = members[0].card.raw
-    told = [member.card.raw["data"].get("trained_on") for member in members]
+    data = [member.card.raw["data"] for member in members]
+    told = [one.get("trained_on") for one in data]
+    earlier = list(dict.fromkeys(sha for one in data for sha in one.get("earlier_sha256", ())))
     card = {
         "name": name,
         "arch": " + ".join(member.card.arch for member in members),
@@ -114,6 +116,7 @@ def ensemble(
         "ages": list(ages) if ages else None,
         "data": {
             **first["data"],
+            **({"earlier_sha256": earlier} if earlier else {}),  # of any of them
             "validation_sha256": val.films.data_hash(),
             # A part of the films would pass for all of them.
             "trained_on": all_prefixes(told) if all(told) else None,
@@ -124,6 +127,7 @@ def ensemble(
                 {"name": member.name, "onnx_sha256": member.card.onnx_sha256}
                 | {key: state[key] for key in ("recipe", "weights", "versions", "git")}
                 | {"train_seconds": state["train_seconds"]}
+                | ({"start": state["start"]} if state.get("start") else {})
                 for member, state in zip(members, states, strict=True)
             ],
         },

@@ -41,6 +41,7 @@ from firstread.train.record import told_of
 from firstread.train.run import Job, first_weights, train
 from firstread.train.search_page import write_search
 from firstread.train.space import Choice, Range, point_of, recipe_at, space_of
+from firstread.train.teachers import teacher_recipes
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 FOLDER, FAILED_FILMS = "folder", "failed_films"
@@ -141,6 +142,10 @@ def _study(search: Search) -> Iterator[optuna.Study]:
 def _identity(search: Search, split: Cohort) -> str:
     weights = first_weights(search.job.recipe, search.job.weights).sha256
     recipe = json.dumps(search.job.recipe.to_dict(), sort_keys=True)
+    # By their content, as a run knows them: what is named the same may teach otherwise by now.
+    taught = [teacher.to_dict() for teacher in teacher_recipes(search.job.recipe)]
+    if taught:
+        recipe += "\nteachers " + json.dumps(taught, sort_keys=True)
     return hashlib.sha256(
         f"{recipe}\n{weights}\n{told_of(split, search.job.recipe.frame)}".encode()
     ).hexdigest()
