@@ -26,7 +26,7 @@ from firstread.cohort.cache import cached_films
 from firstread.cohort.hashes import file_sha256
 from firstread.cohort.split import SplitPlan, load_split, make_split, save_split
 from firstread.cohort.table import Cohort
-from firstread.errors import NoFilms
+from firstread.errors import NoFilms, RunError
 from firstread.evaluate.lungs import judge_lungs
 from firstread.evaluate.masks import find_masks, load_mask
 from firstread.film.files import write_atomic
@@ -177,6 +177,11 @@ def _fit(net: LungNet, train: _Part, job: LungJob, say: Say) -> list[dict[str, f
     history: list[dict[str, float]] = []
     if path.is_file():
         saved = SafeCheckpointIO().load_checkpoint(path)
+        if (began := saved.get("films", len(train.films))) != len(train.films):
+            raise RunError(  # the schedule counts the steps of the films that were
+                f"{job.out}: training began with {began} films that could be decoded, and now "
+                f"{len(train.films)} can be; bring these back, or delete the folder to train anew"
+            )
         net.load_state_dict(saved["net"])
         optimiser.load_state_dict(saved["optimiser"])
         schedule.load_state_dict(saved["schedule"])
@@ -207,6 +212,7 @@ def _fit(net: LungNet, train: _Part, job: LungJob, say: Say) -> list[dict[str, f
             "optimiser": optimiser.state_dict(),
             "schedule": {k: v for k, v in schedule.state_dict().items() if _plain(v)},
             "history": history,
+            "films": len(train.films),
         }
         SafeCheckpointIO().save_checkpoint(state, path)
         lines = ["epoch,loss,seconds"]
