@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -27,12 +28,12 @@ from firstread.cohort import cache
 from firstread.cohort.table import load_cohort
 from firstread.film.preprocess import Preprocess
 
-def half(out, pixels, **how):
-    out.write(pixels.tobytes()[:100])
+def half(out, *told):
+    out.write(bytes(100))
     out.flush()
     os.kill(os.getpid(), signal.SIGKILL)
 
-cache.np.save = half
+cache._write_films = half
 cache.cached_films(load_cohort(Path(sys.argv[1])), Preprocess(32), Path(sys.argv[2]))
 """
 
@@ -110,19 +111,42 @@ def test_not_one_film(films: Cohort, tmp_path: Path) -> None:
         cached_films(load_cohort(films.root), HOW, tmp_path / "cache")
 
 
+def test_films_need_not_fit_into_memory(films: Cohort, tmp_path: Path) -> None:
+    """Twenty films of 1 MiB, of which some are in the hands of a thread at any time."""
+    rows = tuple(films.rows[i % 8] for i in range(20))
+    tracemalloc.start()
+    try:
+        cached = cached_films(Cohort(films.root, rows), Preprocess(1024), tmp_path / "cache")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert cached.pixels.shape == (20, 1024, 1024)
+    assert most < 15 << 20
+
+
+def test_another_version_may_decode_otherwise(
+    films: Cohort, tmp_path: Path, decoded: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached_films(films, HOW, tmp_path / "cache")
+    monkeypatch.setattr(cache.metadata, "version", lambda name: "99.0")
+    cached_films(films, HOW, tmp_path / "cache")
+    assert len(decoded) == 16
+
+
 def test_two_runs_of_one_process_id_build_one_cache(
     films: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of two containers over one folder each is process 1."""
     alone = cached_films(films, HOW, tmp_path / "alone").pixels
-    save, both = np.save, Barrier(2, timeout=30)
+    write, both = cache._write_films, Barrier(2, timeout=30)
 
-    def at_once(*args, **how):
+    def at_once(*told):
         both.wait()
-        save(*args, **how)
+        failed = write(*told)
         both.wait()
+        return failed
 
-    monkeypatch.setattr(cache.np, "save", at_once)
+    monkeypatch.setattr(cache, "_write_films", at_once)
     with ThreadPoolExecutor(2) as two:
         for built in two.map(lambda folder: cached_films(films, HOW, folder), [tmp_path / "c"] * 2):
             assert np.array_equal(built.pixels, alone)

@@ -1,6 +1,8 @@
 """Weights files: what they say they expect, whether they fit, and what to do without one."""
 
+import hashlib
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from firstread.model.build import build_net
 from firstread.model.mobilenet_v2 import _SameConv2d, mobilenet_v2
 from firstread.model.weights import (
     IMAGENET_MEAN,
+    IMAGENET_STD,
     RECORDS,
     SCRATCH,
     Weights,
@@ -59,16 +62,35 @@ def _no_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(download, "download", no_net)
 
 
-def test_a_torchvision_file_is_loaded(tensors: dict[str, Tensor], tmp_path: Path) -> None:
+def test_a_torchvision_file_is_loaded(
+    tensors: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "mobilenet.pth"
     torch.save(tensors, path)
+    public = RECORDS["mobilenet_v2"]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    monkeypatch.setitem(RECORDS, "mobilenet_v2", replace(public, sha256_prefix=digest[:8]))
     weights = resolve_weights("mobilenet_v2", str(path), wanted=True)
-    assert weights.record == RECORDS["mobilenet_v2"]
-    assert len(weights.sha256) == 64
+    assert weights.record.name == "mobilenet_v2.torchvision-v1"
+    assert weights.sha256 == digest
     net = build_net("mobilenet_v2", 64, 0.2, weights)
     state = net.trunk.state_dict()
     assert all(torch.equal(state[k], v) for k, v in tensors.items() if k in state)
     assert net.mean.flatten().tolist() == pytest.approx(IMAGENET_MEAN)
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_weights_of_ones_own_do_not_pass_for_torchvisions(
+    suffix: str, tensors: dict[str, Tensor], tmp_path: Path
+) -> None:
+    path = tmp_path / f"ours.{suffix}"
+    if suffix == "pth":
+        torch.save(tensors, path)
+    else:
+        save_file(tensors, path)
+    record = resolve_weights("mobilenet_v2", str(path), wanted=True).record
+    assert (record.name, record.licence, record.source) == ("ours", "not stated", "file")
+    assert (record.mean, record.std, record.padding) == (IMAGENET_MEAN, IMAGENET_STD, "torch")
 
 
 def test_a_files_own_metadata_decide(tensors: dict[str, Tensor], tmp_path: Path) -> None:
@@ -84,6 +106,12 @@ def test_a_files_own_metadata_decide(tensors: dict[str, Tensor], tmp_path: Path)
     # A film from 0 to 1 reaches the first layer as -1 to 1.
     film = torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1)
     assert ((film - net.mean) / net.std)[:, 0].flatten().tolist() == [-1.0, 1.0]
+
+
+def test_metadata_may_be_written_otherwise(tensors: dict[str, Tensor], tmp_path: Path) -> None:
+    save_file(tensors, tmp_path / "w.safetensors", metadata={"padding": "same", "input": "[-1,1]"})
+    record = resolve_weights("mobilenet_v2", str(tmp_path / "w.safetensors"), wanted=True).record
+    assert (record.padding, record.mean) == ("same", (0.5,) * 3)
 
 
 def test_the_folder_of_weights_is_looked_into(

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,15 @@ def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(fcntl, "flock", no_locks)
     with alone(tmp_path, "training"):
         pass
+
+
+def test_a_system_without_locks_gets_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search looks into it before anything else is written."""
+    monkeypatch.setattr(sys, "platform", "win32")
+    with alone(tmp_path / "deep" / "run", "search"):
+        assert not list((tmp_path / "deep" / "run").iterdir())
 
 
 def test_a_place_that_is_no_folder(tmp_path: Path) -> None:

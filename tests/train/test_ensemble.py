@@ -1,5 +1,7 @@
 """Several runs as one reader: their mean, with thresholds of its own."""
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,10 +64,29 @@ def test_runs_without_a_gate_go_together_too(films: Path, tmp_path: Path) -> Non
         ensemble([made[0], tmp_path / "other"], load_cohort(films), tmp_path / "x", "x")
 
 
+def test_what_any_member_goes_on_from_is_told(
+    runs: list[Path], films: Path, tmp_path: Path
+) -> None:
+    job = replace(tiny_job(films, tmp_path / "on", epochs=1), start=runs[1], gate=False)
+    train(job, quiet=True)
+    card = ensemble([runs[0], job.out], load_cohort(films), tmp_path / "both", "both").card.raw
+    origin = json.loads((job.out / "run.json").read_text())["start"]
+    assert card["data"]["earlier_sha256"] == [origin["data_sha256"]]
+    assert [m.get("start") for m in card["training"]["members"]] == [None, origin]
+
+
 def test_runs_that_do_not_belong_together(runs: list[Path], films: Path, tmp_path: Path) -> None:
     cohort = load_cohort(films)
     with pytest.raises(RunError, match="not a training run"):
         ensemble([runs[0], tmp_path], cohort, tmp_path / "x", "x")
+    for text, said in (("{", "damaged"), ("[]", "not finished"), ('{"finished": true}', "not fin")):
+        (tmp_path / "run.json").write_text(text)
+        with pytest.raises(RunError, match=said):
+            ensemble([runs[0], tmp_path], cohort, tmp_path / "x", "x")
+    shutil.copytree(runs[1], tmp_path / "bare")
+    (tmp_path / "bare" / "split.csv").unlink()
+    with pytest.raises(RunError, match="nobody can tell whom"):
+        ensemble([runs[0], tmp_path / "bare"], cohort, tmp_path / "x", "x")
     with pytest.raises(RunError, match="named twice"):
         ensemble([*runs, runs[0] / ".." / runs[0].name], cohort, tmp_path / "x", "x")
     other = tmp_path / "other"

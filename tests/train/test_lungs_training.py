@@ -4,15 +4,18 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from firstread.cohort import cache
 from firstread.cohort.table import load_cohort
-from firstread.errors import RunError
+from firstread.errors import FilmError, RunError
 from firstread.film.draw import mask_png
 from firstread.film.lungs import LungFinder
+from firstread.train.alone import alone
 from firstread.train.lungs import LungJob, LungPlan, lung_loss, train_lungs
 from firstread.train.lungs_augment import lung_augment
 from lung_nets import film_of, two_lungs
@@ -86,6 +89,36 @@ def test_a_run_resumes_to_the_same_net(job: LungJob, tmp_path: Path) -> None:
     assert (killed.out / "net" / "lungs.onnx").read_bytes() == whole
     train_lungs(killed, said.append)
     assert "finished already" in said[-1]
+
+
+def test_films_that_come_and_go_between_two_calls_are_told(
+    job: LungJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The schedule counts the steps of the films that were; a net would be of neither set."""
+    monkeypatch.setenv("FIRSTREAD_CACHE", str(tmp_path / "cache"))
+    job = replace(job, plan=replace(job.plan, films=100))
+    lost, decode = {*job.films.paths[4:22]}, cache.decode
+
+    def failing(path: Path, **how: Any) -> Any:
+        if path in lost:
+            raise FilmError("the file cannot be opened (Input/output error)")
+        return decode(path, **how)
+
+    def die(text: str) -> None:
+        if text.startswith("epoch 2"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(cache, "decode", failing)
+    with pytest.raises(KeyboardInterrupt):
+        train_lungs(job, die)
+    lost.clear()
+    with pytest.raises(RunError, match=r"began with \d+ films that could be decoded"):
+        train_lungs(job)
+
+
+def test_one_training_at_a_time_in_a_folder(job: LungJob) -> None:
+    with alone(job.out, "training"), pytest.raises(RunError, match="another training runs here"):
+        train_lungs(job)
 
 
 def test_every_seed_can_be_drawn_from(job: LungJob) -> None:

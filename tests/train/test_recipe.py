@@ -149,6 +149,8 @@ def test_a_toml_in_another_encoding(tmp_path: Path) -> None:
         ("lr", 0.0),
         ("lr", float("nan")),
         ("lr", float("inf")),
+        ("lr", 10**400),
+        ("augment", {"crop": [0.5, 10**400]}),
         ("focus", float("inf")),
         ("augment", {"rotate": float("inf")}),
         ("weight_decay", -0.1),
@@ -202,3 +204,9 @@ def test_the_cnn_trains_at_the_size_its_head_is_made_for() -> None:
     with pytest.raises(RecipeError, match="head hangs on the size"):
         make_recipe({"arch": "cnn", "size": 32, "train_size": 48}, "x")
     assert make_recipe({"arch": "resnet10", "size": 32, "train_size": 48}, "x").fit_size == 48
+
+
+def test_a_teacher_of_any_name_comes_back_from_toml(tmp_path: Path) -> None:
+    recipe = make_recipe({"teachers": ["\U0001fac1/lungé.toml"], "distil": 0.5}, "x")
+    (tmp_path / "best.toml").write_text(recipe_toml(recipe), encoding="utf-8")
+    assert load_recipe(str(tmp_path / "best.toml")) == recipe

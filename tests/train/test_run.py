@@ -21,12 +21,13 @@ pytest.importorskip("lightning")
 import lightning.pytorch as pl
 import torch
 
+from firstread.cohort import cache as cache_room
 from firstread.cohort.split import SplitPlan, make_split, save_split
 from firstread.cohort.synthetic import write_folder
 from firstread.cohort.table import Cohort, load_cohort
-from firstread.errors import RunError, SplitError, WeightsError
+from firstread.errors import FilmError, NoFilms, RunError, SplitError, WeightsError
 from firstread.read.bundle import Bundle
-from firstread.train import finish
+from firstread.train import finish, module
 from firstread.train import run as room
 from firstread.train.checkpoint import SafeCheckpointIO
 from firstread.train.record import told_of
@@ -199,7 +200,6 @@ def test_killed_while_the_bundle_is_made(
 @pytest.fixture
 def aucs(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[float]], None]:
     """Put given validation AUCs, one an epoch, in the place of the measured ones."""
-    from firstread.train import module
 
     def put(values: list[float]) -> None:
         monkeypatch.setattr(module, "binary_auroc", lambda *_: torch.tensor(values.pop(0)))
@@ -232,6 +232,37 @@ def test_patience_keeps_the_best_epoch_also_when_killed(
     aucs([0.9, 0.9])  # not asked for: the fit had ended
     assert train(tiny_job(films, out, **changes), quiet=True)["epochs_run"] == 4
     assert_same(whole, out)
+
+
+def test_a_run_that_was_moved_still_knows_its_best_epoch(
+    films: Path, tmp_path: Path, aucs: Callable[[list[float]], None]
+) -> None:
+    changes = {"epochs": 6, "patience": 3}
+    aucs([0.5, 0.9, 0.6, 0.7, 0.65])
+    train(tiny_job(films, tmp_path / "whole", **changes), quiet=True)
+    aucs([0.5, 0.9, 0.6, 0.7, 0.65])
+    with pytest.raises(Stop):
+        train(tiny_job(films, tmp_path / "here", **changes), callbacks=(StopAt(3),), quiet=True)
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    train(tiny_job(films, tmp_path / "there", **changes), quiet=True)
+    assert_same(tmp_path / "whole", tmp_path / "there")
+
+
+def test_an_epoch_that_diverged_is_never_the_best(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Logits that are no numbers rank as the films lie: normal ones first."""
+    real = module.FilmFit._logits
+
+    def logits(self: Any, pixels: torch.Tensor) -> torch.Tensor:
+        found = real(self, pixels)
+        return found * torch.nan if self.current_epoch and not torch.is_grad_enabled() else found
+
+    monkeypatch.setattr(module.FilmFit, "_logits", logits)
+    state = train(tiny_job(films, tmp_path / "run", epochs=3, patience=3), quiet=True)
+    rows = history(tmp_path / "run")
+    assert [row["val_auc"] for row in rows[1:]] == ["0", "0"]
+    assert state["val_auc"] == pytest.approx(float(rows[0]["val_auc"]), abs=1e-5)
 
 
 def test_ctrl_c_stays_ctrl_c(films: Path, tmp_path: Path) -> None:
@@ -325,6 +356,13 @@ def test_weights_that_do_not_fit_leave_no_folder_in_the_way(films: Path, tmp_pat
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.filterwarnings("error:The given NumPy array is not writable")
+def test_a_frozen_base_reads_the_cache_without_a_warning(films: Path, tmp_path: Path) -> None:
+    changes = {"freeze": "base", "augment": {}, "epochs": 1, "arch": "resnet10"}
+    job = replace(tiny_job(films, tmp_path / "run", **changes), weights="none", gate=False)
+    assert train(job, quiet=True)["feature_seconds"] > 0
+
+
 def test_a_part_of_one_class_is_refused_before_the_fit(films: Path, tmp_path: Path) -> None:
     job = tiny_job(films, tmp_path / "run")
     split = make_split(job.films, SplitPlan())
@@ -333,6 +371,52 @@ def test_a_part_of_one_class_is_refused_before_the_fit(films: Path, tmp_path: Pa
     with pytest.raises(SplitError, match="part val holds no pneumonia film"):
         train(replace(job, split=tmp_path / "s.csv"), quiet=True)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_a_part_whose_readable_films_are_of_one_class_is_said(part: str, tmp_path: Path) -> None:
+    write_folder(tmp_path / "films", 24, seed=1, size=48)
+    split = make_split(load_cohort(tmp_path / "films"), SplitPlan())
+    for row in split.part(part).rows:
+        if row.label == 1:
+            row.path.write_bytes(b"no film: " + row.file.encode())
+    with pytest.raises(NoFilms, match=f"of the {part} part not one pneumonia film can be decoded"):
+        train(tiny_job(tmp_path / "films", tmp_path / "run"), quiet=True)
+
+
+def test_a_run_goes_on_with_the_films_it_began_with(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A share that failed for a moment: the schedule counts the steps of the films that were."""
+    monkeypatch.setenv("FIRSTREAD_CACHE", str(tmp_path / "cache"))
+    cohort = load_cohort(films)
+    some = make_split(cohort, SplitPlan()).part("train").paths
+    lost = {*some[:6]}
+    decode = cache_room.decode
+
+    def failing(path: Path, **how: Any) -> Any:
+        if path in lost:
+            raise FilmError("the file cannot be opened (Input/output error)")
+        return decode(path, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache_room, "decode", failing)
+        train(tiny_job(films, tmp_path / "whole"), quiet=True)
+        job = tiny_job(films, tmp_path / "run")
+        with pytest.raises(Stop):
+            train(job, callbacks=(StopAt(2),), quiet=True)
+        again = tiny_job(films, tmp_path / "again")
+        with pytest.raises(Stop):
+            train(again, callbacks=(StopAt(0),), quiet=True)
+        lost.add(some[7])
+        shutil.rmtree(tmp_path / "cache")
+        with pytest.raises(RunError, match="1 films that training began with cannot be decoded"):
+            train(job, quiet=True)
+    said: list[str] = []
+    assert len(train(job, said.append, quiet=True)["failed_films"]) == 6
+    assert "6 films that could not be decoded when training began stay left out" in said
+    assert_same(tmp_path / "whole", job.out)
+    assert train(again, quiet=True)["failed_films"] == [], "nothing was learnt without them yet"
 
 
 def test_corrected_labels_make_another_run(whole: Path, films: Path) -> None:

@@ -15,12 +15,14 @@ pytest.importorskip("lightning")
 import lightning.pytorch as pl
 import torch
 
+from firstread.cohort.cache import cached_films
+from firstread.cohort.split import SplitPlan, make_split
 from firstread.errors import RecipeError, RunError
 from firstread.read.bundle import Bundle
 from firstread.train.augment import geometry, resampled
 from firstread.train.recipe import Recipe, make_recipe, recipe_toml
 from firstread.train.run import train
-from firstread.train.teachers import opinion_of, teacher_recipes
+from firstread.train.teachers import load_teachers, opinion_of, teacher_recipes
 from tiny_training import RECIPE, tiny_job, tiny_recipe
 
 
@@ -131,6 +133,21 @@ def test_a_run_with_teachers(teacher: str, films: Path, tmp_path: Path) -> None:
     toml(Path(teacher), lr=0.01)  # the same name, another teacher
     with pytest.raises(RunError, match="holds another run"):
         train(tiny_job(films, whole, **changes), quiet=True)
+
+
+def test_teachers_are_asked_at_the_size_they_read(films: Path, tmp_path: Path) -> None:
+    """Films are kept at 48 px, which a dense head for 32 px cannot take at all."""
+    for arch in ("cnn", "resnet10"):
+        quick = toml(tmp_path / f"{arch}.toml", arch=arch, keep_size=48)
+        changes = {"arch": arch, "keep_size": 48, "epochs": 1, "teachers": [quick], "distil": 0.5}
+        job = tiny_job(films, tmp_path / arch, **changes)
+        train(job, quiet=True)
+        rows = list(csv.DictReader((job.out / "teachers.csv").read_text().splitlines()))
+        (net,) = load_teachers([job.out / "teachers" / "0"], teacher_recipes(job.recipe))
+        part = make_split(job.films, SplitPlan()).part("train")
+        pixels = torch.from_numpy(np.array(cached_films(part, job.recipe.seen).pixels))
+        read = opinion_of([net], pixels.unsqueeze(1).float() / 255)
+        assert [float(row["probability"]) for row in rows] == pytest.approx(read.tolist(), abs=1e-4)
 
 
 def test_without_teachers_nothing_changes() -> None:

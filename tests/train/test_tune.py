@@ -20,7 +20,7 @@ from firstread.train import search_page
 from firstread.train import tune as room
 from firstread.train.alone import alone
 from firstread.train.fit import write_history
-from firstread.train.recipe import Recipe, load_recipe
+from firstread.train.recipe import Recipe, load_recipe, recipe_toml
 from firstread.train.run import Job
 from firstread.train.space import point_of, recipe_at
 from firstread.train.tune import Search, tune
@@ -170,6 +170,25 @@ def test_killed_and_resumed_asks_for_the_same_points(
     assert result["best"] == kept["best"]
 
 
+def test_killed_before_its_values_were_written_trial_0_is_still_the_recipe(
+    films: Path, tmp_path: Path, pretend: Pretend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Values of a trial go into the study one by one; here the kill comes before the third."""
+    real, left = room.optuna.trial.Trial._suggest, [0, 0]
+
+    def suggest(self: Any, name: str, distribution: Any) -> Any:
+        left.pop()
+        return real(self, name, distribution)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(room.optuna.trial.Trial, "_suggest", suggest)
+        with pytest.raises(IndexError):
+            tune(search(films, tmp_path / "search", 1))
+    tune(search(films, tmp_path / "search", 1))
+    recipe = tiny_recipe()
+    assert asked(pretend) == [("trial-000", recipe_at(recipe, dict(point_of(recipe))))]
+
+
 def test_ctrl_c_says_what_is_kept(films: Path, tmp_path: Path, pretend: Pretend) -> None:
     out = tmp_path / "search"
     said: list[str] = []
@@ -254,6 +273,19 @@ def test_another_search_in_the_folder_is_refused(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no flock there")
+def test_a_search_with_other_teachers_is_another(
+    films: Path, tmp_path: Path, pretend: Pretend
+) -> None:
+    teacher = tmp_path / "teacher.toml"
+    teacher.write_text(recipe_toml(tiny_recipe(epochs=1)))
+    taught = {"teachers": [str(teacher)], "distil": 0.5}
+    tune(search(films, tmp_path / "search", 1, **taught))
+    tune(search(films, tmp_path / "search", 2, **taught))
+    teacher.write_text(recipe_toml(tiny_recipe(epochs=2)))
+    with pytest.raises(RunError, match="holds another search"):
+        tune(search(films, tmp_path / "search", 3, **taught))
+
+
 def test_two_at_once_are_refused(films: Path, tmp_path: Path, pretend: Pretend) -> None:
     out = tmp_path / "search"
     with alone(out, "search"), pytest.raises(RunError, match="another search runs here"):

@@ -54,6 +54,9 @@ def test_what_is_no_twin(pair: tuple[Path, Path], tmp_path: Path) -> None:
         load_twin(tmp_path, tiny_recipe(epochs=1), record(pair[0]))
     with pytest.raises(RunError, match="the run itself"):
         load_twin(pair[0], tiny_recipe(epochs=1), record(pair[0]))
+    (tmp_path / "run.json").write_text("[7]")
+    with pytest.raises(RunError, match="no finished run"):
+        load_twin(tmp_path, tiny_recipe(epochs=1), record(pair[0]))
     same = tmp_path / "same"
     shutil.copytree(pair[1], same)
     text = (same / "split.csv").read_text()
@@ -74,6 +77,13 @@ def test_export_chooses_by_the_twin_and_says_so(
 ) -> None:
     run, twin = map(str, pair)
     out = tmp_path / "bundle"
+    anew = ["--data", str(films), "--out", str(out)]
+    assert main(["export", run, "--twin", str(films), *anew]) == 2
+    told = capsys.readouterr()
+    assert "no finished run" in told.err
+    assert "fitting the gate" not in told.out, "refused after the work"
+    assert main(["export", str(films), *anew]) == 2
+    assert "not a training run" in capsys.readouterr().err
     assert main(["export", run, "--twin", twin, "--out", str(out)]) == 2
     assert "--twin goes with one run and --data" in capsys.readouterr().err
     assert main(["export", run, "--twin", twin, "--data", str(films), "--out", str(out)]) == 0

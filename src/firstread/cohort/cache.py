@@ -1,23 +1,26 @@
 """Decode once: a memory-mapped uint8 array of preprocessed films.
 
 Decoding a JPEG takes some 5 ms, reading it back from the map 5 microseconds. A cache is
-one .npy file whose name is a hash over the films' contents, their order and the
-preprocessing, so a changed film or setting can never meet a stale cache. It is written
-under another name and then renamed: two runs that build the same cache at once, in two containers
-too, each write their own file, and the last rename wins with the same bytes. What a killed run
-leaves of its file goes when the next cache is built (`firstread.film.leftovers`). What could not be
-decoded is tried again at every call: a disk may have failed for a moment only.
+one .npy file whose name is a hash over the films' contents, their order, the preprocessing and the
+version of firstread, which may decode a film otherwise than the one before; so a changed film or
+setting can never meet a stale cache. It is written under another name and then renamed: two runs
+that build the same cache at once, in two containers too, each write their own file, and the last
+rename wins with the same bytes. What a killed run leaves of its file goes when the next cache is
+built (`firstread.film.leftovers`). What could not be decoded is tried again at every call: a disk
+may have failed for a moment only.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import IO
 
@@ -57,7 +60,7 @@ def cached_films(
     `OutputError` if the cache cannot be written.
     """
     folder = folder or cache_folder()
-    named = [how.key, *films.hashes]
+    named = [how.key, metadata.version("firstread"), *films.hashes]
     if how.frame != "squash":  # the same bytes may be told another true size
         named += [str(row.true_size) for row in films.rows]
     key = hashlib.sha256("\n".join(named).encode()).hexdigest()[:24]
@@ -112,20 +115,45 @@ def _build(
     log: Path,
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    good: list[npt.NDArray[np.uint8]] = []
+    failed: list[str] = []
+    _replace(data, lambda out: failed.extend(_write_films(out, films, how, progress)))
+    _replace(log, lambda out: out.write(utf8("\n".join(failed))))
+
+
+def _write_films(
+    out: IO[bytes],
+    films: Cohort,
+    how: Preprocess,
+    progress: Callable[[int, int], None] | None,
+) -> list[str]:
+    """Decode films into an .npy file, one after the other: all need not fit into memory at once.
+
+    Returns a line of the log for each that cannot be decoded. Raises `NoFilms`.
+    """
+
+    def head(n: int) -> None:
+        shape = (n, how.size, how.size)
+        kind = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(out, kind)
+
+    head(len(films))
+    begin = out.tell()
     failed: list[str] = []
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for i, result in enumerate(pool.map(partial(_prepared, how=how), films.rows)):
             if isinstance(result, str):
                 failed.append(f"{i}\t{result}")
             else:
-                good.append(result)
+                out.write(result.tobytes())
             if progress is not None:
                 progress(i + 1, len(films))
-    if not good:
+    if len(failed) == len(films):
         raise NoFilms(f"{films.root}: none of the {len(films)} films could be decoded")
-    _replace(data, lambda out: np.save(out, np.stack(good), allow_pickle=False))
-    _replace(log, lambda out: out.write(utf8("\n".join(failed))))
+    out.seek(0)
+    head(len(films) - len(failed))  # numpy leaves room in it for any count
+    if out.tell() != begin:
+        raise OSError(errno.EIO, "the header of the cache would change its length")
+    return failed
 
 
 def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:

@@ -131,12 +131,13 @@ def _load(path: Path, arch: str) -> Weights:
         raise WeightsError(
             f"{path}: holds no named tensors; give a state dict with torchvision's key names"
         )
-    record = RECORDS[arch]
-    if metadata:
-        record = _record_from(metadata, arch, path.name)
-    elif f"-{record.sha256_prefix}" in path.name and not digest.startswith(record.sha256_prefix):
+    known = RECORDS[arch]
+    if not metadata and digest.startswith(known.sha256_prefix):
+        return Weights(known, tensors, digest)
+    if not metadata and f"-{known.sha256_prefix}" in path.name:
         raise WeightsError(f"{path}: damaged (sha256 differs); delete it and fetch it again")
-    return Weights(record, tensors, digest)
+    # Whose they are, nobody but the file could say: a card must not call them torchvision's.
+    return Weights(_record_from(metadata, arch, path.name), tensors, digest)
 
 
 def _named_tensors(loaded: object) -> bool:
@@ -149,8 +150,11 @@ def _named_tensors(loaded: object) -> bool:
 
 
 def _record_from(metadata: dict[str, str], arch: str, name: str) -> WeightRecord:
-    """A file's own metadata says what it expects: `padding`, `input`, `licence`, `source`."""
-    symmetric = "[-1, 1]" in metadata.get("input", "")
+    """A file's own metadata says what it expects: `padding`, `input`, `licence`, `source`.
+
+    What it does not say is as with torchvision's weights; licence and source are then not known.
+    """
+    symmetric = "[-1,1]" in metadata.get("input", "").replace(" ", "")
     return WeightRecord(
         name=name.rsplit(".", 1)[0],
         arch=arch,
@@ -158,7 +162,7 @@ def _record_from(metadata: dict[str, str], arch: str, name: str) -> WeightRecord
         source=metadata.get("source", "file"),
         mean=(0.5,) * 3 if symmetric else IMAGENET_MEAN,
         std=(0.5,) * 3 if symmetric else IMAGENET_STD,
-        padding="same" if "SAME" in metadata.get("padding", "") else "torch",
+        padding="same" if "same" in metadata.get("padding", "").lower() else "torch",
     )
 
 

@@ -17,19 +17,16 @@ def alone(out: Path, what: str) -> Iterator[None]:
     Two at once would take each other's files for those of a killed one. Raises `RunError` where
     another holds it, `OutputError` where it cannot be written to.
     """
+    with _writable(out):
+        out.mkdir(parents=True, exist_ok=True)
     if sys.platform == "win32":
         yield
         return
     import fcntl
 
     with contextlib.ExitStack() as held:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
+        with _writable(out):
             file = held.enter_context((out / ".lock").open("a"))
-        except OSError as e:
-            raise OutputError(
-                f"{out}: cannot be written to ({e.strerror}); choose another place"
-            ) from None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -37,3 +34,13 @@ def alone(out: Path, what: str) -> Iterator[None]:
         except OSError:  # a file system that knows no locks must not forbid to train
             pass
         yield
+
+
+@contextlib.contextmanager
+def _writable(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as e:
+        raise OutputError(
+            f"{out}: cannot be written to ({e.strerror}); choose another place"
+        ) from None

@@ -3,12 +3,18 @@
 A checkpoint is one safetensors file; its metadata hold the nested structure as JSON with a
 reference where a tensor stood. It is written under another name and then renamed, so that
 a kill in the middle leaves the previous one.
+
+A run's folder may be moved or copied between two calls. Lightning's `ModelCheckpoint` writes down
+the absolute path of what it kept, and under another one it forgets which epoch was the best: the
+next one, however poor, would take its place. So these paths are read as those of the folder that
+a checkpoint lies in now.
 """
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import os
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import torch
@@ -36,7 +42,7 @@ class SafeCheckpointIO(CheckpointIO):
     def load_checkpoint(
         self, path: Any, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """Read a checkpoint back, tensors on the CPU."""
+        """Read a checkpoint back, tensors on the CPU; the others it names lie beside it."""
         try:
             with safe_open(path, framework="pt") as f:
                 structure = json.loads(f.metadata()["structure"])
@@ -47,11 +53,28 @@ class SafeCheckpointIO(CheckpointIO):
                 "delete the run folder and train again"
             ) from None
         assert isinstance(loaded, dict)
+        for state in loaded.get("callbacks", {}).values():
+            if isinstance(state, dict) and "dirpath" in state:
+                _move(state, os.path.realpath(Path(path).parent))
         return loaded
 
     def remove_checkpoint(self, path: Any) -> None:
         """Delete a checkpoint."""
         Path(path).unlink(missing_ok=True)
+
+
+def _move(state: dict[str, Any], folder: str) -> None:
+    """Put what a `ModelCheckpoint` knows of its files into `folder`, in place."""
+
+    def moved(path: str) -> str:
+        # The last part of a path of either system; "" stands for no file yet.
+        return os.path.join(folder, PureWindowsPath(path).name) if path else path  # noqa: PTH118
+
+    state["dirpath"] = folder
+    for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
+        state[key] = moved(state.get(key, ""))
+    best = state.get("best_k_models", {})
+    state["best_k_models"] = {moved(path): score for path, score in best.items()}
 
 
 def _flatten(value: Any, tensors: dict[str, torch.Tensor]) -> Any:

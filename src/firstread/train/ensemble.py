@@ -8,7 +8,6 @@ they are widened once, when the graph is loaded, and a logit moves by about a th
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import metadata
@@ -25,6 +24,7 @@ from firstread.errors import RunError
 from firstread.evaluate.corruptions import FULL
 from firstread.read.bundle import Bundle, write_bundle
 from firstread.train.point import choose_point, reader_of
+from firstread.train.start import finished_run
 
 KEPT = 64
 """Tensors of fewer values stay as they are: shapes, axes, and what is not worth it."""
@@ -78,7 +78,7 @@ def ensemble(
     for i, run in enumerate(runs):
         if run.resolve() in [other.resolve() for other in runs[:i]]:
             raise RunError(f"{run}: is named twice; an ensemble is of different runs")
-    states = [_finished(run) for run in runs]
+    states = [finished_run(run) for run in runs]
     members = [Bundle.load(run / "bundle") for run in runs]
     how = members[0].card.preprocess
     parts = [_parts(run) for run in runs]
@@ -101,7 +101,9 @@ def ensemble(
         read, np.asarray(large.pixels), how.size, read(np.asarray(val.pixels)), val.films.labels
     )
     first = members[0].card.raw
-    told = [member.card.raw["data"].get("trained_on") for member in members]
+    data = [member.card.raw["data"] for member in members]
+    told = [one.get("trained_on") for one in data]
+    earlier = list(dict.fromkeys(sha for one in data for sha in one.get("earlier_sha256", ())))
     card = {
         "name": name,
         "arch": " + ".join(member.card.arch for member in members),
@@ -114,6 +116,7 @@ def ensemble(
         "ages": list(ages) if ages else None,
         "data": {
             **first["data"],
+            **({"earlier_sha256": earlier} if earlier else {}),  # of any of them
             "validation_sha256": val.films.data_hash(),
             # A part of the films would pass for all of them.
             "trained_on": all_prefixes(told) if all(told) else None,
@@ -124,6 +127,7 @@ def ensemble(
                 {"name": member.name, "onnx_sha256": member.card.onnx_sha256}
                 | {key: state[key] for key in ("recipe", "weights", "versions", "git")}
                 | {"train_seconds": state["train_seconds"]}
+                | ({"start": state["start"]} if state.get("start") else {})
                 for member, state in zip(members, states, strict=True)
             ],
         },
@@ -142,17 +146,14 @@ def _map_of(bundle: Bundle) -> tuple[int, ...]:
     return tuple(found.shape)
 
 
-def _finished(run: Path) -> dict[str, Any]:
-    path = run / "run.json"
-    if not path.is_file():
-        raise RunError(f"{run}: not a training run; name folders made by `firstread train`")
-    state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if not state.get("finished"):
-        raise RunError(f"{run}: not finished; run the same `firstread train` again to resume")
-    return state
-
-
 def _parts(run: Path) -> set[tuple[str, str]]:
     """(sha256, part) of each film of a run's split."""
-    with (run / "split.csv").open(newline="", encoding="utf-8") as f:
-        return {(row["sha256"], row["part"]) for row in csv.DictReader(f)}
+    path = run / "split.csv"
+    try:
+        with path.open(newline="", encoding="utf-8") as f:
+            return {(row["sha256"], row["part"]) for row in csv.DictReader(f)}
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError):
+        raise RunError(
+            f"{path}: missing or damaged, so that nobody can tell whom the run was trained on; "
+            "name another run"
+        ) from None

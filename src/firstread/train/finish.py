@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import metadata
@@ -30,7 +29,7 @@ from firstread.train.gate import with_gate
 from firstread.train.point import BATCH, choose_point, reader_of
 from firstread.train.recipe import Recipe, make_recipe
 from firstread.train.record import now
-from firstread.train.start import earlier_data, load_start
+from firstread.train.start import earlier_data, finished_run, load_start
 from firstread.train.twin import load_twin
 
 Say = Callable[[str], None]
@@ -63,6 +62,7 @@ def make_bundle(
     train, val = parts
     pixels, size = np.asarray(val.pixels), recipe.size
     seed = recipe.seed
+    shifted = load_twin(twin, recipe, state) if twin else None  # refused before the work
     net.opening = recipe.reading_opening
     graph, told_gate = to_onnx(net, size, recipe.mirror), {}
     if gate:
@@ -74,7 +74,6 @@ def make_bundle(
     large = pixels
     if size < FULL:
         large = np.asarray(cached_films(val.films, replace(recipe.seen, size=FULL)).pixels)
-    shifted = load_twin(twin, recipe, state) if twin else None
     point = choose_point(read, large, size, logits, val.films.labels, shifted)
     start = state.get("start")
     card = {
@@ -143,7 +142,7 @@ def made_again(
     thresholds and refer band are chosen again. Raises `RunError` where the run is not whole,
     `SplitError` where the films are others.
     """
-    state = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    state = finished_run(folder)
     recipe = make_recipe(state["recipe"], str(folder))
     start = load_start(folder, recipe)
     net = build_net(recipe.arch, recipe.size, recipe.dropout, start.weights)

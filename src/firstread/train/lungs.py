@@ -26,13 +26,14 @@ from firstread.cohort.cache import cached_films
 from firstread.cohort.hashes import file_sha256
 from firstread.cohort.split import SplitPlan, load_split, make_split, save_split
 from firstread.cohort.table import Cohort
-from firstread.errors import NoFilms
+from firstread.errors import NoFilms, RunError
 from firstread.evaluate.lungs import judge_lungs
 from firstread.evaluate.masks import find_masks, load_mask
 from firstread.film.files import write_atomic
 from firstread.film.lungs import FORMAT, ONNX_FILE, RECORD_FILE, SIDE, LungFinder, seal
 from firstread.film.preprocess import Preprocess
 from firstread.model.unet import WIDTHS, WORK, LungNet
+from firstread.train.alone import alone
 from firstread.train.checkpoint import SafeCheckpointIO
 from firstread.train.lungs_augment import lung_augment
 from firstread.train.lungs_export import lungs_to_onnx
@@ -97,20 +98,28 @@ def train_lungs(job: LungJob, say: Say = lambda text: None) -> dict[str, Any]:
     # In the films' order, unlike a set's: masks that changed places are other masks.
     hashes = "\n".join("" if path is None else file_sha256(path) for path in found)
     masks_sha256 = hashlib.sha256(hashes.encode()).hexdigest()
+    paths = {row.file: path for row, path in zip(split.rows, found, strict=True) if path}
+    with alone(job.out, "training"):
+        return _train(job, split, paths, masks_sha256, say)
+
+
+def _train(
+    job: LungJob, split: Cohort, paths: dict[str, Path], masks_sha256: str, say: Say
+) -> dict[str, Any]:
+    """Train in a folder that nobody else writes to. `paths`: the mask of each film that has one."""
     state = _open_run(job, split, masks_sha256)
     if state["finished"]:
         say(f"{job.out} is finished already; delete it to train anew")
         return state
     if not (job.out / "split.csv").exists():
         save_split(split, job.out / "split.csv")
-    paths = {row.file: path for row, path in zip(split.rows, found, strict=True) if path}
     train, val = (_part(split.part(name), paths, say) for name in ("train", "val"))
 
     torch.manual_seed(job.plan.seed)
     net = LungNet()
     history = _fit(net, train, job, say)
     seconds = sum(row["seconds"] for row in history)
-    state |= {"train_seconds": round(seconds, 1), "masks": len(drawn)}
+    state |= {"train_seconds": round(seconds, 1), "masks": len(paths)}
     graph = lungs_to_onnx(net)
     record = {
         "format": FORMAT,
@@ -168,6 +177,11 @@ def _fit(net: LungNet, train: _Part, job: LungJob, say: Say) -> list[dict[str, f
     history: list[dict[str, float]] = []
     if path.is_file():
         saved = SafeCheckpointIO().load_checkpoint(path)
+        if (began := saved.get("films", len(train.films))) != len(train.films):
+            raise RunError(  # the schedule counts the steps of the films that were
+                f"{job.out}: training began with {began} films that could be decoded, and now "
+                f"{len(train.films)} can be; bring these back, or delete the folder to train anew"
+            )
         net.load_state_dict(saved["net"])
         optimiser.load_state_dict(saved["optimiser"])
         schedule.load_state_dict(saved["schedule"])
@@ -198,6 +212,7 @@ def _fit(net: LungNet, train: _Part, job: LungJob, say: Say) -> list[dict[str, f
             "optimiser": optimiser.state_dict(),
             "schedule": {k: v for k, v in schedule.state_dict().items() if _plain(v)},
             "history": history,
+            "films": len(train.films),
         }
         SafeCheckpointIO().save_checkpoint(state, path)
         lines = ["epoch,loss,seconds"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -148,8 +149,10 @@ class FilmFit(pl.LightningModule):
         self._val.clear()
         # Ranks: torchmetrics would take the sigmoid, in which large logits are all 1.
         ranks = torch.unique(logits, return_inverse=True)[1] / len(logits)
-        auc = float(binary_auroc(ranks, labels.long()))
         loss = float(F.binary_cross_entropy_with_logits(logits, labels))
+        # Logits that are no numbers rank by their place, and films lie in the order of their
+        # labels: an AUC of 1, which `patience` would keep in place of the best.
+        auc = float(binary_auroc(ranks, labels.long())) if math.isfinite(loss) else 0.0
         accuracy = float(((logits > 0) == (labels > 0.5)).float().mean())
         self.log_dict({"val_auc": auc, "val_loss": loss, "val_accuracy": accuracy}, prog_bar=True)
         n = sum(s[2] for s in self._seen) or 1
@@ -176,10 +179,14 @@ class FilmFit(pl.LightningModule):
         if self.recipe.sharpness:
             optimizer = SharpnessAware(groups, radius=self.recipe.sharpness, **how)
         warmup = self.recipe.warmup
-        if warmup * self.steps == 1:
+        if warmup * max(2, self.steps) == 1:
             warmup *= 0.99  # torch divides by the length of the warm-up less one step
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.recipe.lr, total_steps=self.steps, pct_start=warmup
+            # The last step is at next to nothing; a fit of one alone would learn nothing.
+            optimizer,
+            self.recipe.lr,
+            total_steps=max(2, self.steps),
+            pct_start=warmup,
         )
         return {
             "optimizer": optimizer,

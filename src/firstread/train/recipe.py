@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import tomllib
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -215,7 +216,7 @@ def make_recipe(values: dict[str, Any], name: str) -> Recipe:
         pair = isinstance(crop, (list, tuple)) and len(crop) == 2
         if not pair or any(type(share) not in (int, float) for share in crop):
             raise RecipeError(f"recipe {name}: augment.crop must be two numbers, [least, most]")
-        augment = {**augment, "crop": (float(crop[0]), float(crop[1]))}
+        augment = {**augment, "crop": (_float(crop[0]), _float(crop[1]))}
     if "teachers" in values:
         teachers = values["teachers"]
         if not isinstance(teachers, (list, tuple)) or not all(isinstance(t, str) for t in teachers):
@@ -239,7 +240,8 @@ def recipe_toml(recipe: Recipe) -> str:
 def _toml(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_toml(v) for v in value) + "]"
-    return json.dumps(value)  # numbers, strings and true or false are written as in JSON
+    # Numbers, strings and true or false are written as in JSON, but TOML knows no pairs of escapes.
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _typed(kind: type[Any], values: dict[str, Any], name: str, prefix: str) -> Any:
@@ -252,10 +254,18 @@ def _typed(kind: type[Any], values: dict[str, Any], name: str, prefix: str) -> A
             )
         want = type(defaults[key])
         if want is float and type(value) is int:
-            values = {**values, key: float(value)}
+            values = {**values, key: _float(value)}
         elif type(value) is not want:
             raise RecipeError(f"recipe {name}: {prefix}{key} must be {want.__name__}")
     return kind(**values)
+
+
+def _float(value: float) -> float:
+    """The number; an integer of hundreds of digits is infinite, which no key may be."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def _read(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -111,8 +111,8 @@ def taken_up(out: Path, identity: str, parts: str) -> dict[str, Any] | None:
     path = out / "run.json"
     if path.is_file():
         try:
-            state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
+            state: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError):  # no JSON, or none of a record
             raise RunError(f"{path}: damaged; delete the run folder and train again") from None
         if state.get("identity") != identity:
             raise RunError(
@@ -137,6 +137,8 @@ def _git_state() -> dict[str, Any]:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
+        # Installed below somebody's project, it would pass that one's commit off as its own.
+        git("ls-files", "--error-unmatch", Path(__file__).name)
         changed = git("status", "--porcelain", "--untracked-files=no")
         return {"commit": git("rev-parse", "HEAD"), "clean": not changed}
     except (OSError, subprocess.CalledProcessError):

@@ -31,7 +31,7 @@ from firstread.cohort.split import (
     save_split,
 )
 from firstread.cohort.table import Cohort
-from firstread.errors import RunError, WeightsError
+from firstread.errors import NoFilms, RunError, WeightsError
 from firstread.evaluate.figures import curves
 from firstread.film.files import write_atomic
 from firstread.film.preprocess import Preprocess
@@ -136,6 +136,7 @@ def _train(
     hows = {"train": recipe.kept, "val": recipe.seen}
     parts = [_decoded(split.part(name), how, name, say) for name, how in hows.items()]
     decode_seconds = time.perf_counter() - started
+    parts = _as_begun(out, state, parts, say)
     if unused := why_unused(parts[0].films):
         say(unused)
     net = _network(recipe, weights, start, say)
@@ -147,7 +148,7 @@ def _train(
     labels = [p.films.labels for p in parts]
     lungs = find_lungs(pixels[0], say) if recipe.wants_lungs else None
     if teachers:
-        sha256 = keep_opinions(out, teachers, parts[0].films, pixels[0])
+        sha256 = keep_opinions(out, teachers, parts[0].films, pixels[0], recipe.size)
         state |= {"teachers": told, "teachers_sha256": sha256}
     say(f"training {recipe.arch} at {recipe.fit_size} px on {len(labels[0])} films")
     module = fit(
@@ -174,7 +175,6 @@ def _train(
         "train_seconds": round(decode_seconds + feature_seconds + fit_seconds + taught_seconds, 3),
         "epochs_run": len(module.history),
         "val_auc": _kept(module.history, recipe, out)["val_auc"],
-        "failed_films": [list(f) for p in parts for f in p.failed],
     }
     state = told_now | state  # what a run that was finished has told stays
     name = f"{job.name}-{recipe.arch}-{recipe.size}-seed{recipe.seed}"
@@ -248,7 +248,43 @@ def _decoded(films: Cohort, how: Preprocess, name: str, say: Callable[[str], Non
     cached = cached_films(films, how, progress=progress)
     for file, why in cached.failed:
         say(f"left out {file}: {why}")
+    for label, which in enumerate(("normal", "pneumonia")):
+        if label not in cached.films.labels:
+            raise NoFilms(
+                f"of the {name} part not one {which} film can be decoded (first of those that "
+                f"cannot: {cached.failed[0][0]}); mend the films or split anew"
+            )
     return cached
+
+
+def _as_begun(
+    out: Path, state: dict[str, Any], parts: list[CachedFilms], say: Callable[[str], None]
+) -> list[CachedFilms]:
+    """The parts without the films that could not be decoded when the fit began, as `state` tells.
+
+    A disk may have failed for a moment only, but the fit's schedule counts the steps of the films
+    that were. Raises `RunError` where others cannot be decoded now.
+    """
+    failed = {file: why for part in parts for file, why in part.failed}
+    if "failed_films" not in state or not (out / "checkpoints" / "last.ckpt").is_file():
+        state["failed_films"] = [list(pair) for pair in failed.items()]
+        write_atomic(out / "run.json", json.dumps(state, indent=2) + "\n")
+        return parts
+    left = {file for file, _ in state["failed_films"]}
+    if lost := sorted(failed.keys() - left):
+        raise RunError(
+            f"{out}: {len(lost)} films that training began with cannot be decoded now (first: "
+            f"{lost[0]}: {failed[lost[0]]}); the same command goes on once they can be"
+        )
+    if back := left - failed.keys():
+        say(f"{len(back)} films that could not be decoded when training began stay left out")
+    kept = [[i for i, r in enumerate(p.films.rows) if r.file not in left] for p in parts]
+    return [
+        CachedFilms(p.films.subset(some), p.pixels[some], p.failed)
+        if len(some) < len(p.films)
+        else p
+        for p, some in zip(parts, kept, strict=True)
+    ]
 
 
 def _features(
@@ -259,7 +295,8 @@ def _features(
     out: list[npt.NDArray[np.float16]] = []
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         for start in range(0, len(pixels), 64):
-            films = torch.from_numpy(np.ascontiguousarray(pixels[start : start + 64]))
+            # Copied, since torch warns of an array that it must not write to, as the cache's is.
+            films = torch.from_numpy(np.array(pixels[start : start + 64]))
             film = (films.unsqueeze(1).float() / 255.0).contiguous(
                 memory_format=torch.channels_last
             )

@@ -93,7 +93,7 @@ def load_start(folder: Path, recipe: Recipe) -> Start:
     its head depends on, of another opening, or where its checkpoint is
     missing or does not read as its bundle does.
     """
-    state = _finished(folder)
+    state = finished_run(folder)
     was = state["recipe"]
     if was["arch"] != recipe.arch:
         raise RunError(
@@ -185,19 +185,20 @@ def assert_unseen(start: Start, split: Cohort) -> None:
         )
 
 
-def _finished(folder: Path) -> dict[str, Any]:
+def finished_run(folder: Path) -> dict[str, Any]:
+    """The record (run.json) of a finished run. Raises `RunError` where the folder holds none."""
     path = folder / "run.json"
     if not path.is_file():
-        raise RunError(f"{folder}: not a training run; start from a folder by `firstread train`")
+        raise RunError(f"{folder}: not a training run; name a folder made by `firstread train`")
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
-        raise RunError(f"{path}: damaged; start from another run") from None
+        raise RunError(f"{path}: damaged; name another run") from None
     there = (folder / "bundle" / "card.json").is_file()
     if not (isinstance(state, dict) and state.get("finished") and there):
         raise RunError(without_bundle(folder))
     if not {"identity", "recipe", "weights", "films", "data_sha256"} <= set(state):
-        raise RunError(f"{folder}: not a run of films to opinions; start from another run")
+        raise RunError(f"{folder}: not a run of films to opinions; name another run")
     return state
 
 

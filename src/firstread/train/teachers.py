@@ -29,6 +29,7 @@ from torch import Tensor
 
 from firstread.cohort.table import Cohort
 from firstread.errors import RecipeError
+from firstread.evaluate.corruptions import shrunk
 from firstread.film.files import utf8, write_atomic
 from firstread.model.build import build_net
 from firstread.model.net import FilmNet, channels_last
@@ -84,12 +85,16 @@ def opinion_of(teachers: Sequence[FilmNet], films: Tensor) -> Tensor:
 
 
 def keep_opinions(
-    out: Path, teachers: Sequence[FilmNet], films: Cohort, pixels: npt.NDArray[np.uint8]
+    out: Path, teachers: Sequence[FilmNet], films: Cohort, pixels: npt.NDArray[np.uint8], size: int
 ) -> str:
-    """Write `TEACHERS_CSV` for the training films with `pixels` (n, s, s); its sha256."""
+    """Write `TEACHERS_CSV` for the training films with `pixels` (n, s, s); its sha256.
+
+    Teachers are asked at `size` px, at which they read; films to cut crops from are kept larger.
+    """
     parts = []
     for start in range(0, len(pixels), BATCH):
-        batch = torch.from_numpy(np.array(pixels[start : start + BATCH]))
+        some = [shrunk(film, size) for film in pixels[start : start + BATCH]]
+        batch = torch.from_numpy(np.stack(some))
         parts.append(opinion_of(teachers, batch.unsqueeze(1).float() / 255.0).numpy())
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

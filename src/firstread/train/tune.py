@@ -30,7 +30,7 @@ from optuna.distributions import (
     CategoricalDistribution,
     FloatDistribution,
 )
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import Trial, TrialState
 
 from firstread.cohort.split import SplitPlan, load_split, make_split, save_split
 from firstread.cohort.table import Cohort
@@ -41,6 +41,7 @@ from firstread.train.record import told_of
 from firstread.train.run import Job, first_weights, train
 from firstread.train.search_page import write_search
 from firstread.train.space import Choice, Range, point_of, recipe_at, space_of
+from firstread.train.teachers import teacher_recipes
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 FOLDER, FAILED_FILMS = "folder", "failed_films"
@@ -70,7 +71,7 @@ def tune(
     """
     with alone(search.job.out, "search"), _study(search) as study:
         for trial in study.get_trials(states=(TrialState.RUNNING,)):
-            _ask_again(study, trial)
+            _ask_again(study, trial.number)
         result = None
         try:
             while _finished(study) < search.trials:
@@ -141,6 +142,10 @@ def _study(search: Search) -> Iterator[optuna.Study]:
 def _identity(search: Search, split: Cohort) -> str:
     weights = first_weights(search.job.recipe, search.job.weights).sha256
     recipe = json.dumps(search.job.recipe.to_dict(), sort_keys=True)
+    # By their content, as a run knows them: what is named the same may teach otherwise by now.
+    taught = [teacher.to_dict() for teacher in teacher_recipes(search.job.recipe)]
+    if taught:
+        recipe += "\nteachers " + json.dumps(taught, sort_keys=True)
     return hashlib.sha256(
         f"{recipe}\n{weights}\n{told_of(split, search.job.recipe.frame)}".encode()
     ).hexdigest()
@@ -150,10 +155,13 @@ def _finished(study: optuna.Study) -> int:
     return len(study.get_trials(deepcopy=False, states=FINISHED))
 
 
-def _ask_again(study: optuna.Study, trial: FrozenTrial | Trial) -> None:
+def _ask_again(study: optuna.Study, number: int) -> None:
     """A trial that was stopped from outside: the same values and folder come first."""
-    study.tell(trial.number, state=TrialState.FAIL)
-    study.enqueue_trial(trial.params, user_attrs=trial.user_attrs)
+    trial = study.get_trials(deepcopy=False)[number]
+    # Values are written one by one: those that a kill came before are known by what was asked for.
+    asked = trial.system_attrs.get("fixed_params", {})
+    study.tell(number, state=TrialState.FAIL)
+    study.enqueue_trial({**asked, **trial.params}, user_attrs=trial.user_attrs)
 
 
 def _distributions(recipe: Recipe) -> dict[str, BaseDistribution]:
@@ -192,7 +200,7 @@ def _one(study: optuna.Study, search: Search, say: Callable[[str], None], quiet:
         say(f"{name}: {e}")
         return
     except (OSError, OutputError, MemoryError):
-        _ask_again(study, trial)  # the place is at fault, not the trial: the disk is full
+        _ask_again(study, trial.number)  # the place is at fault, not the trial: the disk is full
         raise
     except Exception:
         # An error of this trial's own must not come back with every resume.

@@ -39,12 +39,12 @@ def load_twin(folder: Path, recipe: Recipe, state: dict[str, Any]) -> Shifted:
     the series of the normal films that it is to judge.
     """
     try:
-        twin = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        twin = dict(json.loads((folder / "run.json").read_text(encoding="utf-8")))
         with (folder / "val.csv").open(newline="", encoding="utf-8") as f:
             rows = [(float(row["logit"]), int(row["label"])) for row in csv.DictReader(f)]
         with (folder / "split.csv").open(newline="", encoding="utf-8") as f:
             normals = {(r["part"], r["series"]) for r in csv.DictReader(f) if r["label"] == "0"}
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         twin, rows, normals = {}, [], set()
     if not twin.get("finished") or {label for _, label in rows} != {0, 1}:
         raise RunError(f"{folder}: no finished run; make the twin by `firstread train`")

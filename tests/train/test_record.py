@@ -1,0 +1,44 @@
+"""run.json: what it tells of where the code came from, and what no record is."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("lightning")
+
+from firstread.errors import RunError
+from firstread.train import record
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_below_another_project_its_commit_is_not_taken_for_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in `.venv/lib/.../site-packages/firstread` of somebody's project."""
+
+    def git(*words: str) -> None:
+        told = ("-c", "user.name=n", "-c", "user.email=e@x")
+        subprocess.run(["git", "-C", str(tmp_path), *told, *words], check=True, capture_output=True)
+
+    file = tmp_path / "lib" / "record.py"
+    file.parent.mkdir()
+    file.write_text("")
+    monkeypatch.setattr(record, "__file__", str(file))
+    git("init", "-q")
+    git("commit", "-q", "--allow-empty", "-m", "theirs")
+    assert record._git_state() == {"commit": None, "clean": None}
+    git("add", "lib")
+    git("commit", "-q", "-m", "ours")
+    state = record._git_state()
+    assert state["clean"] is True
+    assert len(state["commit"]) == 40
+
+
+@pytest.mark.parametrize("text", ["", "{", "7", '"a"', "[1]", "null"])
+def test_a_record_that_is_none_is_said(text: str, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(RunError, match="damaged"):
+        record.taken_up(tmp_path, "identity", "films")
