@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 import tomllib
 from pathlib import Path
@@ -96,6 +97,20 @@ def test_an_environment_that_was_copied_is_made_again(tmp_path: Path) -> None:
             ["bash", "-c", f"set -euo pipefail\n{steps}{asked}"], cwd=tmp_path, check=False
         )
         assert done.returncode == code
+
+
+def test_the_source_archive_holds_what_the_repository_does(tmp_path: Path) -> None:
+    pytest.importorskip("setuptools")
+    made = (".*_cache", "__pycache__", "*.egg-info", ".venv*", ".git", "build", "dist")
+    local = ("runs", "scratch", "demo-out")  # what git ignores
+    copy = shutil.copytree(ROOT, tmp_path / "copy", ignore=shutil.ignore_patterns(*made, *local))
+    wanted = {p.relative_to(copy).as_posix() for p in copy.rglob("*") if p.is_file()}
+    code = "import setuptools.build_meta as b; print(b.build_sdist('..'))"
+    subprocess.run([sys.executable, "-c", code], cwd=copy, check=True, capture_output=True)
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
+        held = {m.name.split("/", 1)[1] for m in archive.getmembers() if m.isfile()}
+    assert wanted - held == set()
+    assert {"constraints.txt", "tests/conftest.py", "docs/reference.md"} <= wanted
 
 
 FAKE_PYTHON = """#!/bin/bash
