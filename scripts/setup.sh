@@ -23,8 +23,12 @@ export PIP_USER=0
 stamp=.venv/firstread-setup
 want="$PWD $(cat pyproject.toml constraints.txt scripts/setup.sh scripts/install_torch.sh | cksum)"
 made() { [ "$(cat "$stamp-$1" 2>/dev/null)" = "$want" ]; }
-# The stamp stays where the Python below .venv, or the package, was taken away since.
-works() { .venv/bin/firstread --version >/dev/null 2>&1; }
+# The stamp stays where the Python below .venv or the package was taken away since, or where pip
+# put a copy of the package in the place of this checkout.
+works() {
+    .venv/bin/firstread --version && .venv/bin/python -c 'import os, firstread
+os.path.samefile(os.path.dirname(firstread.__file__), "src/firstread") or exit(1)'
+} >/dev/null 2>&1
 # What the tests need holds all that the reader needs.
 if { made "$kind" || made test; } && works; then exit 0; fi
 

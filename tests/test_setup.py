@@ -117,6 +117,7 @@ FAKE_PYTHON = """#!/bin/bash
 # Makes an environment whose pip notes what it is told, and installs a command `firstread`.
 case "$*" in
     --version) echo "Python 3.12.0" ;;
+    "-c import os, firstread"*) [ ! -e copied ] ;;
     "-m venv"*)
         trap 'echo "Traceback (most recent call last):" >&2; exit 1' INT
         [ "${FAKE:-}" != slow ] || { touch begun; sleep 30 & wait $!; }
@@ -130,6 +131,7 @@ esac
 FAKE_PIP = """pip() {
     [[ "$*" == *install* ]] || return 0
     env >>pip-env
+    rm -f copied
     [ "${FAKE:-}" != offline ] || { echo "ERROR: no such thing" >&2; return 1; }
     printf '#!/bin/sh\\nexit 0\\n' >.venv/bin/firstread
     chmod +x .venv/bin/firstread
@@ -167,6 +169,14 @@ def test_an_environment_that_no_longer_starts_is_made_again(checkout: Path) -> N
     done = set_up(checkout)
     assert done.returncode == 0, done.stderr
     assert command.read_text() == "#!/bin/sh\nexit 0\n"
+
+
+def test_a_copy_of_the_package_makes_way_for_the_checkout(checkout: Path) -> None:
+    """As `pip install .` puts it there: what is changed here later would not be seen."""
+    assert set_up(checkout).returncode == 0
+    (checkout / "copied").touch()
+    assert set_up(checkout).returncode == 0
+    assert not (checkout / "copied").exists()
 
 
 def test_what_the_shell_has_set_for_other_work_is_left_out(checkout: Path) -> None:
