@@ -3,6 +3,7 @@
 # The films are drawn by a generator and show no real child; see src/firstread/samples.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+unset PYTHONHOME PYTHONPATH  # what a shell has set for other work goes before .venv
 
 mkdir -p demo-out
 .venv/bin/firstread read src/firstread/samples \

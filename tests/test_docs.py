@@ -146,6 +146,13 @@ def test_commands_in_the_docs_parse(page: str, command: str) -> None:
     cli._parser(words[0]).parse_args(words)
 
 
+@pytest.mark.parametrize("page", DOCS, ids=lambda p: p.name)
+def test_an_extra_is_installed_into_the_checkout_with_our_pins(page: Path) -> None:
+    """Without `-e` pip puts a copy in the place of the checkout that `make demo` installed."""
+    for words in re.findall(r"pip install ([^`&\n]*'?\.\[.*)", page.read_text(encoding="utf-8")):
+        assert {"-e", "-c"} <= set(words.split()), words
+
+
 def test_verbs_named_in_the_text_exist() -> None:
     for page in DOCS:
         for code in INLINE.findall(prose(page.read_text(encoding="utf-8"))):

@@ -24,6 +24,7 @@ from lightning.pytorch.callbacks import (
     WeightAveraging,
 )
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from firstread.film.files import write_atomic
@@ -152,7 +153,7 @@ def _drive(
     resume: Path | None,
     quiet: bool,
 ) -> None:
-    """Let Lightning run the epochs that are left. Ctrl-C stays a `KeyboardInterrupt`."""
+    """Let Lightning run the epochs that are left. Ctrl-C and SIGTERM end as `KeyboardInterrupt`."""
     interrupt = signal.getsignal(signal.SIGINT)
     bar = not quiet and sys.stdout is not None and sys.stdout.isatty()
     with _hush():
@@ -176,8 +177,9 @@ def _drive(
         except BaseException as e:
             if bar:
                 print(flush=True)  # what is said of it shall not hang on to the bar
-            # Lightning makes an exit of Ctrl-C, and leaves the signal ignored.
-            if not (isinstance(e, SystemExit) and isinstance(e.__context__, KeyboardInterrupt)):
+            # Lightning makes an exit without a word of either, and leaves Ctrl-C ignored.
+            pressed = isinstance(e, SystemExit) and isinstance(e.__context__, KeyboardInterrupt)
+            if not (pressed or isinstance(e, SIGTERMException)):
                 raise
             if interrupt is not None:
                 signal.signal(signal.SIGINT, interrupt)
