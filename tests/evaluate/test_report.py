@@ -269,3 +269,9 @@ def test_a_measured_result_makes_a_page(tmp_path):
         "firstread evaluate X",
     ):
         assert words in text
+
+
+def test_a_threshold_for_a_rare_disease_can_be_read(tmp_path):
+    rare = example() | {"threshold": 0.00088}
+    write_report(tmp_path / "rare.html", rare, [])
+    assert "at a probability of 0.00088 or more" in (tmp_path / "rare.html").read_text()

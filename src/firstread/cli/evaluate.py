@@ -188,12 +188,15 @@ def find_bundle(model: str) -> tuple[Path | None, Path | None]:
 
 def table(result: dict[str, Any]) -> str:
     """The main measures as plain text."""
+    from firstread.read.digits import limits_in_digits
+
     bundle, matrix = result["bundle"], result["confusion"]["matrix"]
+    threshold = limits_in_digits(result["threshold"], least=4)[0]
     lines = [
         f"{bundle['name']} ({bundle['sha256'][:12]}) on {result['n']} films of "
         f"{result['n_patients']} patients: {result['n_normal']} normal, "
         f"{result['n_pneumonia']} pneumonia",
-        f"called pneumonia at a probability of {result['threshold']:.4f} or more; "
+        f"called pneumonia at a probability of {threshold} or more; "
         f"{result['n_refer']} referred ({result['n_band']} in the band), "
         f"{result['n_rejected']} rejected",
         "",

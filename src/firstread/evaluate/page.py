@@ -16,6 +16,7 @@ from typing import Any
 from firstread import __version__
 from firstread.film.files import write_atomic
 from firstread.read.card import NO_DEVICE
+from firstread.read.digits import limits_in_digits
 
 NOTICES = (
     "Research software: no decision about a patient may rest on it. "
@@ -45,6 +46,7 @@ def render(template: str, context: Mapping[str, Any]) -> str:
     environment.filters.update(
         sentence=sentence,
         number=number,
+        limit=limit,
         percent=percent,
         percent_span=percent_span,
         places=places,
@@ -86,6 +88,11 @@ def number(x: Any, digits: int = 3) -> str:
     """A number or an estimate's value, to `digits` places; a dash where there is none."""
     value = _value(x)
     return _typeset(value, digits) if math.isfinite(value) else MISSING
+
+
+def limit(x: float) -> str:
+    """A threshold or an end of a band, with two digits beyond its noughts or nines."""
+    return limits_in_digits(x)[0]
 
 
 def _typeset(value: float, digits: int) -> str:
