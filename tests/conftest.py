@@ -1,12 +1,18 @@
 """Shared fixtures: the real films and weights, found through the environment alone."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 os.environ["FIRSTREAD_ENGINE"] = "onnxruntime"
 """What is read has the same bits each time; tests of engines name theirs."""
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what is to run in the background so, and every process below it; tests that
+    # interrupt one would wait in vain.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _folder_from(variable: str, what: str) -> Path:

@@ -242,7 +242,10 @@ def test_a_closed_pipe_does_not_lose_the_files(place: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_a_full_disk_behind_stdout_does_not_lose_the_files(place: Path) -> None:
     command = f'"{sys.executable}" -m firstread.cli.main read films --bundle bundle --json o.json'
-    done = subprocess.run(["bash", "-c", f"{command} > /dev/full"], capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stderr == "firstread: the disk is full; free space or choose another place\n"
+    for unbuffered in ("", "1"):
+        env = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+        line = ["bash", "-c", f"{command} > /dev/full"]
+        done = subprocess.run(line, capture_output=True, text=True, env=env)
+        assert done.returncode == 2
+        assert done.stderr == "firstread: the disk is full; free space or choose another place\n"
     assert len(json.loads((place / "o.json").read_text())) == 3

@@ -98,6 +98,7 @@ def test_a_host_that_resets_its_filters_does_not_undo_it() -> None:
 def test_remarks_are_logged_for_others_and_not_inside(
     parent: logging.Logger, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.DEBUG, logger=parent.name)  # a program may have silenced all of it
     child = logging.getLogger(f"{parent.name}.plugin")
     other = Elsewhere()
     other.enter()

@@ -74,7 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _stop_printing()
     except OSError as e:  # stdout sent to a disk that is full
-        say(_os_error(e))
+        if code != 2:  # else it was told: what could not be printed stays to be printed
+            say(_os_error(e))
         _stop_printing()
         code = 2
     if reading:
