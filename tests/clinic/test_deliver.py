@@ -234,3 +234,22 @@ def test_why_a_peer_takes_nothing_is_said(
     finally:
         made.close()
     assert why in log[0]
+
+
+def test_a_result_that_is_never_answered_waits_alone(
+    tmp_path: Path, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it hide that another one was refused."""
+    monkeypatch.setattr(deliver, "FIRST_PAUSE", 0.1)
+    monkeypatch.setattr(deliver, "LONGEST_PAUSE", 1e6)
+    monkeypatch.setattr(deliver, "LOOK", 0.05)
+    queue, log = Queue(tmp_path / "q"), list[str]()
+    peer = Peer("ANY", "127.0.0.1", archive.port)
+    result(queue, REFUSED, peer)
+    result(queue, BREAKS, peer)
+    with sending(queue, peer, log.append):
+        wait_for(lambda: any("broke off" in line for line in log))
+        for i in range(3):
+            result(queue, f"1.2.5.{i}", peer)
+            wait_for(lambda i=i: archive.got[-1:] == [f"1.2.5.{i}"], 5)
+        wait_for(lambda: any("refused film=" in line for line in log))

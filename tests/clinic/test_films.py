@@ -93,3 +93,7 @@ def test_of_patients_with_normal_films_and_others_both_kinds_are_kept() -> None:
     """As folders give them: all normal films first."""
     patients = [f"p{i}" for i in range(100)] * 2
     assert 35 < np.sum(one_a_patient(patients) >= 100) < 65
+
+
+def test_the_first_film_as_baselines_from_before_have_it() -> None:
+    assert list(one_a_patient(["b", "a", "b", "a", "c"], first=True)) == [0, 1, 4]

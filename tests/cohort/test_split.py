@@ -18,6 +18,7 @@ from firstread.cohort.split import (
     load_split,
     make_split,
     save_split,
+    split_of,
     trainable,
 )
 from firstread.cohort.synthetic import write_folder
@@ -377,3 +378,18 @@ def test_a_split_knows_the_patients_whom_a_folder_does_not(tmp_path: Path) -> No
     # What a table tells stays.
     told = Cohort(bare.root, tuple(replace(r, patient=f"{r.file}-child") for r in bare.rows))
     assert load_split(tmp_path / "split.csv", told).patients[0].endswith("-child")
+
+
+def test_a_run_is_split_as_it_was_whatever_the_rule_is_by_now(tmp_path: Path) -> None:
+    films = load_cohort(numbered(tmp_path / "films") / "films.csv")
+    run = tmp_path / "run"
+    run.mkdir()
+    default = make_split(films, SplitPlan())
+    assert split_of(films, None, run).rows == default.rows
+    other = make_split(films, SplitPlan(block=2))
+    save_split(other, run / "split.csv")
+    assert split_of(films, None, run).rows == other.rows
+    save_split(default, tmp_path / "given.csv")
+    assert split_of(films, tmp_path / "given.csv", run).rows == default.rows
+    fewer = films.subset(range(4, len(films)))
+    assert split_of(fewer, None, run).rows == make_split(fewer, SplitPlan()).rows

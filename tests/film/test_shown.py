@@ -11,7 +11,7 @@ from test_lut import item
 
 from firstread.errors import UnreadableFilm
 from firstread.film import decode
-from firstread.film.grey import used_range
+from firstread.film.grey import range_of, used_range
 
 PLAIN = RAMP * (255 / 4095)
 
@@ -123,3 +123,8 @@ def test_a_rescale_that_is_no_number_is_refused() -> None:
     for number, none in ((b"1.00", b"nan "), (b"0.00", b"inf ")):
         with pytest.raises(UnreadableFilm, match="makes no numbers"):
             decode(whole.replace(number, none))
+
+
+def test_a_dead_pixel_below_zero_leaves_floats_their_range() -> None:
+    assert range_of(-0.004, 0.9, whole=False) == (0.0, 1.0)
+    assert range_of(-0.5, 0.9, whole=False) != (0.0, 1.0)

@@ -210,3 +210,12 @@ def test_a_teacher_of_any_name_comes_back_from_toml(tmp_path: Path) -> None:
     recipe = make_recipe({"teachers": ["\U0001fac1/lungé.toml"], "distil": 0.5}, "x")
     (tmp_path / "best.toml").write_text(recipe_toml(recipe), encoding="utf-8")
     assert load_recipe(str(tmp_path / "best.toml")) == recipe
+
+
+def test_a_later_key_at_rest_leaves_a_run_known() -> None:
+    """What a run is known by is made of its recipe: a new key must not make old runs others."""
+    assert "sharpness" not in Recipe().to_dict()
+    sharp = Recipe(sharpness=0.05)
+    assert sharp.to_dict()["sharpness"] == 0.05
+    assert make_recipe(sharp.to_dict(), "x") == sharp
+    assert make_recipe(Recipe().to_dict(), "x") == Recipe()

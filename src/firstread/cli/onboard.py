@@ -193,7 +193,7 @@ def _plan(args: argparse.Namespace) -> int:
 def _drift(args: argparse.Namespace) -> int:
     from firstread import __version__
     from firstread.cli.evaluate_studies import progress
-    from firstread.clinic.drift import NAMES, compare, load_baseline
+    from firstread.clinic.drift import FIRST_FILMS, NAMES, compare, load_baseline
     from firstread.clinic.films import look_at, one_a_patient
     from firstread.clinic.page import write_drift_page
     from firstread.cohort.copies import without_copies
@@ -214,13 +214,18 @@ def _drift(args: argparse.Namespace) -> int:
     keep_inputs(pages, [args.data, args.drift])
     given = _films(args.data)
     films, copies = without_copies(given)
-    for text in copies:
+    first = base.get("film_of_patient") != "drawn"  # a baseline from before: held against alike
+    warnings = [
+        *copies,
+        *([FIRST_FILMS] if first and len(set(films.patients)) < len(films) else []),
+    ]
+    for text in warnings:
         print(f"warning: {text}")
     look = look_at(bundle, films, progress("read"))
-    drawn = look.some(one_a_patient(films.patients))
+    drawn = look.some(one_a_patient(films.patients, first))
     result = compare(base, drawn, bundle.card.onnx_sha256) | {
         "n_films": len(given),
-        "warnings": copies,
+        "warnings": warnings,
         "format": 1,
         "data": {"source": portable(args.data), "baseline": portable(args.drift)},
         "bundle": {"name": bundle.name, "sha256": bundle.sha256},

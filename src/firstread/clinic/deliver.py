@@ -71,11 +71,12 @@ class Peer:
 @dataclass
 class _Done:
     """What came of one association: how many results the peer took, what kept us from going on,
-    and the last result that it would not have."""
+    the last result that it would not have, and whether the association was cut off at that one."""
 
     sent: int = 0
     trouble: str | None = None
     refused: str | None = None
+    cut: bool = False
 
 
 class Deliverer(threading.Thread):
@@ -103,6 +104,12 @@ class Deliverer(threading.Thread):
                 done = _Done(trouble=str(e))
             except Exception as e:  # whatever it is, the next try may do better than no thread
                 done = _Done(trouble=f"unexpected ({type(e).__name__})")
+            if done.refused is not None:
+                self._wait_note(refusal, done.refused)
+                again = time.monotonic() + refusal
+                refusal = min(2 * refusal, LONGEST_PAUSE)
+            elif not new and done.trouble is None:
+                refusal = FIRST_PAUSE
             if done.trouble is not None:
                 pause = FIRST_PAUSE if done.sent else pause
                 self._wait_note(pause, done.trouble)
@@ -110,14 +117,8 @@ class Deliverer(threading.Thread):
                 pause = min(2 * pause, LONGEST_PAUSE)
                 continue
             pause = FIRST_PAUSE
-            if done.refused is not None:
-                self._wait_note(refusal, done.refused)
-                again = time.monotonic() + refusal
-                refusal = min(2 * refusal, LONGEST_PAUSE)
-            elif not new:
-                refusal = FIRST_PAUSE
-            if not done.sent:
-                self._stopped.wait(LOOK)
+            if done.cut or not done.sent:
+                self._stopped.wait(FIRST_PAUSE if done.cut else LOOK)
 
     def _wait_note(self, pause: float, why: str) -> None:
         self._note(f"waiting peer={self._peer} next_try={pause:.0f}s: {why}")
@@ -141,7 +142,7 @@ class Deliverer(threading.Thread):
         done = _Done()
         try:
             for delivery in batch:
-                if self._stopped.is_set() or done.trouble is not None:
+                if self._stopped.is_set() or done.cut:
                     break
                 if not association.is_established:
                     done.trouble = "it broke off"
@@ -184,7 +185,8 @@ class Deliverer(threading.Thread):
             self._queue.refused(delivery)
             late = time.monotonic() - begin >= PATIENCE
             why = f"no answer in {PATIENCE:.0f}s" if late else "it broke off"
-            done.trouble = f"{why} at film={name}"
+            before = f"{done.refused}; " if done.refused else ""
+            done.refused, done.cut = f"{before}{why} at film={name}", True
         elif status == 0x0000 or 0xB000 <= status <= 0xBFFF:
             self._queue.delivered(delivery)
             self._note(f"sent film={name} peer={self._peer}")

@@ -71,6 +71,13 @@ HOW = (
 )
 
 
+FIRST_FILMS = (
+    "the baseline is of an earlier firstread and holds the first film of each patient, more often "
+    "a normal one than the others are; so of these films the first is taken too; onboard anew"
+)
+"""Said where a baseline does not tell which films of patients it holds."""
+
+
 def baseline(
     look: Look, cuts: Mapping[str, float], onnx_sha256: str, weights: Floats | None = None
 ) -> dict[str, Any]:

@@ -123,13 +123,16 @@ class Look:
         return Look(self.logit[keep], self.aside[keep], self.rejected[keep], numbers)
 
 
-def one_a_patient(patients: Sequence[str]) -> npt.NDArray[np.int64]:
+def one_a_patient(patients: Sequence[str], first: bool = False) -> npt.NDArray[np.int64]:
     """Where a film of each patient stands, in order; the same ones each time. Films of one patient
     are alike, and what counts films as if each told as much as another patient's is sure too soon.
 
     Drawn, and not the first: normal films stand before those with pneumonia, and of patients who
-    have both, as a course of the illness gives, none of these would be left.
+    have both, as a course of the illness gives, none of these would be left. `first`: as
+    baselines from before have it.
     """
+    if first:
+        return np.sort(np.unique(np.array(patients), return_index=True)[1])
     order = np.random.default_rng(0).permutation(len(patients))
     _, drawn = np.unique(np.array(patients)[order], return_index=True)
     return np.sort(order[drawn])

@@ -264,4 +264,8 @@ def _baseline(
         share = float(truth.mean())
         weights = np.where(truth, prevalence / share, (1 - prevalence) / (1 - share))
     made = drift.baseline(look.some(drawn), cuts, card.onnx_sha256, weights)
-    return made | {"prevalence": prevalence, "point": "shipped" if point is None else "local"}
+    return made | {
+        "prevalence": prevalence,
+        "point": "shipped" if point is None else "local",
+        "film_of_patient": "drawn",
+    }

@@ -171,12 +171,14 @@ class Queue:
         those in `but`.
         """
         with self._lock, self._errors():
-            rows = self._db.execute(
-                "select key, tries from films where state = ? order by tries >= ?, rowid",
-                (RECEIVED, TRIES),
-            )
-            row = next((row for row in rows if row[0] not in but), None)
-            rows.close()
+            row = None
+            for more in ("tries < ?", "tries >= ?"):  # apart, since to sort all of them takes long
+                rows = self._db.execute(
+                    f"select key, tries from films where state = ? and {more} order by rowid",
+                    (RECEIVED, TRIES),
+                )
+                row = row or next((row for row in rows if row[0] not in but), None)
+                rows.close()
             if row is not None:
                 self._db.execute("update films set tries = tries + 1 where key = ?", (row[0],))
             return None if row is None else (str(row[0]), int(row[1]))

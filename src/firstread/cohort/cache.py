@@ -20,13 +20,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
+from firstread import __version__
 from firstread.cohort.table import Cohort, FilmRow
 from firstread.errors import FilmError, NoFilms, OutputError
 from firstread.film.decode import decode
@@ -60,7 +60,7 @@ def cached_films(
     `OutputError` if the cache cannot be written.
     """
     folder = folder or cache_folder()
-    named = [how.key, metadata.version("firstread"), *films.hashes]
+    named = [how.key, __version__, *films.hashes]
     if how.frame != "squash":  # the same bytes may be told another true size
         named += [str(row.true_size) for row in films.rows]
     key = hashlib.sha256("\n".join(named).encode()).hexdigest()[:24]

@@ -16,6 +16,7 @@ Patients who share a byte-identical film are kept together, and the official `va
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import re
@@ -30,7 +31,7 @@ import numpy as np
 from firstread.cohort.records import read_records
 from firstread.cohort.table import PARTS, Cohort, FilmRow, by_name
 from firstread.cohort.tags import crowded
-from firstread.errors import FolderNotFound, NoFilms, SplitError, TableError
+from firstread.errors import FirstreadError, FolderNotFound, NoFilms, SplitError, TableError
 from firstread.film.files import as_written, write_atomic
 
 WAYS = ("blocks", "patient", "series")
@@ -269,6 +270,23 @@ def load_split(path: Path, cohort: Cohort) -> Cohort:
     split = Cohort(films.root, tuple(map(_as_split, films.rows, records)))
     assert_disjoint(split)
     return split
+
+
+def split_of(films: Cohort, given: Path | None, out: Path) -> Cohort:
+    """The split to train on: the one that is `given`, else that of the run which `out` holds, if it
+    is of these films, else the default one. A run is the same by whatever rule it was split.
+
+    Raises what `load_split` and `make_split` do.
+    """
+    if given:
+        return load_split(given, films)
+    kept = out / "split.csv"
+    if kept.is_file():
+        with contextlib.suppress(FirstreadError):
+            split = load_split(kept, films)
+            if len(split) == len(trainable(films)):
+                return split
+    return make_split(films, SplitPlan())
 
 
 def _as_split(row: FilmRow, record: dict[str, str]) -> FilmRow:

@@ -60,6 +60,8 @@ def range_of(low: float, high: float, whole: bool) -> tuple[float, float]:
     """
     if not np.isfinite((low, high)).all():  # min and max pass NaN on
         raise ValueError("pixels that are no numbers")
+    if -high / FEW < low < 0:  # a few dead pixels tell of no other range
+        low = 0.0
     return (0.0, 1.0) if not whole and low >= 0 and high <= 1 else used_range(low, high)
 
 

@@ -12,6 +12,7 @@ import importlib.util
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,6 +198,10 @@ _LEFT_BEHIND: list[Any] = []
 """What a parent of this process compiled."""
 
 
+def _lives(thread: threading.Thread | None) -> bool:
+    return thread is not None and thread.is_alive()
+
+
 class _OpenVino:
     """OpenVINO on the CPU; each thread has a request of its own."""
 
@@ -233,7 +238,8 @@ class _OpenVino:
                 "choose the engine onnxruntime"
             ) from e
         _check_outputs(bundle, set().union(*(o.get_names() for o in self._compiled.outputs)))
-        self._mine, self._requests = threading.local(), list[Any]()
+        self._mine = threading.local()
+        self._requests: list[tuple[weakref.ref[threading.Thread], Any]] = []
         self._process = os.getpid()
 
     def _compile_here(self) -> None:
@@ -251,7 +257,10 @@ class _OpenVino:
         request = getattr(self._mine, "request", None)
         if request is None:
             request = self._mine.request = self._compiled.create_infer_request()
-            self._requests.append(request)  # a fork forgets what was another thread's
+            with _COMPILING:  # a fork forgets what was another thread's: those of living ones stay
+                living = [(of, its) for of, its in self._requests if _lives(of())]
+                living.append((weakref.ref(threading.current_thread()), request))
+                self._requests = living
         request.infer(dict(feed))
         # A copy: the request's own memory is written over by its next film.
         return [np.array(request.get_tensor(name).data, np.float32) for name in names]

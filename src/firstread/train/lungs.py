@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from firstread.cohort.cache import cached_films
 from firstread.cohort.hashes import file_sha256
-from firstread.cohort.split import SplitPlan, load_split, make_split, save_split
+from firstread.cohort.split import save_split, split_of
 from firstread.cohort.table import Cohort
 from firstread.errors import NoFilms, RunError
 from firstread.evaluate.lungs import judge_lungs
@@ -91,7 +91,7 @@ def train_lungs(job: LungJob, say: Say = lambda text: None) -> dict[str, Any]:
     Raises `RunError` if the folder is another run's, and the errors of the parts.
     """
     torch.set_num_threads(1)  # maps are small: a second thread mostly waits
-    split = load_split(job.split, job.films) if job.split else make_split(job.films, SplitPlan())
+    split = split_of(job.films, job.split, job.out)
     found = find_masks(split, job.masks)
     drawn = [i for i, path in enumerate(found) if path is not None]
     say(f"{len(drawn)} of {len(split)} films have a lung mask")

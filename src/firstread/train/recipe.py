@@ -21,6 +21,9 @@ from firstread.model.names import ARCHITECTURES, MAX_SIZE, MIN_SIZE, Opening
 from firstread.train.strengths import Augment, check, check_finite
 
 SHIPPED = Path(__file__).parent / "recipes"
+
+LATER = frozenset({"sharpness"})
+"""Keys that came after the first runs; each is 0 where nothing is asked of it."""
 FREEZABLE = {
     "cnn": ("nothing", "base"),
     "vgg19": ("nothing", "base", "all but the last block"),
@@ -193,8 +196,9 @@ class Recipe:
         return self.freeze == "base" and not self.augment.active and same
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for JSON."""
-        return asdict(self)
+        """As plain values, for JSON; a key that came later only where it says something, so that
+        runs from before are known again."""
+        return {k: v for k, v in asdict(self).items() if k not in LATER or v}
 
 
 def load_recipe(name: str, **changes: Any) -> Recipe:

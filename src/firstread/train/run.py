@@ -23,13 +23,7 @@ import torch
 
 from firstread.cohort.ages import why_unused
 from firstread.cohort.cache import CachedFilms, cached_films
-from firstread.cohort.split import (
-    SplitPlan,
-    assert_both_classes,
-    load_split,
-    make_split,
-    save_split,
-)
+from firstread.cohort.split import assert_both_classes, save_split, split_of
 from firstread.cohort.table import Cohort
 from firstread.errors import NoFilms, RunError, WeightsError
 from firstread.evaluate.figures import curves
@@ -82,7 +76,7 @@ def train(
     """
     device = device_for(job.device)
     start, weights = _beginning(job)
-    split = load_split(job.split, job.films) if job.split else make_split(job.films, SplitPlan())
+    split = split_of(job.films, job.split, job.out)
     assert_both_classes(split)
     if start:
         assert_unseen(start, split)

@@ -32,7 +32,7 @@ from optuna.distributions import (
 )
 from optuna.trial import Trial, TrialState
 
-from firstread.cohort.split import SplitPlan, load_split, make_split, save_split
+from firstread.cohort.split import save_split, split_of
 from firstread.cohort.table import Cohort
 from firstread.errors import OutputError, RunError
 from firstread.train.alone import alone
@@ -95,10 +95,7 @@ def _study(search: Search) -> Iterator[optuna.Study]:
     from sqlalchemy.pool import NullPool
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    if search.job.split:
-        split = load_split(search.job.split, search.job.films)
-    else:
-        split = make_split(search.job.films, SplitPlan())
+    split = split_of(search.job.films, search.job.split, search.job.out)
     identity = _identity(search, split)
     path = search.job.out / "study.db"
     if not path.exists() and any(not p.name.startswith(".") for p in search.job.out.iterdir()):
