@@ -1,9 +1,13 @@
 """Silence inside of it, and around it, in other threads, all as the host has set it."""
 
+import importlib.util
 import logging
 import os
+import subprocess
+import sys
 import threading
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +16,10 @@ from firstread.film.quiet import LOGGERS, quiet
 from forked import in_child
 
 REMARK = "of a patient called Grey"
+
+ALONE = "FIRSTREAD_TEST_ALONE"
+alone = pytest.mark.skipif(ALONE not in os.environ, reason="runs in a process of its own, below")
+"""Loggers are the process's, and a node that ran in it before has set them for good."""
 
 
 def shown() -> bool:
@@ -94,11 +102,13 @@ def test_a_host_that_resets_its_filters_does_not_undo_it() -> None:
             warnings.warn(REMARK, stacklevel=1)
 
 
+@alone
 @pytest.mark.parametrize("parent", LOGGERS, ids=lambda logger: logger.name)
 def test_remarks_are_logged_for_others_and_not_inside(
-    parent: logging.Logger, caplog: pytest.LogCaptureFixture
+    parent: logging.Logger, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.DEBUG, logger=parent.name)  # a program may have silenced all of it
+    monkeypatch.setattr(parent, "propagate", True)
     child = logging.getLogger(f"{parent.name}.plugin")
     other = Elsewhere()
     other.enter()
@@ -116,6 +126,41 @@ def test_remarks_are_logged_for_others_and_not_inside(
     child.error("the host wants none of it")
     parent.propagate = True
     assert not caplog.records
+
+
+@alone
+def test_a_second_import_leaves_the_first_one_quiet(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = LOGGERS[0]
+    caplog.set_level(logging.DEBUG, logger=parent.name)
+    monkeypatch.setattr(parent, "propagate", True)
+    kind, filters, handlers = type(parent), parent.filters[:], parent.handlers[:]
+    path = Path(module.__file__ or "")
+    spec = importlib.util.spec_from_file_location("again", path)
+    assert spec is not None
+    assert spec.loader is not None
+    again = importlib.util.module_from_spec(spec)
+    kinds = [type(logger) for logger in LOGGERS]
+    try:
+        spec.loader.exec_module(again)
+        for inside in (quiet, again.quiet):
+            with inside:
+                logging.getLogger(f"{parent.name}.once.more").error(REMARK)
+            assert not caplog.records
+    finally:
+        for logger, before in zip(LOGGERS, kinds, strict=True):
+            logger.__class__ = before
+            logger.removeFilter(again.quiet)
+    assert (type(parent), parent.filters) == (kind, filters)
+    assert len(parent.handlers) >= len(handlers)
+
+
+def test_logs_in_a_process_of_their_own() -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-k", "remarks or second_import", __file__]
+    done = subprocess.run(command, env=os.environ | {ALONE: "1"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.startswith("....")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

@@ -81,12 +81,18 @@ def _put_first() -> None:
             filters.remove(old)
 
 
-def _propagate(logger: logging.Logger) -> bool:
-    return bool(logger.__dict__["propagate"]) and quiet.depth == 0
+def _asking(before: Any) -> property:
+    """`Logger.propagate` that is false inside of `quiet`; `before`: such a one of an earlier import
+    of this module, which a host may have made, and which has a `quiet` of its own."""
 
+    def told(logger: logging.Logger) -> bool:
+        as_set = before.fget(logger) if before else logger.__dict__["propagate"]
+        return bool(as_set) and quiet.depth == 0
 
-def _set_propagate(logger: logging.Logger, value: bool) -> None:
-    logger.__dict__["propagate"] = value
+    def set_to(logger: logging.Logger, value: bool) -> None:
+        logger.__dict__["propagate"] = value
+
+    return property(told, set_to)
 
 
 for _logger in LOGGERS:
@@ -95,6 +101,5 @@ for _logger in LOGGERS:
     # A filter sees a logger's own records and not those of the loggers below it, which come to be
     # with a library's every module; these stop at their parent where it does not propagate.
     _kind = type(_logger)
-    _logger.__class__ = type(
-        _kind.__name__, (_kind,), {"propagate": property(_propagate, _set_propagate)}
-    )
+    _asks = _asking(getattr(_kind, "propagate", None))
+    _logger.__class__ = type(_kind.__name__, (_kind,), {"propagate": _asks})
