@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from firstread.cohort.records import read_records
+from firstread.cohort.records import read_lines, read_records
 from firstread.errors import TableError
 
 
@@ -50,3 +50,16 @@ def test_a_line_may_end_in_a_separator(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("file,label\na.png,0,\nb.png,1, \n")
     _, records = read_records(tmp_path / "t.csv")
     assert list(records) == [{"file": "a.png", "label": "0"}, {"file": "b.png", "label": "1"}]
+
+
+def test_rows_of_nothing_but_separators_are_blank(tmp_path: Path) -> None:
+    text = "file;label\n;\na.png;0\n ; \nb.png;1\n;\n;\n"
+    _, lines = read_lines(table(tmp_path, text))
+    assert [(n, r["file"]) for n, r in lines] == [(3, "a.png"), (5, "b.png")]
+
+
+@pytest.mark.parametrize("head", ["sep=;", '"sep=;"', "SEP=;"])
+def test_the_line_that_tells_excel_what_parts_the_columns(tmp_path: Path, head: str) -> None:
+    columns, lines = read_lines(table(tmp_path, f"{head}\r\nfile;label\r\na,b.png;0\r\n"))
+    assert columns == ["file", "label"]
+    assert lines == [(3, {"file": "a,b.png", "label": "0"})]

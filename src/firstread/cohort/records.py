@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -14,9 +15,19 @@ if TYPE_CHECKING:
 
 Record = dict[str, str]
 
+_SEP = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+"""A first line by which Excel is told what stands between the columns."""
+
 
 def read_records(path: Path) -> tuple[list[str], list[Record]]:
-    """The columns' names as they stand there, and a dict a line; None where a line is too short.
+    """The columns' names as they stand there, and the dicts of `read_lines`; raises as it does."""
+    columns, records = read_lines(path)
+    return columns, [record for _, record in records]
+
+
+def read_lines(path: Path) -> tuple[list[str], list[tuple[int, Record]]]:
+    """The columns' names as they stand there, and of each row that is not blank the number of its
+    line, from 1, with a dict of its cells; None where a row is too short.
 
     Raises `TableError`, which names the line, where a quote is not closed or a line has more
     cells than columns: the lines up to the next quote would be one cell, or each value stand
@@ -24,20 +35,25 @@ def read_records(path: Path) -> tuple[list[str], list[Record]]:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as f:
-            apart = _separator(f.readline())
-            f.seek(0)
-            rows = _rows(path, csv.reader(f, delimiter=apart, skipinitialspace=True, strict=True))
+            head = f.readline()
+            told = _SEP.fullmatch(head)
+            if not told:
+                f.seek(0)
+            apart = told[1] if told else _separator(head)
+            reader = csv.reader(f, delimiter=apart, skipinitialspace=True, strict=True)
+            rows = _rows(path, reader, 1 if told else 0)
             _, columns = next(rows, (1, []))
             lines = _without_ends(columns, list(rows))
-            return columns, [_record(path, line, columns, cells) for line, cells in lines]
+            return columns, [(line, _record(path, line, columns, cells)) for line, cells in lines]
     except UnicodeDecodeError:
         raise TableError(f"{path}: not a CSV in UTF-8; save it as one") from None
 
 
-def _rows(path: Path, reader: Reader) -> Iterator[tuple[int, list[str]]]:
-    """Each row that is not blank, with the number of the line it starts on, from 1."""
+def _rows(path: Path, reader: Reader, before: int) -> Iterator[tuple[int, list[str]]]:
+    """Each row that is not blank, with the number of the line it starts on, from 1; `before`:
+    lines that were read already. A spreadsheet leaves rows of nothing but separators."""
     while True:
-        line = reader.line_num + 1
+        line = before + reader.line_num + 1
         try:
             cells = next(reader)
         except StopIteration:
@@ -47,7 +63,7 @@ def _rows(path: Path, reader: Reader) -> Iterator[tuple[int, list[str]]]:
                 f'{path}: line {line} has a cell whose quotes (") do not stand at both its ends; '
                 "write it without, or double those inside"
             ) from None
-        if cells:
+        if any(cell.strip() for cell in cells):
             yield line, cells
 
 
