@@ -1,8 +1,13 @@
 """Hashes that name films, and their beginnings by which a card knows them again."""
 
 import hashlib
+import os
+from pathlib import Path
 
-from firstread.cohort.hashes import are_among, combined_sha256, prefixes
+import pytest
+
+from firstread.cohort.hashes import are_among, combined_sha256, films_sha256, prefixes
+from firstread.errors import TableError
 
 
 def of(*texts: str) -> list[str]:
@@ -22,3 +27,16 @@ def test_films_are_known_again_by_the_beginning_of_their_hash() -> None:
     assert all(are_among(many, told))
     assert are_among([many[7], "", *of("x", "y")], told) == [True, False, False, False]
     assert are_among(many[:2], prefixes([])) == [False, False]
+
+
+def test_what_is_no_film_is_told(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match=r"1 of 1 films is no file \(first: .*\)"):
+        films_sha256([tmp_path])
+    with pytest.raises(TableError, match="1 of 2 films is not there"):
+        films_sha256([Path(__file__), tmp_path / "a.png"])
+
+
+@pytest.mark.skipif(os.sep != "/", reason="there the other sign is right")
+def test_a_table_of_windows_is_told_what_to_change(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="with / between folders"):
+        films_sha256([tmp_path / "NORMAL\\a.png"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -17,13 +18,16 @@ def file_sha256(path: Path) -> str:
 
 
 def films_sha256(paths: Sequence[Path]) -> tuple[str, ...]:
-    """sha256 of each film's bytes. Raises `TableError` where films are not there."""
-    gone = [path for path in paths if not path.exists()]
+    """sha256 of each film's bytes. Raises `TableError` where films are not there, or no files."""
+    gone = [path for path in paths if not path.is_file()]  # a pipe would be waited for
     if gone:
         are = "is" if len(gone) == 1 else "are"
+        odd = "no file" if len(gone) == 1 else "no files"
+        what = odd if all(path.exists() for path in gone) else "not there"
+        slash = ", with / between folders" if os.sep == "/" and "\\" in str(gone[0]) else ""
         raise TableError(
-            f"{len(gone)} of {len(paths)} films {are} not there (first: {gone[0]}); "
-            "the paths in a table are relative to the table"
+            f"{len(gone)} of {len(paths)} films {are} {what} (first: {gone[0]}); "
+            f"the paths in a table are relative to the table{slash}"
         )
     return tuple(file_sha256(path) for path in paths)
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from firstread.cohort.duplicates import SIDE, thumbnail
+from firstread.cohort.hashes import file_sha256
 from firstread.errors import FirstreadError
 from firstread.film import decode
+from firstread.film.decode import MAX_BYTES
 from firstread.film.quality import plainly_no_film
 
 
@@ -37,15 +39,19 @@ class Seen:
 def look_at(path: Path) -> Seen:
     """Read and decode one file; never raises for a bad film."""
     try:
-        data = path.read_bytes()
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            return Seen(None, "no file; check the path")
+        n_bytes = path.stat().st_size
+        # Of a file that is too large to be a film, and perhaps for the memory, no byte is kept.
+        source = path if n_bytes > MAX_BYTES else path.read_bytes()
+        sha = file_sha256(source) if isinstance(source, Path) else sha256(source).hexdigest()
     except OSError as e:
         return Seen(None, f"cannot be opened ({e.strerror}); check the path")
-    sha = hashlib.sha256(data).hexdigest()
     try:
-        film = decode(data, reduce_to=SIDE)
+        film = decode(source, reduce_to=SIDE)
         small = thumbnail(film)
     except FirstreadError as e:
-        return Seen(sha, str(e), n_bytes=len(data))
+        return Seen(sha, str(e), n_bytes=n_bytes)
     return Seen(
         sha, None, plainly_no_film(film), film.width, film.height, film.mode, film.format,
         film.n_bytes, film.colour, small,

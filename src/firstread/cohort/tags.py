@@ -89,7 +89,7 @@ def _header(path: Path, head: bytes) -> pydicom.Dataset:
 
 
 def _told(path: Path) -> Told:
-    if path.suffix.lower() in PICTURES:
+    if path.suffix.lower() in PICTURES or not path.is_file():  # a pipe would be waited for
         return Told()
     from firstread.film.quiet import quiet
 
