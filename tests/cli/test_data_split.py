@@ -112,3 +112,15 @@ def test_an_option_that_would_change_nothing_is_refused(
     assert main([*args, "--by", by, option, "0"]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "split.csv").exists()
+
+
+def test_patients_nobody_knows_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each film is then a patient of its own, and a child with two may be on both sides."""
+    films = write_folder(tmp_path / "set", 12, size=32)
+    args = ["data", "split", str(films), "--out", str(tmp_path / "s.csv")]
+    assert main(args) == 0
+    assert "not known" not in capsys.readouterr().out
+    for i, film in enumerate(sorted((films / "NORMAL").iterdir())):
+        film.rename(film.with_name(f"scan{i}.jpeg"))
+    assert main(args) == 0
+    assert "warning: the patient of 12 of 24 films is not known" in capsys.readouterr().out

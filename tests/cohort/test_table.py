@@ -319,6 +319,27 @@ def test_a_column_of_nearly_the_same_name_is_another(tmp_path: Path) -> None:
         load_cohort(table(tmp_path, "file,label,Patient,PATIENT\na.png,0,1,2\nb.png,1,1,2\n"))
 
 
+def test_a_patients_column_is_known_as_public_tables_spell_it(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "b.png", "c.png")
+    text = "file,label,Patient ID\na.png,0,7\nb.png,1,7\nc.png,1,None\n"
+    cohort = load_cohort(table(tmp_path, text))
+    assert cohort.patients == ["7", "7", "film-c.png"]
+    assert [row.is_alone for row in cohort.rows] == [False, False, True]
+
+
+def test_an_error_names_the_line_as_an_editor_counts_it(tmp_path: Path) -> None:
+    text = 'file,label,note\n\na.png,0,"two\nlines"\n,,\nb.png,oops,\n'
+    with pytest.raises(TableError, match="line 6: label 'oops'"):
+        load_cohort(table(tmp_path, text))
+
+
+def test_parts_are_known_in_capitals_too(tmp_path: Path) -> None:
+    """Or half of the films would be left out, in silence while others are in `train`."""
+    touch(tmp_path, "a.png", "b.png", "c.png")
+    text = "file,label,part\na.png,0,Train\nb.png,1,TEST\nc.png,1,Fold 1\n"
+    assert [r.part for r in load_cohort(table(tmp_path, text)).rows] == ["train", "test", "Fold 1"]
+
+
 @pytest.mark.films
 def test_the_real_folder(films_dir: Path) -> None:
     cohort = load_cohort(films_dir / "chest_xray")

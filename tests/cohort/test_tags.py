@@ -93,6 +93,20 @@ def test_a_table_is_believed_before_the_files(tmp_path: Path) -> None:
     assert [r.extra["age"] for r in cohort.rows] == ["3", "4", "5"]
 
 
+@pytest.mark.parametrize(("second", "joined"), [("A", True), ("B", False)])
+def test_a_patient_named_in_one_row_is_the_same_in_a_blank_one(
+    tmp_path: Path, second: str, joined: bool
+) -> None:
+    """Half a column of patients put one on both sides: by the table's name and by the file's id.
+    An id that the table gives two patients is nobody's."""
+    export(tmp_path, *((f"{i}.dcm", {"PatientID": who}) for i, who in enumerate("PPPQ")))
+    rows = f"0.dcm,0,A\n1.dcm,1,{second}\n2.dcm,1,\n3.dcm,0,\n"
+    (tmp_path / "films.csv").write_text(f"file,label,patient\n{rows}")
+    patients = load_cohort(tmp_path / "films.csv").patients
+    assert (patients[2] == "A") == joined
+    assert patients[3].startswith("dicom-")
+
+
 def test_an_id_of_a_crowd_is_named(tmp_path: Path) -> None:
     """Two tools have written over the true ids, each with another word."""
     who = ["ANON"] * 16 + [f"P{i}" for i in range(4)]

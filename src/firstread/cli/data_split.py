@@ -54,7 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Make the split, prove it disjoint, write it, print what went where."""
     from firstread.cohort.inputs import keep_inputs
-    from firstread.cohort.split import SplitPlan, assert_disjoint, make_split, save_split
+    from firstread.cohort.split import (
+        SplitPlan,
+        assert_disjoint,
+        make_split,
+        save_split,
+        unknown_patients,
+    )
     from firstread.cohort.table import load_cohort
     from firstread.errors import SplitError
 
@@ -74,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
     print(summary(split))
     if left := len(cohort) - len(split):
         print(f"left out: {left:,} films ({_parts_left(cohort, split)})")
+    if doubt := unknown_patients(split):
+        print(f"warning: {doubt}")
     print(f"split: {args.out}")
     return 0
 

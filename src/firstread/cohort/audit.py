@@ -171,7 +171,7 @@ def _counts(cohort: Cohort) -> dict[str, Any]:
 def _patients(cohort: Cohort) -> dict[str, Any]:
     films = Counter(cohort.patients)
     per = sorted(films.values())
-    lone = [r.file for r in cohort.rows if r.number is None and r.patient == f"film-{r.file}"]
+    lone = [r.file for r in cohort.rows if r.number is None and r.is_alone]
     return {
         "patients": len(films),
         "films_a_patient": {

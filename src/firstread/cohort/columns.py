@@ -14,6 +14,9 @@ Values = list[float | str | None]
 MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "?", "-", "unknown"})
 """What stands in a cell whose value nobody knows, in small letters."""
 
+NOBODY = MISSING | {"none", "nil", "missing", "<na>", "#nv", "#value!", "#ref!"}
+"""The same of a patient. As a value, `none` may well be one."""
+
 
 def values_of(cells: Sequence[str]) -> Values:
     """A column's cells as numbers if all that are filled are such, or ages (`45Y`, `006M`) in

@@ -99,6 +99,18 @@ def make_split(cohort: Cohort, plan: SplitPlan) -> Cohort:
     return split
 
 
+def unknown_patients(films: Cohort) -> str | None:
+    """What a split of these films cannot promise, in a line; None where all patients are known."""
+    alone = sum(row.is_alone for row in films.rows)
+    if not alone:
+        return None
+    return (
+        f"the patient of {alone:,} of {len(films):,} films is not known, so that each counts as "
+        "one of its own: one patient's films may be on both sides; name patients in a column "
+        "`patient` of a CSV"
+    )
+
+
 def _remedy(films: Cohort) -> str:
     if crowd := crowded(films.patients):
         return (

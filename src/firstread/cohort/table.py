@@ -3,12 +3,12 @@
 A folder holds `NORMAL/` and `PNEUMONIA/`, or these below `train/`, `val/`, `test/`. A CSV
 has at least `file` (relative to the CSV's folder, or absolute) and `label`.
 
-Who the patient is comes from a `patient` (or `patient_id`) column, else from the PatientID of a
-DICOM file (`firstread.cohort.tags`), else from the file's name. In the Guangzhou set `personN` is
-counted separately for bacteria and for virus, and `NORMAL2-IM-n` is another child than `IM-n`; the
-patient is therefore (series, number). Films whose name says nothing are each a patient of their
-own, and so are pneumonia films called as the set calls its normals, and beside such the normals
-of a shared name: viewers (OsiriX, Horos) call every film they export `IM-0001-0001`.
+Who the patient is comes from a column `patient` (or `patient_id`, `Patient ID`), else from the
+PatientID of a DICOM file (`firstread.cohort.tags`), else from the file's name. In the Guangzhou set
+`personN` is counted separately for bacteria and for virus, and `NORMAL2-IM-n` is another child than
+`IM-n`; the patient is therefore (series, number). Films whose name says nothing are each a patient
+of their own, and so are pneumonia films called as the set calls its normals, and beside such the
+normals of a shared name: viewers (OsiriX, Horos) call every film they export `IM-0001-0001`.
 
 Columns `original_width` and `original_height` tell the size of a film before it was stored at
 another, squashed perhaps; preprocessing that keeps the aspect needs them.
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -29,9 +29,10 @@ import numpy.typing as npt
 
 from firstread.cohort.ages import years_of
 from firstread.cohort.class_names import stands_for
-from firstread.cohort.columns import MISSING
+from firstread.cohort.columns import NOBODY
 from firstread.cohort.hashes import combined_sha256, films_sha256
-from firstread.cohort.records import read_records
+from firstread.cohort.headers import as_known
+from firstread.cohort.records import read_lines
 from firstread.cohort.tags import Told, told_by_files
 from firstread.errors import ClassFolderError, FolderNotFound, NoFilms, TableError
 from firstread.film.decode import FILM_SUFFIXES, read_bytes
@@ -51,7 +52,6 @@ _PERSON = re.compile(r"person(\d+)_(bacteria|virus)_\d+(?:_\d+)*", re.IGNORECASE
 _NORMAL = re.compile(r"(NORMAL2-IM|IM)-(\d+)(?:-\d+)*", re.IGNORECASE)
 _MENDELEY = re.compile(r"(BACTERIA|VIRUS|NORMAL)-(\d+)-\d+", re.IGNORECASE)
 TAKEN_COLUMNS = {"file", "label", "patient", "part", "split"}
-KNOWN_COLUMNS = TAKEN_COLUMNS | {"patient_id", "age", "original_width", "original_height"}
 _ETIOLOGY = {"bacteria": "bacterial", "virus": "viral", "normal": "normal"}
 
 
@@ -85,6 +85,11 @@ class FilmRow:
         if not all(text.isdigit() and int(text) > 0 for text in told):
             return None
         return int(told[0]), int(told[1])
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether nothing tells who the patient is, so that the film counts as one of its own."""
+        return self.patient == f"film-{self.file}"
 
     @property
     def told_age(self) -> float | None:
@@ -185,7 +190,21 @@ def told_apart(rows: Iterable[FilmRow]) -> tuple[FilmRow, ...]:
     nameless = any(by_name(row) for row in rows)
     unread = [i for i, row in enumerate(rows) if nameless or not row.extra.get("age")]
     told = dict(zip(unread, told_by_files([rows[i].path for i in unread]), strict=True))
+    told = _as_named(rows, told)
     return tuple(_as_told(row, told.get(i, Told())) for i, row in enumerate(rows))
+
+
+def _as_named(rows: tuple[FilmRow, ...], told: dict[int, Told]) -> dict[int, Told]:
+    """What the files of `rows` told; a patient whom the table names in another row bears that name,
+    or would stand there as two. An id of several such patients is nobody's."""
+    names: dict[str, set[str]] = defaultdict(set)
+    for i, film in told.items():
+        if not by_name(rows[i]):
+            names[film.patient].add(rows[i].patient)
+    one = {patient: of.pop() for patient, of in names.items() if patient and len(of) == 1}
+    return {
+        i: replace(film, patient=one.get(film.patient, film.patient)) for i, film in told.items()
+    }
 
 
 def _as_told(row: FilmRow, told: Told) -> FilmRow:
@@ -292,26 +311,13 @@ def _row(root: Path, path: Path, label: int | None, part: str) -> FilmRow:
 
 
 def _from_csv(path: Path) -> Cohort:
-    written, records = read_records(path)
-    columns = _columns(path, written)
-    records = [{name: r[old] for name, old in zip(columns, written, strict=True)} for r in records]
+    written, records = read_lines(path)
+    columns = as_known(path, written)
     if "file" not in columns:
         raise TableError(f"{path}: no column `file` (has {', '.join(columns) or 'nothing'})")
-    return Cohort(
-        path.parent,
-        tuple(_csv_row(path, line, record) for line, record in enumerate(records, start=2)),
-    )
-
-
-def _columns(path: Path, names: Iterable[str]) -> list[str]:
-    """The columns' names; those known here as they are known, however they are written."""
-    stripped = [name.strip() for name in names]
-    exact = set(stripped)
-    columns = [name.lower() if name.lower() in KNOWN_COLUMNS - exact else name for name in stripped]
-    for name in KNOWN_COLUMNS:
-        if columns.count(name) > 1:
-            raise TableError(f"{path}: has the column `{name}` twice; rename one of them")
-    return columns
+    names = list(zip(columns, written, strict=True))
+    told = ((line, {new: record[old] for new, old in names}) for line, record in records)
+    return Cohort(path.parent, tuple(_csv_row(path, line, record) for line, record in told))
 
 
 def _csv_row(table: Path, line: int, record: dict[str, str]) -> FilmRow:
@@ -327,7 +333,8 @@ def _csv_row(table: Path, line: int, record: dict[str, str]) -> FilmRow:
         raise TableError(f"{table}: line {line}: label {word!r}; use NORMAL or PNEUMONIA")
     label = LABEL_WORDS[word] if word else None
     patient, series, number, etiology = named(file, label)
-    known = [p for p in map(told, ("patient", "patient_id")) if p.lower() not in MISSING]
+    known = [p for p in map(told, ("patient", "patient_id")) if p.lower() not in NOBODY]
+    part = told("part") or told("split")
     patient = known[0] if known else patient
     return FilmRow(
         file=file,
@@ -337,7 +344,7 @@ def _csv_row(table: Path, line: int, record: dict[str, str]) -> FilmRow:
         series=series,
         number=number,
         etiology=etiology,
-        part=told("part") or told("split"),
+        part=part.lower() if part.lower() in PARTS else part,
         extra={
             k: told(k) for k, v in record.items() if k not in TAKEN_COLUMNS and isinstance(v, str)
         },

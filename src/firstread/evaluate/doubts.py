@@ -16,7 +16,7 @@ def doubts(cohort: Cohort, prevalence: float | None) -> list[str]:
     `prevalence`: the share of pneumonia at which the model's probabilities are true, if known.
     """
     n, said = len(cohort), []
-    unknown = sum(row.patient == f"film-{row.file}" for row in cohort.rows)
+    unknown = sum(row.is_alone for row in cohort.rows)
     if unknown:
         said.append(
             f"the patient of {unknown} of {n} films is not known, so that each counts as one of "

@@ -23,7 +23,7 @@ import torch
 
 from firstread.cohort.ages import why_unused
 from firstread.cohort.cache import CachedFilms, cached_films
-from firstread.cohort.split import assert_both_classes, save_split, split_of
+from firstread.cohort.split import assert_both_classes, save_split, split_of, unknown_patients
 from firstread.cohort.table import Cohort
 from firstread.errors import NoFilms, RunError, WeightsError
 from firstread.evaluate.figures import curves
@@ -131,8 +131,9 @@ def _train(
     parts = [_decoded(split.part(name), how, name, say) for name, how in hows.items()]
     decode_seconds = time.perf_counter() - started
     parts = _as_begun(out, state, parts, say)
-    if unused := why_unused(parts[0].films):
-        say(unused)
+    for doubt in (why_unused(parts[0].films), unknown_patients(split)):
+        if doubt:
+            say(doubt)
     net = _network(recipe, weights, start, say)
     pixels = [np.asarray(p.pixels) for p in parts]
     started = time.perf_counter()
