@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from firstread.cohort import synthetic
+from firstread.cohort.film_names import parse_name
 from firstread.cohort.synthetic import MOST, draw_film, write_folder
-from firstread.cohort.table import load_cohort, parse_name
+from firstread.cohort.table import load_cohort
 from firstread.film import decode
 
 

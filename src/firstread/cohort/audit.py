@@ -22,6 +22,7 @@ from firstread.cohort import leaks
 from firstread.cohort.ages import why_unused
 from firstread.cohort.class_names import misspelt
 from firstread.cohort.columns import Values, column_properties
+from firstread.cohort.film_names import named
 from firstread.cohort.findings import judge
 from firstread.cohort.hashes import combined_sha256
 from firstread.cohort.look import Seen, look_at_all
@@ -33,7 +34,6 @@ from firstread.cohort.table import (
     FilmRow,
     folder_films,
     load_cohort,
-    named,
     told_apart,
 )
 from firstread.cohort.tags import crowded

@@ -22,9 +22,9 @@ from typing import IO
 import firstread
 from firstread.cohort import unpack
 from firstread.cohort.download import PIECES, Retry, download
+from firstread.cohort.film_names import parse_name
 from firstread.cohort.progress import FilmsLine, ProgressLine
 from firstread.cohort.sources import Source, Way
-from firstread.cohort.table import parse_name
 from firstread.errors import DownloadError, MissingExtra, OutputError
 from firstread.film.files import real, write_atomic
 

@@ -17,7 +17,6 @@ another, squashed perhaps; preprocessing that keeps the aspect needs them.
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -30,6 +29,7 @@ import numpy.typing as npt
 from firstread.cohort.ages import years_of
 from firstread.cohort.class_names import stands_for
 from firstread.cohort.columns import NOBODY
+from firstread.cohort.film_names import NORMAL, named
 from firstread.cohort.hashes import combined_sha256, films_sha256
 from firstread.cohort.headers import as_known
 from firstread.cohort.records import read_lines
@@ -48,11 +48,7 @@ LABEL_WORDS = {
     "bacterial": 1, "viral": 1,
 }  # fmt: skip
 
-_PERSON = re.compile(r"person(\d+)_(bacteria|virus)_\d+(?:_\d+)*", re.IGNORECASE)
-_NORMAL = re.compile(r"(NORMAL2-IM|IM)-(\d+)(?:-\d+)*", re.IGNORECASE)
-_MENDELEY = re.compile(r"(BACTERIA|VIRUS|NORMAL)-(\d+)-\d+", re.IGNORECASE)
 TAKEN_COLUMNS = {"file", "label", "patient", "part", "split"}
-_ETIOLOGY = {"bacteria": "bacterial", "virus": "viral", "normal": "normal"}
 
 
 @dataclass(frozen=True)
@@ -150,35 +146,6 @@ class Cohort:
         return Cohort(self.root, tuple(r for r in self.rows if r.part in names))
 
 
-def parse_name(file_name: str) -> tuple[str, str, int | None, str]:
-    """(patient, series, number, etiology) as far as a file's name tells them.
-
-    >>> parse_name("person12_virus_34.jpeg")
-    ('virus-12', 'virus', 12, 'viral')
-    >>> parse_name("NORMAL2-IM-0383-0001.jpeg")
-    ('NORMAL2-IM-383', 'NORMAL2-IM', 383, 'normal')
-    """
-    stem = file_name.rsplit(".", 1)[0]
-    if m := _PERSON.fullmatch(stem):
-        kind, number = m[2].lower(), int(m[1])
-        return f"{kind}-{number}", kind, number, _ETIOLOGY[kind]
-    if m := _MENDELEY.fullmatch(stem):
-        kind, number = m[1].lower(), int(m[2])
-        return f"mendeley-{kind}-{number}", f"mendeley-{kind}", number, _ETIOLOGY[kind]
-    if m := _NORMAL.match(stem):
-        series, number = m[1].upper(), int(m[2])
-        return f"{series}-{number}", series, number, "normal"
-    return f"film-{stem}", "", None, ""
-
-
-def named(file: str, label: int | None) -> tuple[str, str, int | None, str]:
-    """(patient, series, number, etiology) of a film in a cohort, by its path and its label."""
-    patient, series, number, etiology = parse_name(Path(file).name)
-    if number is None or (label == 1 and etiology == "normal"):
-        return f"film-{file}", "", None, "normal" if label == 0 else ""
-    return patient, series, number, "normal" if label == 0 else etiology
-
-
 def told_apart(rows: Iterable[FilmRow]) -> tuple[FilmRow, ...]:
     """The rows with what their DICOM files tell of patients whom only a name has told so far.
 
@@ -232,7 +199,7 @@ def _without_viewers_names(rows: Iterable[FilmRow]) -> tuple[FilmRow, ...]:
     def name(row: FilmRow) -> str:
         return Path(row.file).name.lower()
 
-    named_so = [row for row in rows if _NORMAL.match(name(row))]
+    named_so = [row for row in rows if NORMAL.match(name(row))]
     if not any(row.label == 1 for row in named_so):
         return rows
     bearers = Counter(name(row) for row in named_so)
