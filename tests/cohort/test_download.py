@@ -35,6 +35,7 @@ class Behaviour:
     states: list[int] = field(default_factory=list)
     claim_more: int = 0
     kind: str = "application/zip"
+    encoding: str = ""
     chunked: bool = False
     redirect: str = ""
     asked: list[dict[str, str]] = field(default_factory=list)
@@ -80,6 +81,8 @@ class Handler(BaseHTTPRequestHandler):
             if value:
                 self.send_header(name, value)
         self.send_header("Content-Type", b.kind)
+        if b.encoding:
+            self.send_header("Content-Encoding", b.encoding)
         if b.chunked:
             self.send_header("Transfer-Encoding", "chunked")
             rest = b"%x\r\n%s\r\n0\r\n\r\n" % (len(rest), rest)
@@ -329,11 +332,38 @@ def test_unknown_host_is_given_up_soon(tmp_path: Path, monkeypatch: pytest.Monke
     assert said == ["no connection (Name or service not known); trying again in 1 s"]
 
 
-def test_web_page_instead_of_the_file(server: Behaviour, tmp_path: Path) -> None:
-    server.kind = "text/html; charset=utf-8"
+@pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "application/xhtml+xml"])
+def test_web_page_instead_of_the_file(server: Behaviour, tmp_path: Path, kind: str) -> None:
+    server.kind = kind
     with pytest.raises(DownloadError, match="a web page, not the file"):
         get(server, tmp_path / "set.zip")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_packed_anew_on_its_way_is_not_taken(server: Behaviour, tmp_path: Path) -> None:
+    """Its length fits, and what lies on disk would be gzip by the name of a zip."""
+    server.encoding = "gzip"
+    with pytest.raises(DownloadError, match=r"packs the file anew \(gzip\)"):
+        get(server, tmp_path / "set.zip")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_circle_of_redirects_is_told_in_a_line(server: Behaviour, tmp_path: Path) -> None:
+    server.redirect = "/first"
+    with pytest.raises(DownloadError, match="infinite loop") as error:
+        download(server.url.rpartition("/")[0] + "/first", tmp_path / "set.zip")
+    assert "\n" not in str(error.value)
+
+
+def test_an_address_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match="leads to no address"):
+        download("http://[::1/set.zip", tmp_path / "set.zip")
+
+
+def test_no_content_is_no_file(server: Behaviour, tmp_path: Path) -> None:
+    server.states = [204]
+    with pytest.raises(DownloadError, match="the server says 204 No Content"):
+        get(server, tmp_path / "set.zip")
 
 
 def test_redirects_keep_the_range(server: Behaviour, tmp_path: Path) -> None:

@@ -180,6 +180,28 @@ def test_a_given_archive_stays_where_downloads_go(tmp_path: Path, name: str) -> 
     assert [p.name for p in work.iterdir()] == [name]
 
 
+@pytest.mark.parametrize("below", ["", "mine"])
+def test_what_is_given_is_never_taken_away(tmp_path: Path, below: str) -> None:
+    """All that is not of the set goes from the folder where it is put together."""
+    mine = tmp_path / "set.part" / "films" / below
+    with zipfile.ZipFile(pack(tmp_path / "a.zip", films())) as packed:
+        packed.extractall(mine)
+    before = sorted(mine.rglob("*"))
+    with pytest.raises(OutputError, match="move what lies there"):
+        fetch(SMALL, tmp_path / "set", given=mine)
+    assert sorted(mine.rglob("*")) == before
+
+
+def test_a_link_is_not_followed_to_films_of_the_user(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "own.jpeg").write_bytes(b"own")
+    (tmp_path / "set.part").mkdir()
+    (tmp_path / "set.part" / "films").symlink_to(tmp_path / "mine")
+    with pytest.raises(OutputError, match="move what lies there"):
+        fetch(SMALL, tmp_path / "set", given=pack(tmp_path / "a.zip", films()))
+    assert (tmp_path / "mine" / "own.jpeg").exists()
+
+
 def test_broken_network_says_how_to_go_on_by_hand(tmp_path: Path) -> None:
     retry = module.Retry(tries=1, timeout=5)
     with pytest.raises(DownloadError) as error:

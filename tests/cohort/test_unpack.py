@@ -235,6 +235,34 @@ def test_too_little_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         unpacked(archive, tmp_path / "out")
 
 
+@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_zipfile_would_unpack_without_a_bound_is_refused(tmp_path: Path, packing: int) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", packing) as packed:
+        packed.writestr("train/NORMAL/a.jpeg", b"x" * 3000)
+    with pytest.raises(DownloadError, match="packed in a way that is rare"):
+        list_zip(tmp_path / "a.zip")
+
+
+@pytest.mark.parametrize(
+    ("mark", "at", "value", "said"),
+    [
+        (b"PK\1\2", 6, 99, "not a whole zip archive"),  # wants a zip program of version 9.9
+        (b"PK\5\6", 16, 200, "is damaged"),  # the table of contents is said to lie elsewhere
+        (b"PK\3\4", 30, 0x8B, "is damaged"),  # a name that is no UTF-8, and says it is
+    ],
+)
+def test_a_spoilt_byte_is_the_archives_fault_and_not_the_disks(
+    tmp_path: Path, mark: bytes, at: int, value: int, said: str
+) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        packed.writestr("train/NORMAL/ä.jpeg", b"x" * 3000)
+    spoilt = bytearray((tmp_path / "a.zip").read_bytes())
+    spoilt[spoilt.index(mark) + at] = value
+    (tmp_path / "a.zip").write_bytes(spoilt)
+    with pytest.raises(DownloadError, match=said):
+        unpacked(tmp_path / "a.zip", tmp_path / "out")
+
+
 def test_full_disk_is_not_called_a_damaged_archive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

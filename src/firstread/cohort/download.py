@@ -38,6 +38,10 @@ TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP states worth another try (RFC 9110 15.5.9, 15.6; RFC 6585 4; RFC 8470 5.2)."""
 
 
+PAGES = frozenset({"text/html", "application/xhtml+xml"})
+"""What a login or an error is shown by, whatever the state says."""
+
+
 @dataclass(frozen=True)
 class Retry:
     """How patiently to try. `tries` in a row that bring the file no further than it once was;
@@ -122,7 +126,8 @@ def download(
             sleep(pause)
         except urllib.error.HTTPError as e:
             e.close()
-            raise DownloadError(f"{url}: the server says {e.code} {e.reason}; {by_hand}") from None
+            reason = " ".join(str(e.reason).split())  # urllib's own, of a circle, has lines
+            raise DownloadError(f"{url}: the server says {e.code} {reason}; {by_hand}") from None
         except _Refused as fault:
             raise DownloadError(f"{url}: {fault}; {by_hand}") from None
         except OSError as e:
@@ -156,12 +161,18 @@ def _attempt(url: str, part: Path, progress: Progress, timeout: float) -> None:
             wait = float(after) if after.isdigit() else 0.0
             raise _Again(f"the server says {e.code} {e.reason}", wait) from None
         raise
+    except ValueError as e:  # of the address, or of one that it redirects to
+        raise _Refused(f"leads to no address ({e})") from None
     except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as e:
         offline = isinstance(getattr(e, "reason", None), socket.gaierror)
         raise _Again(f"no connection ({_why(e)})", offline=offline) from None
     with response:
-        if response.headers.get_content_type() == "text/html":
+        if response.status not in (200, 206):
+            raise _Refused(f"the server says {response.status} {response.reason}")
+        if response.headers.get_content_type() in PAGES:
             raise _Refused("the server sends a web page, not the file")
+        if (packed := response.headers.get("Content-Encoding") or "identity") != "identity":
+            raise _Refused(f"the server, or a proxy before it, packs the file anew ({packed})")
         start, total = _extent(response, have)
         if start and _changed(response, notes, total):
             part.unlink()

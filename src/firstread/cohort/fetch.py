@@ -67,6 +67,7 @@ def fetch(
     if (there := _already(source, to)) is not None:
         return there
     work = to.with_name(to.name + ".part")
+    _keep_given(work / "films", given)
     with _alone(work):
         by_hand = (
             f"download {way.archive} from {way.page} in a browser, then run: firstread data get "
@@ -95,6 +96,16 @@ def _way(source: Source, via: str) -> Way:
     except KeyError:
         known = ", ".join(w.name for w in source.ways)
         raise DownloadError(f"{source.name}: no way called {via!r}; use {known}") from None
+
+
+def _keep_given(films: Path, given: Path | None) -> None:
+    """Raise `OutputError` where what is not of the set, and goes from `films`, is the user's."""
+    inside = given is not None and real(films) in (real(given), *real(given).parents)
+    if inside or films.is_symlink():
+        raise OutputError(
+            f"{films}: is where the set is put together and all else is taken away; move what lies "
+            "there to another folder"
+        )
 
 
 def _already(source: Source, to: Path) -> Fetched | None:

@@ -102,7 +102,7 @@ def _open(archive: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(archive)
     except FileNotFoundError:
         raise DownloadError(f"{archive}: no such file; check the path given as --from") from None
-    except (zipfile.BadZipFile, OSError, ValueError) as e:
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as e:
         raise DownloadError(
             f"{archive}: not a whole zip archive ({e}); download it again"
         ) from None
@@ -121,6 +121,9 @@ def _unsafe(info: zipfile.ZipInfo) -> str:
         return "is a link or a device"
     if info.flag_bits & 1:
         return "is encrypted"
+    # Python's zipfile bounds what bzip2 and LZMA unpack only after it is in memory.
+    if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        return "is packed in a way that is rare in zips"
     if info.file_size > RATIO_FROM and info.file_size > MAX_RATIO * max(info.compress_size, 1):
         return f"unpacks to {info.file_size:,} bytes from {info.compress_size:,}"
     return ""
@@ -239,7 +242,8 @@ def _write(place: Path, entry: Entry, source: Callable[[Entry], IO[bytes]], orig
     with part.open("wb") as out:
         try:
             stream = source(entry)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, KeyError):
+        # A wrong place in the archive is an OSError as well, which is none of the disk's.
+        except (zipfile.BadZipFile, RuntimeError, KeyError, ValueError, OSError):
             raise DownloadError(damaged) from None
         with stream:
             _copy(stream, out, damaged)
