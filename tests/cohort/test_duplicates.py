@@ -55,6 +55,35 @@ def test_blocks_give_what_one_product_gives(monkeypatch: pytest.MonkeyPatch) -> 
     assert set(whole) == set(parts) == {(2, 17), (5, 22)}
 
 
+@pytest.mark.parametrize("threshold", [0.985, 0.9, 0.5])
+def test_films_told_apart_by_their_squares_are_those_that_differ(threshold: float) -> None:
+    """Drawn films, inverted ones, noise of the same squares and films near the threshold: none is
+    lost, at whatever threshold."""
+    rng = np.random.default_rng(4)
+    films = np.stack([draw_film(rng, i % 2 == 1, 64) for i in range(12)])
+    noisy = [films[i] + rng.normal(0, 3.0 * i, (64, 64)) for i in range(12)]
+    same = films[:4].reshape(4, 8, 8, 8, 8)[:, :, ::-1, :, ::-1].reshape(4, 64, 64)
+    all_of = np.concatenate([films, 255 - films[:4], np.clip(noisy, 0, 255), same])
+    thumbs = all_of.astype(np.uint8)
+    correlations = np.abs(np.corrcoef(thumbs.reshape(len(thumbs), -1)))
+    first, second = np.nonzero(np.triu(correlations >= threshold, 1))
+    assert list(_pairs(thumbs, threshold=threshold)) == list(
+        zip(first.tolist(), second.tolist(), strict=True)
+    )
+
+
+def test_few_films_are_compared_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a hundred thousand films would take the better part of an hour."""
+    rng = np.random.default_rng(5)
+    thumbs = np.kron(rng.integers(0, 256, (200, 8, 8)), np.ones((8, 8))).astype(np.uint8)
+    thumbs[150] = thumbs[20]
+    seen: list[int] = []
+    plain = duplicates._normalised
+    monkeypatch.setattr(duplicates, "_normalised", lambda b: seen.append(len(b)) or plain(b))
+    assert list(_pairs(thumbs)) == [(20, 150)]
+    assert seen == [200, 1, 1]
+
+
 def test_correlation_is_numpys() -> None:
     rng = np.random.default_rng(2)
     thumbs = rng.integers(0, 256, (2, 64, 64), dtype=np.uint8)
