@@ -293,3 +293,21 @@ def test_the_real_originals_betray_their_label(films_dir: Path) -> None:
     named = {k["name"]: k for k in report["metadata"]}
     assert named["area"]["auc"] > 0.85
     assert named["aspect"]["higher_in"] == "PNEUMONIA"
+
+
+def test_what_may_be_films_and_is_passed_over(tmp_path: Path) -> None:
+    """A folder of links or an ending not known here made a class smaller without a word."""
+    films = write_folder(tmp_path / "set", 4, size=64)
+    shutil.move(films / "NORMAL", tmp_path / "elsewhere")
+    (films / "NORMAL").symlink_to(tmp_path / "elsewhere")
+    assert _audit(films)["passed_over"] == {"links": [], "endings": {}}
+    (films / "PNEUMONIA" / "ward 7").symlink_to(tmp_path / "elsewhere")
+    for name in ("a.jfif", "b.JFIF", "c.webp", "notes.txt", ".hidden.gif"):
+        (films / "PNEUMONIA" / name).write_bytes(b"x")
+    report = _audit(films)
+    assert report["films"] == 8
+    told = {"links": ["PNEUMONIA/ward 7"], "endings": {".jfif": 2, ".webp": 1}}
+    assert report["passed_over"] == told
+    texts = [f["text"] for f in report["findings"]]
+    assert "1 linked folder not followed (first: PNEUMONIA/ward 7)" in texts
+    assert "3 files passed over for the ending: 2 .jfif, 1 .webp" in texts

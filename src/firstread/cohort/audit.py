@@ -9,6 +9,7 @@ A bad film never stops the audit; it is listed with its reason.
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -39,7 +40,26 @@ from firstread.cohort.table import (
 from firstread.cohort.tags import crowded
 from firstread.cohort.twins import LISTED, describe_twins, find_twins, identical
 from firstread.errors import ClassFolderError, NoFilms
-from firstread.film.files import find_films
+from firstread.film.files import find_films, is_litter
+
+UNREAD = frozenset(
+    {".jfif", ".jpe", ".webp", ".gif", ".jp2", ".j2k", ".heic", ".avif", ".ima", ".img"}
+    | {
+        ".nii",
+        ".gz",
+        ".mha",
+        ".mhd",
+        ".nrrd",
+        ".npy",
+        ".npz",
+        ".pdf",
+        ".zip",
+        ".tar",
+        ".rar",
+        ".7z",
+    }
+)
+"""Endings that films, or archives of them, may have and that no folder is searched for."""
 
 CLASS_NAMES = {0: "NORMAL", 1: "PNEUMONIA", None: "unlabelled"}
 
@@ -129,6 +149,7 @@ def audit(
         "layout_problem": layout_problem(cohort.root) if walk else None,
         "misnamed_folders": misnamed_folders(cohort.root) if walk else [],
         "outside": _outside(cohort) if walk else [],
+        "passed_over": _passed_over(cohort) if walk else {"links": [], "endings": {}},
     }
     findings = judge(report)
     report["findings"] = [asdict(f) for f in findings]
@@ -234,3 +255,22 @@ def _outside(cohort: Cohort) -> list[str]:
     known = {p.resolve() for p in cohort.paths}
     found = find_films([cohort.root]) if cohort.root.is_dir() else []
     return [p.relative_to(cohort.root).as_posix() for p in found if p.resolve() not in known]
+
+
+def _passed_over(cohort: Cohort) -> dict[str, Any]:
+    """What below a folder may hold films and is not looked into: {"links": linked folders,
+    "endings": the files of each of `UNREAD`}. A link to a class or a part is followed."""
+    links: list[str] = []
+    endings: Counter[str] = Counter()
+    used = {folder for path in cohort.paths for folder in path.parents}
+    for folder, folders, files in os.walk(cohort.root):
+        here = Path(folder)
+        folders[:] = sorted(name for name in folders if not is_litter(name))
+        links += [
+            (here / name).relative_to(cohort.root).as_posix()
+            for name in folders
+            if (here / name).is_symlink() and here / name not in used
+        ]
+        kinds = (Path(name).suffix.lower() for name in files if not is_litter(name))
+        endings.update(kind for kind in kinds if kind in UNREAD)
+    return {"links": links, "endings": dict(endings.most_common())}

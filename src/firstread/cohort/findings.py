@@ -102,6 +102,16 @@ def _folders(report: dict[str, Any]) -> Iterator[Finding]:
         text = f"{count(n, 'film')} outside the class folders (first: {report['outside'][0]})"
         do = "move them into NORMAL or PNEUMONIA, or delete a second copy; they are not used"
         yield Finding("warning", "outside", text, do)
+    passed_over = report["passed_over"]
+    if links := passed_over["links"]:
+        text = f"{count(len(links), 'linked folder')} not followed (first: {links[0]})"
+        do = "put the films themselves there, or give a CSV that names them"
+        yield Finding("warning", "links", text, do)
+    if endings := passed_over["endings"]:
+        named = ", ".join(f"{n:,} {ending}" for ending, n in endings.items())
+        text = f"{count(sum(endings.values()), 'file')} passed over for the ending: {named}"
+        do = "unpack them, or save them as PNG, TIFF or JPEG, if they are films"
+        yield Finding("warning", "endings", text, do)
     if n := report["counts"]["class"].get("unlabelled", 0):
         text = f"{count(n, 'film')} without a label"
         yield Finding("note", "unlabelled", text, "label them before training or evaluation")
