@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from firstread.cohort import table as module
+from firstread.cohort.split import SplitPlan, load_split, make_split, save_split
 from firstread.cohort.synthetic import write_folder
 from firstread.cohort.table import Cohort, load_cohort
 from firstread.errors import ClassFolderError, FolderNotFound, NoFilms, TableError
@@ -306,6 +308,20 @@ def test_parts_are_known_in_capitals_too(tmp_path: Path) -> None:
     touch(tmp_path, "a.png", "b.png", "c.png")
     text = "file,label,part\na.png,0,Train\nb.png,1,TEST\nc.png,1,Fold 1\n"
     assert [r.part for r in load_cohort(table(tmp_path, text)).rows] == ["train", "test", "Fold 1"]
+
+
+def test_films_are_hashed_once_whatever_is_made_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A split, its parts and their caches read a set of terabytes once for this, not four times."""
+    films = load_cohort(write_folder(tmp_path / "set", 8, size=16))
+    split = make_split(films, SplitPlan(fraction=0.25))
+    save_split(split, tmp_path / "split.csv")
+    held = load_split(tmp_path / "split.csv", films)
+    known = dict(zip((r.file for r in split.rows), split.hashes, strict=True))
+    monkeypatch.setattr(module, "films_sha256", lambda paths: pytest.fail("read again"))
+    for cohort in (split, split.part("val"), held.part("train"), held.subset([3, 1])):
+        assert list(cohort.hashes) == [known[r.file] for r in cohort.rows]
 
 
 @pytest.mark.films

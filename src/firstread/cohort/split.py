@@ -92,7 +92,7 @@ def make_split(cohort: Cohort, plan: SplitPlan) -> Cohort:
         replace(r, part="val" if groups[i] in held_groups else "train")
         for i, r in enumerate(films.rows)
     )
-    split = Cohort(films.root, rows)
+    split = films.retold(rows)
     for part in ("train", "val"):
         if {r.label for r in split.part(part).rows} != {0, 1}:
             raise SplitError(f"part {part} would not hold both classes; {_remedy(films)}")
@@ -279,7 +279,7 @@ def load_split(path: Path, cohort: Cohort) -> Cohort:
             raise SplitError(f"{path}: {row.file} is not the film it was; split anew")
         if record["label"] != str(row.label):
             raise SplitError(f"{path}: {row.file} has not the label it had; split anew")
-    split = Cohort(films.root, tuple(map(_as_split, films.rows, records)))
+    split = films.retold(list(map(_as_split, films.rows, records)))
     assert_disjoint(split)
     return split
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -139,11 +139,23 @@ class Cohort:
 
     def subset(self, indices: Iterable[int]) -> Cohort:
         """The films at `indices`, in that order."""
-        return Cohort(self.root, tuple(self.rows[int(i)] for i in indices))
+        return self._told(self.rows, [int(i) for i in indices])
 
     def part(self, *names: str) -> Cohort:
         """The films of the named parts ("train", "val", "test", "")."""
-        return Cohort(self.root, tuple(r for r in self.rows if r.part in names))
+        return self._told(self.rows, [i for i, r in enumerate(self.rows) if r.part in names])
+
+    def retold(self, rows: Sequence[FilmRow]) -> Cohort:
+        """The same films in the same order, with other parts or patients."""
+        return self._told(rows, range(len(self.rows)))
+
+    def _told(self, rows: Sequence[FilmRow], indices: Sequence[int]) -> Cohort:
+        """Some of the films, by `rows`. Their hashes are known if ours are: of a set that is larger
+        than the memory, or lies on a share, reading it once more takes its time."""
+        cohort = Cohort(self.root, tuple(rows[i] for i in indices))
+        if known := self.__dict__.get("hashes"):
+            cohort.__dict__["hashes"] = tuple(known[i] for i in indices)
+        return cohort
 
 
 def told_apart(rows: Iterable[FilmRow]) -> tuple[FilmRow, ...]:
