@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from firstread.cohort import findings
 from firstread.cohort.audit import audit, load_for_audit, misnamed_folders
 from firstread.cohort.audit_page import render_audit_page, write_audit_page
 from firstread.cohort.synthetic import write_folder
@@ -311,3 +312,18 @@ def test_what_may_be_films_and_is_passed_over(tmp_path: Path) -> None:
     texts = [f["text"] for f in report["findings"]]
     assert "1 linked folder not followed (first: PNEUMONIA/ward 7)" in texts
     assert "3 files passed over for the ending: 2 .jfif, 1 .webp" in texts
+
+
+def test_ids_that_may_be_those_of_films_are_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    films = write_folder(tmp_path / "set", 4, size=64)
+    names = [p.relative_to(tmp_path).as_posix() for p in sorted(films.rglob("*.jpeg"))]
+    rows = [f"{name},{int('PNEU' in name)},P{i}" for i, name in enumerate(names)]
+    table = tmp_path / "films.csv"
+    table.write_text("file,label,patientId\n" + "\n".join(rows) + "\n")
+    assert "one-film-each" not in _codes(_audit(table, walk=False))  # so few may well be so
+    monkeypatch.setattr(findings, "LONERS", 8)
+    assert _codes(_audit(table, walk=False))["one-film-each"] == "note"
+    table.write_text(table.read_text().replace(",P7", ",P6"))
+    assert "one-film-each" not in _codes(_audit(table, walk=False))

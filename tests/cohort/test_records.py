@@ -1,5 +1,6 @@
 """Tables as people keep them, and those whose rows would slide in silence."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,10 @@ def test_the_line_that_tells_excel_what_parts_the_columns(tmp_path: Path, head: 
     columns, lines = read_lines(table(tmp_path, f"{head}\r\nfile;label\r\na,b.png;0\r\n"))
     assert columns == ["file", "label"]
     assert lines == [(3, {"file": "a,b.png", "label": "0"})]
+
+
+def test_an_archive_is_no_table(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "films.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("a.png", bytes(range(256)))
+    with pytest.raises(TableError, match="is packed; unpack it"):
+        read_records(tmp_path / "films.zip")

@@ -32,6 +32,13 @@ def test_manual_steps_end_in_a_check() -> None:
             assert "firstread data check" in source.manual[-1]
 
 
+def test_a_set_whose_ids_are_those_of_films_says_who_the_patient_is() -> None:
+    """RSNA's patientId is a film's, and so is the PatientID in its files."""
+    steps = " ".join(SOURCES["rsna-pneumonia"].manual)
+    assert "columns file, label, patient" in steps
+    assert "dataset-mappings_2018.json" in steps
+
+
 def test_guangzhou_counts_agree_between_the_two_ways() -> None:
     mendeley, kaggle = (GUANGZHOU.way(n).counts for n in ("mendeley", "kaggle"))
     assert sum(mendeley.values()) == sum(kaggle.values()) == 5856

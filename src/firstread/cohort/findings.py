@@ -14,6 +14,9 @@ from typing import Any
 SEVERITIES = ("leak", "warning", "note")
 SPLIT_ANEW = "split with `firstread data split`, which keeps a patient together"
 
+LONERS = 100
+"""Films from which on it is told that each is another patient's: ids of films look like this."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -153,6 +156,11 @@ def _names(report: dict[str, Any]) -> Iterator[Finding]:
         text += f" (first: {files[0]})"
         do = "patients on both sides cannot be seen there; give a CSV with a column `patient`"
         yield Finding("warning", "patients-unknown", text, do)
+
+    elif report["patients"]["patients"] == report["films"] >= LONERS:
+        text = f"no patient has two of the {report['films']:,} films"
+        do = "if the ids are those of films, as RSNA's patientId, give a column `patient`"
+        yield Finding("note", "one-film-each", text, do)
 
     if crowd := report["patients"]["crowded"]:
         text = f"one PatientID stands in {crowd[0]:,} of the {crowd[1]:,} films that tell one"

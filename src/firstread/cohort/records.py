@@ -46,6 +46,8 @@ def read_lines(path: Path) -> tuple[list[str], list[tuple[int, Record]]]:
             lines = _without_ends(columns, list(rows))
             return columns, [(line, _record(path, line, columns, cells)) for line, cells in lines]
     except UnicodeDecodeError:
+        if path.suffix.lower() == ".zip":
+            raise TableError(f"{path}: is packed; unpack it and name the folder") from None
         raise TableError(f"{path}: not a CSV in UTF-8; save it as one") from None
 
 

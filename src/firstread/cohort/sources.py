@@ -150,10 +150,13 @@ RSNA = Source(
     manual=(
         "open https://www.rsna.org/education/ai-resources-and-training/ai-image-challenge/"
         "rsna-pneumonia-detection-challenge-2018 in a browser and accept the terms",
-        "download the training images and stage_2_detailed_class_info.csv",
+        "download the training images, stage_2_detailed_class_info.csv and "
+        "pneumonia-challenge-dataset-mappings_2018.json",
         "unpack them into one folder",
-        "write films.csv beside them with the columns file, label: PNEUMONIA where the class is "
-        "Lung Opacity, NORMAL where it is Normal, leave the others out",
+        "write films.csv beside them with the columns file, label, patient, a row a film where the "
+        "table has one a box: PNEUMONIA where the class is Lung Opacity, NORMAL where it is "
+        "Normal, leave the others out; patient is what stands before the _ in the mapping's "
+        "img_id: patientId, and PatientID in the files, is each film's own",
         "run: firstread data check films.csv",
     ),
 )

@@ -104,7 +104,8 @@ def _open(archive: Path) -> zipfile.ZipFile:
         raise DownloadError(f"{archive}: no such file; check the path given as --from") from None
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as e:
         raise DownloadError(
-            f"{archive}: not a whole zip archive ({e}); download it again"
+            f"{archive}: not a whole zip archive ({e}); download it again, or unpack it "
+            "by hand and give the folder"
         ) from None
 
 
