@@ -327,3 +327,13 @@ def test_ids_that_may_be_those_of_films_are_noted(
     assert _codes(_audit(table, walk=False))["one-film-each"] == "note"
     table.write_text(table.read_text().replace(",P7", ",P6"))
     assert "one-film-each" not in _codes(_audit(table, walk=False))
+
+
+def test_a_class_inside_of_the_other_is_named(tmp_path: Path) -> None:
+    films = write_folder(tmp_path / "set", 4, size=64)
+    shutil.move(films / "NORMAL", films / "PNEUMONIA" / "NORMAL")
+    (films / "NORMAL").mkdir()
+    report = _audit(films)
+    assert report["counts"]["class"] == {"NORMAL": 4, "PNEUMONIA": 4}
+    assert _codes(report)["layout"] == "warning"
+    assert "NORMAL lies inside of PNEUMONIA" in report["layout_problem"]

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import shutil
 import sys
 from collections import Counter
@@ -306,6 +307,10 @@ def test_a_split_edited_by_hand_drops_no_film_in_silence(films: Cohort, tmp_path
     (tmp_path / "p.csv").write_text(text.replace(",train,", ",Train,", 3))
     with pytest.raises(SplitError, match="3 of its films are in a part called 'Train'"):
         load_split(tmp_path / "p.csv", films)
+    some = re.sub(r",train,(virus-\d+),", r",,\1,", text, count=1)
+    (tmp_path / "n.csv").write_text(some)
+    with pytest.raises(SplitError, match="one patient is in no part and in train"):
+        load_split(tmp_path / "n.csv", films)
     (tmp_path / "d.csv").write_text(text + text.splitlines()[-1] + "\n")
     with pytest.raises(SplitError, match="2 times; keep one"):
         load_split(tmp_path / "d.csv", films)

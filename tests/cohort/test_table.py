@@ -310,6 +310,25 @@ def test_parts_are_known_in_capitals_too(tmp_path: Path) -> None:
     assert [r.part for r in load_cohort(table(tmp_path, text)).rows] == ["train", "test", "Fold 1"]
 
 
+@pytest.mark.parametrize(
+    ("inner", "said"),
+    [
+        ("PNEUMONIA/NORMAL", "the class NORMAL lies inside of PNEUMONIA"),
+        ("NORMAL/ward 7/Pneumonia", "the class Pneumonia lies inside of NORMAL"),
+        ("NORMAL/test", "the part test lies inside of NORMAL"),
+    ],
+)
+def test_what_lies_inside_of_a_class_is_not_taken_for_it(
+    tmp_path: Path, inner: str, said: str
+) -> None:
+    """Unpacked at a wrong place, normals were pneumonia, and a test's films were trained on."""
+    touch(tmp_path, "NORMAL/a.png", "PNEUMONIA/NEUMONIA/b.png", "NORMAL/NORMAL/c.png")
+    assert load_cohort(tmp_path).labels.tolist() == [0, 0, 1]
+    touch(tmp_path, f"{inner}/c.png")
+    with pytest.raises(ClassFolderError, match=said):
+        load_cohort(tmp_path)
+
+
 def test_films_are_hashed_once_whatever_is_made_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -315,9 +315,10 @@ def assert_disjoint(split: Cohort) -> None:
         seen: dict[str, str] = {}
         for key, row in zip(keys, split.rows, strict=True):
             if seen.setdefault(key, row.part) != row.part:
+                there, here = seen[key] or "no part", row.part or "no part"
                 raise SplitError(
-                    f"the split leaks: one {what} is in {seen[key]} and in {row.part} "
-                    f"({row.file}); make it with `firstread data split`"
+                    f"the split leaks: one {what} is in {there} and in {here} ({row.file}); make "
+                    "it with `firstread data split`"
                 )
 
 

@@ -271,8 +271,23 @@ def folder_films(root: Path, need_labels: bool = True) -> Cohort:
         for name, label in CLASS_FOLDERS.items():
             if name not in folders:
                 raise ClassFolderError(_missing_class(base, name, list(folders)))
-            rows += [_row(root, f, label, part) for f in find_films([folders[name]])]
+            films = find_films([folders[name]])
+            _check_inside(folders[name], films)
+            rows += [_row(root, f, label, part) for f in films]
     return Cohort(root, tuple(rows))
+
+
+def _check_inside(folder: Path, films: list[Path]) -> None:
+    """Raise `ClassFolderError` where the other class or a part lies in the class folder: its films
+    would have the wrong label, or those of the test be trained on."""
+    for inner in sorted({film.parent for film in films}):
+        for name in inner.relative_to(folder).parts:
+            if name in PARTS or (name.upper() in CLASS_FOLDERS and name.upper() != folder.name):
+                what = "the part" if name in PARTS else "the class"
+                raise ClassFolderError(
+                    f"{inner}: {what} {name} lies inside of {folder.name}; move it out: parts "
+                    "hold classes, and classes films"
+                )
 
 
 def _missing_class(base: Path, name: str, there: list[str]) -> str:
