@@ -301,16 +301,22 @@ def test_what_may_be_films_and_is_passed_over(tmp_path: Path) -> None:
     films = write_folder(tmp_path / "set", 4, size=64)
     shutil.move(films / "NORMAL", tmp_path / "elsewhere")
     (films / "NORMAL").symlink_to(tmp_path / "elsewhere")
-    assert _audit(films)["passed_over"] == {"links": [], "endings": {}}
+    assert _audit(films)["passed_over"] == {"links": [], "lost": [], "endings": {}}
     (films / "PNEUMONIA" / "ward 7").symlink_to(tmp_path / "elsewhere")
     for name in ("a.jfif", "b.JFIF", "c.webp", "notes.txt", ".hidden.gif"):
         (films / "PNEUMONIA" / name).write_bytes(b"x")
+    (films / "PNEUMONIA" / "z.dcm").symlink_to(tmp_path / "not fetched")
     report = _audit(films)
+    told = {
+        "links": ["PNEUMONIA/ward 7"],
+        "lost": ["PNEUMONIA/z.dcm"],
+        "endings": {".jfif": 2, ".webp": 1},
+    }
     assert report["films"] == 8
-    told = {"links": ["PNEUMONIA/ward 7"], "endings": {".jfif": 2, ".webp": 1}}
     assert report["passed_over"] == told
     texts = [f["text"] for f in report["findings"]]
     assert "1 linked folder not followed (first: PNEUMONIA/ward 7)" in texts
+    assert "1 film linked to nothing (first: PNEUMONIA/z.dcm)" in texts
     assert "3 files passed over for the ending: 2 .jfif, 1 .webp" in texts
 
 

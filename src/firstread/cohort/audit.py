@@ -40,6 +40,7 @@ from firstread.cohort.table import (
 from firstread.cohort.tags import crowded
 from firstread.cohort.twins import LISTED, describe_twins, find_twins, identical
 from firstread.errors import ClassFolderError, NoFilms
+from firstread.film.decode import FILM_SUFFIXES
 from firstread.film.files import find_films, is_litter
 
 UNREAD = frozenset(
@@ -149,7 +150,7 @@ def audit(
         "layout_problem": layout_problem(cohort.root) if walk else None,
         "misnamed_folders": misnamed_folders(cohort.root) if walk else [],
         "outside": _outside(cohort) if walk else [],
-        "passed_over": _passed_over(cohort) if walk else {"links": [], "endings": {}},
+        "passed_over": _passed_over(cohort) if walk else None,
     }
     findings = judge(report)
     report["findings"] = [asdict(f) for f in findings]
@@ -258,9 +259,11 @@ def _outside(cohort: Cohort) -> list[str]:
 
 
 def _passed_over(cohort: Cohort) -> dict[str, Any]:
-    """What below a folder may hold films and is not looked into: {"links": linked folders,
-    "endings": the files of each of `UNREAD`}. A link to a class or a part is followed."""
+    """What below a folder may hold films and is not looked into: {"links": linked folders, "lost":
+    films that are links to nothing, "endings": the files of each of `UNREAD`}. A link to a class or
+    a part is followed."""
     links: list[str] = []
+    lost: list[str] = []
     endings: Counter[str] = Counter()
     used = {folder for path in cohort.paths for folder in path.parents}
     for folder, folders, files in os.walk(cohort.root):
@@ -271,6 +274,8 @@ def _passed_over(cohort: Cohort) -> dict[str, Any]:
             for name in folders
             if (here / name).is_symlink() and here / name not in used
         ]
-        kinds = (Path(name).suffix.lower() for name in files if not is_litter(name))
-        endings.update(kind for kind in kinds if kind in UNREAD)
-    return {"links": links, "endings": dict(endings.most_common())}
+        kinds = {name: Path(name).suffix.lower() for name in files if not is_litter(name)}
+        endings.update(kind for kind in kinds.values() if kind in UNREAD)
+        films = (here / name for name in sorted(kinds) if kinds[name] in FILM_SUFFIXES)
+        lost += [p.relative_to(cohort.root).as_posix() for p in films if not p.exists()]
+    return {"links": links, "lost": lost, "endings": dict(endings.most_common())}

@@ -30,7 +30,18 @@ class Finding:
 
 def judge(report: dict[str, Any]) -> list[Finding]:
     """The findings of an audit's report, the gravest first."""
-    parts = (_sides, _split, _files, _folders, _duplicates, _names, _ages, _metadata, _balance)
+    parts = (
+        _sides,
+        _split,
+        _files,
+        _folders,
+        _passed_over,
+        _duplicates,
+        _names,
+        _ages,
+        _metadata,
+        _balance,
+    )
     found = [finding for part in parts for finding in part(report)]
     return sorted(found, key=lambda f: SEVERITIES.index(f.severity))
 
@@ -105,16 +116,6 @@ def _folders(report: dict[str, Any]) -> Iterator[Finding]:
         text = f"{count(n, 'film')} outside the class folders (first: {report['outside'][0]})"
         do = "move them into NORMAL or PNEUMONIA, or delete a second copy; they are not used"
         yield Finding("warning", "outside", text, do)
-    passed_over = report["passed_over"]
-    if links := passed_over["links"]:
-        text = f"{count(len(links), 'linked folder')} not followed (first: {links[0]})"
-        do = "put the films themselves there, or give a CSV that names them"
-        yield Finding("warning", "links", text, do)
-    if endings := passed_over["endings"]:
-        named = ", ".join(f"{n:,} {ending}" for ending, n in endings.items())
-        text = f"{count(sum(endings.values()), 'file')} passed over for the ending: {named}"
-        do = "unpack them, or save them as PNG, TIFF or JPEG, if they are films"
-        yield Finding("warning", "endings", text, do)
     if n := report["counts"]["class"].get("unlabelled", 0):
         text = f"{count(n, 'film')} without a label"
         yield Finding("note", "unlabelled", text, "label them before training or evaluation")
@@ -125,6 +126,24 @@ def _folders(report: dict[str, Any]) -> Iterator[Finding]:
         )
         do = "validate on a part of train: `firstread data split DIR --out split.csv`"
         yield Finding("note", "small-val", text, do)
+
+
+def _passed_over(report: dict[str, Any]) -> Iterator[Finding]:
+    passed_over = report["passed_over"]
+    if passed_over is None:
+        return
+    if lost := passed_over["lost"]:
+        text = f"{count(len(lost), 'film')} linked to nothing (first: {lost[0]})"
+        yield Finding("warning", "lost", text, "fetch what the links lead to; they are not used")
+    if links := passed_over["links"]:
+        text = f"{count(len(links), 'linked folder')} not followed (first: {links[0]})"
+        do = "put the films themselves there, or give a CSV that names them"
+        yield Finding("warning", "links", text, do)
+    if endings := passed_over["endings"]:
+        named = ", ".join(f"{n:,} {ending}" for ending, n in endings.items())
+        text = f"{count(sum(endings.values()), 'file')} passed over for the ending: {named}"
+        do = "unpack them, or save them as PNG, TIFF or JPEG, if they are films"
+        yield Finding("warning", "endings", text, do)
 
 
 def _duplicates(report: dict[str, Any]) -> Iterator[Finding]:

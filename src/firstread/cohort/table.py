@@ -43,8 +43,8 @@ CLASS_FOLDERS = {"NORMAL": 0, "PNEUMONIA": 1}
 PARTS = ("train", "val", "test")
 
 LABEL_WORDS = {
-    "0": 0, "normal": 0, "no finding": 0, "no pneumonia": 0, "negative": 0, "false": 0,
-    "1": 1, "pneumonia": 1, "positive": 1, "true": 1, "bacteria": 1, "virus": 1,
+    "0": 0, "0.0": 0, "normal": 0, "no finding": 0, "no pneumonia": 0, "negative": 0, "false": 0,
+    "1": 1, "1.0": 1, "pneumonia": 1, "positive": 1, "true": 1, "bacteria": 1, "virus": 1,
     "bacterial": 1, "viral": 1,
 }  # fmt: skip
 
