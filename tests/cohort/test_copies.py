@@ -1,5 +1,6 @@
 """Films of one content under several names."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,9 @@ def test_missing_films_are_no_copies_of_one_another(tmp_path: Path) -> None:
     films = load_cohort(tmp_path / "t.csv")
     assert readable_hashes(films) == ["", "", file_sha256(tmp_path / "p1")]
     assert len(without_copies(films)[0]) == 3
+
+
+def test_a_name_that_no_file_can_have_has_no_hash(tmp_path: Path) -> None:
+    films = cohort(tmp_path, n="1", p="2")
+    bad = replace(films.rows[0], path=tmp_path / "b\0.png")
+    assert readable_hashes(Cohort(tmp_path, (*films.rows, bad)))[2:] == [""]

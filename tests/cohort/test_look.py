@@ -29,3 +29,7 @@ def test_a_huge_file_is_never_read_whole(tmp_path: Path, monkeypatch: pytest.Mon
     assert seen.n_bytes == look.MAX_BYTES + 1
     with film.open("rb") as f:
         assert seen.sha256 == hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def test_a_name_that_no_file_can_have() -> None:
+    assert "a null byte" in str(look_at(Path("a\0.png")).reason)

@@ -20,7 +20,7 @@ def readable_hashes(cohort: Cohort) -> list[str]:
 def _hash(cohort: Cohort, i: int) -> str:
     try:
         return file_sha256(cohort.rows[i].path)
-    except OSError:
+    except (OSError, ValueError):  # a null byte in its name
         return ""
 
 

@@ -47,6 +47,8 @@ def look_at(path: Path) -> Seen:
         sha = file_sha256(source) if isinstance(source, Path) else sha256(source).hexdigest()
     except OSError as e:
         return Seen(None, f"cannot be opened ({e.strerror}); check the path")
+    except ValueError:
+        return Seen(None, "cannot be opened (a null byte in its name); check the path")
     try:
         film = decode(source, reduce_to=SIDE)
         small = thumbnail(film)
