@@ -68,8 +68,19 @@ def test_newcombe_is_wider_with_fewer_and_never_sure():
     assert np.isnan(newcombe(0.5, 0, 4)).all()
     # Newcombe 2006 takes Hanley & McNeil's variance at the interval's own end.
     rest = (1 - low) / (2 - low) + low / (1 + low)
-    at = low * (1 - low) * (1 + 999 * rest) / 1000**2 - 0.0
-    assert (0.9 - low) ** 2 == pytest.approx(1.959964**2 * at, rel=0.02)
+    at = low * (1 - low) * (1 + 999 * rest) / 1000**2
+    assert (0.9 - low) ** 2 == pytest.approx(1.959964**2 * at, rel=1e-6)
+
+
+def test_newcombe_of_classes_of_one_size_is_hanley_and_mcneil_at_its_own_end():
+    # Radiology 143, 1982: with as many ill as well, both means of N - 1 are N - 1.
+    for n in (2, 5, 40):
+        for area in (1.0, 0.8):
+            low = newcombe(area, n, n)[0]
+            q1, q2 = low / (2 - low), 2 * low**2 / (1 + low)
+            variance = (low * (1 - low) + (n - 1) * (q1 + q2 - 2 * low**2)) / n**2
+            assert (area - low) ** 2 == pytest.approx(1.959964**2 * variance, rel=1e-5)
+    assert newcombe(1.0, 1, 1) == pytest.approx(wilson(1, 1))
 
 
 def test_a_design_effect_is_how_many_films_count_as_one():

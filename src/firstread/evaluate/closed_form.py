@@ -42,18 +42,18 @@ def newcombe(area: float, n1: int, n0: int) -> Range:
 
     Newcombe, Statistics in Medicine 25, 2006, method 5: Hanley & McNeil's variance, taken at the
     interval's own ends. It knows how many patients there are and nothing of their scores, so that
-    no pair in the wrong order is no certainty.
+    no pair in the wrong order is no certainty. Of one patient a class it is Wilson's of 1 of 1.
 
     >>> [round(x, 4) for x in newcombe(1.0, 40, 40)]
-    [0.9433, 1.0]
+    [0.9501, 1.0]
     """
     if not (n1 and n0 and math.isfinite(area)):
         return NONE
 
     def too_far(t: float) -> bool:
         rest = (1 - t) / (2 - t) + t / (1 + t)
-        variance = t * (1 - t) * (1 + ((n1 + n0) / 2 - 2) * rest) / (n1 * n0)
-        return (area - t) ** 2 > Z95**2 * max(variance, 0.0)
+        variance = t * (1 - t) * (1 + ((n1 + n0) / 2 - 1) * rest) / (n1 * n0)
+        return (area - t) ** 2 > Z95**2 * variance
 
     ends = []
     for inner, outer in ((area, 0.0), (area, 1.0)):
