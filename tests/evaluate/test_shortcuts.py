@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dicom_films import dicom_film
 from firstread.cohort.table import load_cohort
 from firstread.evaluate.shortcuts import sharpness_of, shortcut_aucs, shortcut_numbers
 
@@ -71,6 +72,26 @@ def test_a_broken_film_is_left_out(folder):
     _, table = by_name(load_cohort(folder))
     assert table["area"]["n"] == 7
     assert table["bytes"]["n"] == 8
+
+
+def test_a_hostile_header_costs_nothing_and_no_value_of_it_is_quoted(folder, caplog, recwarn):
+    data = dicom_film()
+    at = data.index(b"\x28\x00\x02\x00US")  # before what tells of the pixels
+    many = (
+        b"\x19\x00\x10\x00SQ\x00\x00\xff\xff\xff\xff" + b"\xfe\xff\x00\xe0\x00\x00\x00\x00" * 50_000
+    )
+    (folder / "NORMAL/bomb.dcm").write_bytes(data[:at] + many + data[at:])
+    (folder / "NORMAL/odd.dcm").write_bytes(
+        data.replace(b"1.2.826.0.1.3680043.8.498.7", b"Mueller^Juergen was here 12")
+    )
+    (folder / "NORMAL/bare.dcm").write_bytes(data[132:])  # written without its preamble
+    cohort = load_cohort(folder)
+    numbers, _ = by_name(cohort)
+    told = {r.file: numbers["area"][0][i] for i, r in enumerate(cohort.rows)}
+    assert np.isnan(told["NORMAL/bomb.dcm"])
+    assert told["NORMAL/odd.dcm"] == told["NORMAL/bare.dcm"] == 96 * 72
+    assert not caplog.records
+    assert not recwarn.list
 
 
 def test_sharpness_is_the_noise_of_a_film_and_no_edge_or_slope():

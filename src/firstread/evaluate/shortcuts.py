@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,9 @@ from firstread.cohort.table import Cohort, FilmRow
 from firstread.evaluate.calibration import Floats
 from firstread.evaluate.intervals import Estimate, Sampler
 from firstread.evaluate.metrics import Bools
-from firstread.film.decode import FORMATS
+from firstread.film.decode import FORMATS, looks_like_dicom, read_bytes
+from firstread.film.heads import check_head
+from firstread.film.quiet import quiet
 
 FROM_TABLE = "size of the original, from the columns original_width and original_height"
 FROM_FILES = "size of the files as given"
@@ -82,23 +83,23 @@ def _original(row: FilmRow) -> tuple[float, float]:
 def _header(path: Path) -> tuple[float, float, float, float]:
     """Width, height, bytes and colour (0 or 1), without decoding a pixel."""
     width = height = size = colour = np.nan
-    with contextlib.suppress(Exception):  # a broken file has been rejected elsewhere
-        data = path.read_bytes()
-        size = len(data)
-        if data[128:132] == b"DICM":
-            import pydicom
+    # A broken file has been rejected elsewhere; a hostile one meets the guards that a reader has.
+    with contextlib.suppress(Exception), quiet:
+        size = float(path.stat().st_size)
+        data = read_bytes(path)
+        if looks_like_dicom(data):
+            from firstread.film.dicom import read_dataset
 
-            ds = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True)
+            ds = read_dataset(data, header_only=True)
             width, height = float(ds.Columns), float(ds.Rows)
             colour = float(int(ds.get("SamplesPerPixel") or 1) > 1)
         else:
             from PIL import Image
 
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                    width, height = map(float, image.size)
-                    colour = float(image.mode in {"RGB", "RGBA", "CMYK", "YCbCr", "P", "PA"})
+            check_head(data)
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                width, height = map(float, image.size)
+                colour = float(image.mode in {"RGB", "RGBA", "CMYK", "YCbCr", "P", "PA"})
     return width, height, size, colour
 
 
