@@ -182,3 +182,12 @@ def test_the_prior_on_the_slope_is_a_ridge_around_its_mean():
     # Parted without error there is no finite slope of its own; the prior keeps it finite.
     parted = refit(np.array([-3.0, -2.0, 2.0, 3.0]), np.array([False, False, True, True]))
     assert 1.0 < parted[0] < 5.0
+
+
+def test_films_of_one_name_in_a_folder_a_study_are_not_one_film():
+    films = scored(n=300)
+    same = replace(films, files=tuple(f"p{i}/study1/frontal.jpg" for i in range(300)))
+    for local in (None, same):
+        study = recalibration_study(same, local, repeats=5)
+        # 100 films of 50 patients are drawn; the others judge.
+        assert study["n_judged"]["value"] == 200

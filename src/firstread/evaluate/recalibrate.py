@@ -32,9 +32,8 @@ slope near 0 makes the slope of the rest huge and a few such draws carry the mea
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,6 +45,7 @@ from firstread.evaluate.calibration import FLAT, Floats, fit_logistic, sigmoid, 
 from firstread.evaluate.intervals import finite
 from firstread.evaluate.metrics import LOSS_FLOOR, Bools, brier, calibration_line, ece
 from firstread.evaluate.score import Scored
+from firstread.evaluate.seen import own_names
 
 FILMS = 100
 REPEATS = 200
@@ -70,7 +70,8 @@ _COUNTS = re.compile(r"\((\d+) normal, (\d+) pneumonia")
 
 @dataclass(frozen=True)
 class _Films:
-    """The films of a scored cohort that have a probability; `z` (n,): its logit."""
+    """The films of a scored cohort that have a probability; `z` (n,): its logit; `names` (n,): ""
+    where a film has none of its own."""
 
     z: Floats
     truth: Bools
@@ -81,16 +82,11 @@ class _Films:
     def of(cls, scored: Scored) -> _Films:
         keep = ~scored.rejected
         p = np.clip(scored.probabilities[keep], LOSS_FLOOR, 1.0 - LOSS_FLOOR)
-        patients, names = np.array(scored.patients)[keep], _names(scored.files)[keep]
+        patients, names = np.array(scored.patients)[keep], np.array(own_names(scored.files))[keep]
         return cls(to_logit(p), scored.truth[keep], patients, names)
 
     def __len__(self) -> int:
         return len(self.z)
-
-
-def _names(files: Iterable[str]) -> npt.NDArray[np.str_]:
-    """Class folder and file: the same film may lie in two tables of two folders."""
-    return np.array(["/".join(Path(f).parts[-2:]) for f in files])
 
 
 def recalibration_study(
@@ -178,7 +174,10 @@ def check_draws(cohort: Cohort, local: Cohort | None = None, films: int = FILMS)
     """
     judged, pool = (
         _Films(
-            np.zeros(len(c)), c.labels == 1, np.array(c.patients), _names(r.file for r in c.rows)
+            np.zeros(len(c)),
+            c.labels == 1,
+            np.array(c.patients),
+            np.array(own_names(r.file for r in c.rows)),
         )
         for c in (cohort, cohort if local is None else local)
     )
@@ -251,7 +250,8 @@ def _draw(
         order = np.argsort([rank[p] for p in pool.patients], kind="stable")
         drawn = order[:films]
         out = np.isin(judged.patients, pool.patients[drawn])
-        rest = ~(out | np.isin(judged.names, pool.names[drawn]))
+        # The same film may lie in two tables of two folders.
+        rest = ~(out | np.isin(judged.names, pool.names[drawn]) & (judged.names != ""))
         if int(rest.sum()) < LEAST_JUDGED:
             continue
         if _mixed(pool.truth[drawn]) and _mixed(judged.truth[rest]):

@@ -7,7 +7,8 @@ a training run its split and its validation films.
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,10 @@ def seen_warnings(cohort: Cohort, card_data: Mapping[str, Any], run: Path | None
     kin = sum(as_written(p) in names for p in cohort.patients)
     if kin > same:
         warnings.append(f"{kin} of {len(cohort)} films are of patients the run trained on")
-    chosen = {_name(r.get("file", "")) for r in _rows(run / "val.csv")}
-    used = sum(_name(as_written(r.file)) in chosen for r in cohort.rows)
+    chosen = set(own_names(r.get("file", "") for r in _rows(run / "val.csv"))) - {""}
+    chosen |= {r.get("sha256") or "" for r in split if r.get("part") == "val"} - {""}
+    names_here = own_names(as_written(r.file) for r in cohort.rows)
+    used = sum(not chosen.isdisjoint(told) for told in zip(hashes, names_here, strict=True))
     if used:
         warnings.append(
             f"{used} of {len(cohort)} films are validation films of the run: threshold, refer "
@@ -109,9 +112,15 @@ def _is_same_set(cohort: Cohort, hashes: list[str], wanted: object) -> bool:
     return False
 
 
-def _name(file: str) -> str:
-    """Class folder and file name: what stays of a path wherever the films are copied."""
-    return "/".join(Path(file).parts[-2:])
+def own_names(files: Iterable[str]) -> list[str]:
+    """Class folder and name of each film: what stays of a path wherever the films are copied.
+
+    "" where more of them are called so, as in exports with a folder a study: such a name tells no
+    film from another.
+    """
+    names = ["/".join(Path(file).parts[-2:]) for file in files]
+    bearers = Counter(names)
+    return [name if bearers[name] == 1 else "" for name in names]
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -1,0 +1,62 @@
+"""What is told of films that a model has seen before."""
+
+import csv
+from pathlib import Path
+
+from firstread.cohort.hashes import file_sha256
+from firstread.cohort.table import load_cohort
+from firstread.evaluate.seen import own_names, seen_warnings
+
+
+def export(root: Path, films: int, first: int = 0) -> Path:
+    """A table of an archive's export: a folder a patient and a study, one name for all films."""
+    lines = ["file,label,patient"]
+    for i in range(films):
+        path = root / f"p{i}/study1/frontal.jpg"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(f"film {first + i}".encode())
+        lines.append(f"p{i}/study1/frontal.jpg,{i % 2},{root.name}-{i}")
+    table = root / "films.csv"
+    table.write_text("\n".join(lines))
+    return table
+
+
+def run_of(table: Path, run: Path) -> Path:
+    """What a run validated on these films keeps of them."""
+    run.mkdir()
+    rows = load_cohort(table, need_labels=False).rows
+    for name, columns in (
+        ("val.csv", ("file", "label", "patient", "logit")),
+        ("split.csv", ("file", "label", "part", "patient", "series", "etiology", "sha256")),
+    ):
+        with (run / name).open("w", newline="") as f:
+            out = csv.DictWriter(f, columns, extrasaction="ignore")
+            out.writeheader()
+            for r in rows:
+                told = {"file": r.file, "label": r.label, "patient": r.patient, "part": "val"}
+                out.writerow(told | {"sha256": file_sha256(r.path), "logit": 0.0})
+    return run
+
+
+def test_a_name_that_several_films_bear_is_nobodys() -> None:
+    assert own_names(["a/NORMAL/1.png", "b/NORMAL/2.png"]) == ["NORMAL/1.png", "NORMAL/2.png"]
+    assert own_names(["a/s/1.png", "b/s/1.png", "c/t/1.png"]) == ["", "", "t/1.png"]
+
+
+def test_films_of_one_name_are_told_apart_by_their_content(tmp_path: Path) -> None:
+    seen = export(tmp_path / "seen", 6)
+    run = run_of(seen, tmp_path / "run")
+    assert (
+        "6 of 6 films are validation films of the run"
+        in seen_warnings(load_cohort(seen), {}, run)[0]
+    )
+    # Another hospital's, laid out alike: no film of it was seen, whatever it is called.
+    assert not seen_warnings(load_cohort(export(tmp_path / "new", 6, first=6)), {}, run)
+
+
+def test_a_film_stored_anew_is_known_by_its_name(tmp_path: Path) -> None:
+    run = run_of(export(tmp_path / "seen", 1), tmp_path / "run")
+    told = seen_warnings(
+        load_cohort(export(tmp_path / "new", 1, first=9), need_labels=False), {}, run
+    )
+    assert "1 of 1 films are validation films" in told[0]
