@@ -9,11 +9,13 @@ from firstread.cohort.table import Cohort, load_cohort
 from firstread.errors import DataError, FolderNotFound
 from firstread.evaluate.masks import (
     check_frame,
+    check_usable,
     dilate,
     find_masks,
     load_mask,
     load_mask_if_sound,
     mask_warnings,
+    unusable_warnings,
 )
 from firstread.film.preprocess import Preprocess
 from lung_nets import two_lungs
@@ -180,3 +182,21 @@ def test_masks_of_films_named_by_uid_are_found(cohort: Cohort, tmp_path: Path) -
     masks = [save(tmp_path / "masks" / n, HALF) for n in ("1.2.840.1.1.png", "1.2.840.1.2.png")]
     last = save(tmp_path / "masks/a.png", HALF)
     assert find_masks(Cohort(cohort.root, rows), tmp_path / "masks") == [*masks, last]
+
+
+def test_masks_that_cannot_be_used_are_told(cohort: Cohort, tmp_path: Path) -> None:
+    good, empty = save(tmp_path / "a.png", HALF), save(tmp_path / "b.png", np.zeros((8, 8)))
+    Image.fromarray(HALF).convert("L").save(tmp_path / "c.jpg")
+    jpeg = tmp_path / "c.jpg"
+    check_usable(cohort, [None, good, jpeg])
+    check_usable(cohort, [empty, good, good], by_class=True)
+    with pytest.raises(DataError, match=r"no film has a lung mask that can.*b\.png: this mask"):
+        check_usable(cohort, [empty, None, jpeg])
+    with pytest.raises(DataError, match=r"no pneumonia film has a lung mask that.*PNG, TIFF, BMP"):
+        check_usable(cohort, [good, None, jpeg], by_class=True)
+    with pytest.raises(DataError, match="no normal film has a lung mask, and films of both"):
+        check_usable(cohort, [None, None, good], by_class=True)
+    assert unusable_warnings([good]) == []
+    (said,) = unusable_warnings([good, empty, jpeg])
+    assert said.startswith("2 of 3 lung masks are empty or cannot be read")
+    assert str(tmp_path) not in said

@@ -104,9 +104,9 @@ def check(args: argparse.Namespace, cohort: Cohort, bundle_path: Path | None) ->
 
         check_frame(Bundle.load(bundle_path).card.preprocess)
     if "silhouette" in args.occlude or args.heat_energy:
-        from firstread.evaluate.masks import find_masks
+        from firstread.evaluate.masks import check_usable, find_masks
 
-        find_masks(cohort, args.masks)
+        check_usable(cohort, find_masks(cohort, args.masks), "silhouette" in args.occlude)
     if args.recalibrate_on is None:
         return None
     local = load_cohort(args.recalibrate_on)
@@ -120,7 +120,8 @@ def check(args: argparse.Namespace, cohort: Cohort, bundle_path: Path | None) ->
 
 
 def mask_warnings(args: argparse.Namespace, cohort: Cohort) -> list[str]:
-    """Masks of the studies asked for that look like no pair of lungs, in one sentence; or []."""
+    """Masks of the studies asked for that look like no pair of lungs, or cannot be used: a sentence
+    on either; or []."""
     if not ("silhouette" in args.occlude or args.heat_energy):
         return []
     from firstread.evaluate import masks
@@ -128,8 +129,8 @@ def mask_warnings(args: argparse.Namespace, cohort: Cohort) -> list[str]:
 
     found = [path for path in masks.find_masks(cohort, args.masks) if path is not None]
     read = ((path, masks.load_mask_if_sound(path, SIDE)) for path in found)
-    # Of a mask that is empty or cannot be read the film is left out, and counted there.
-    return masks.mask_warnings((path, mask) for path, mask in read if mask.any())
+    odd = masks.mask_warnings((path, mask) for path, mask in read if mask.any())
+    return odd + masks.unusable_warnings(found)
 
 
 def _paths(cohort: Cohort) -> set[Path]:

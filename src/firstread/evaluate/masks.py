@@ -12,7 +12,7 @@ mask for two films is: NORMAL/1.jpeg and PNEUMONIA/1.jpeg must not share a 1.png
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ import numpy.typing as npt
 from firstread.cohort.table import Cohort, FilmRow
 from firstread.errors import DataError, FolderNotFound
 from firstread.film.draw import mask_name
-from firstread.film.lungs import doubt
+from firstread.film.lungs import SIDE, doubt
 from firstread.film.preprocess import Preprocess
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ def load_mask(path: Path, size: int) -> Mask:
             grey = grey.resize((size, size), Image.Resampling.NEAREST)
     except (OSError, ValueError, Image.DecompressionBombError) as e:
         raise DataError(
-            f"{path}: this mask cannot be read ({type(e).__name__}); replace it or take it away"
+            f"{path}: this mask cannot be read as {', '.join(FORMATS)} ({type(e).__name__}); "
+            "replace it or take it away"
         ) from None
     values = np.asarray(grey)
     return np.asarray(values > (0 if labels else values.max() / 2))
@@ -125,6 +126,39 @@ def mask_warnings(masks: Iterable[tuple[Path, Mask]]) -> list[str]:
         f"{bad[0][0].name}: {bad[0][1]}); they count as they are, so see that both lungs are white "
         "in them and all else is black"
     ]
+
+
+def check_usable(cohort: Cohort, found: Sequence[Path | None], by_class: bool = False) -> None:
+    """Raise `DataError` where no mask that was `found` for the films, a path or None each, can be
+    used; with `by_class`, where none of a class can. Reads no more masks than it takes to know."""
+    classes: Sequence[tuple[int | None, str]] = [(0, "normal "), (1, "pneumonia ")]
+    for label, name in classes if by_class else [(None, "")]:
+        paths = [p for r, p in zip(cohort.rows, found, strict=True) if label in (None, r.label)]
+        there = [path for path in paths if path is not None]
+        whose = f"{cohort.root}: no {name}film has a lung mask"
+        if not there:
+            raise DataError(f"{whose}, and films of both classes are needed; {DRAW}")
+        if all(_unusable(path) for path in there):
+            raise DataError(f"{whose} that can be used (the first: {_unusable(there[0])})")
+
+
+def unusable_warnings(paths: Sequence[Path]) -> list[str]:
+    """One sentence if some of the masks at `paths` cannot be read or are empty; else []."""
+    bad = [path for path in paths if _unusable(path)]
+    if not bad:
+        return []
+    return [
+        f"{len(bad)} of {len(paths)} lung masks are empty or cannot be read as "
+        f"{', '.join(FORMATS)} (the first: {bad[0].name}); studies of masks leave their films out"
+    ]
+
+
+def _unusable(path: Path) -> str | None:
+    """Why the studies leave the film of this mask out; None where they do not."""
+    try:
+        return None if load_mask(path, SIDE).any() else f"{path}: this mask is empty"
+    except DataError as e:
+        return str(e)
 
 
 def load_mask_if_sound(path: Path, size: int) -> Mask:

@@ -162,6 +162,6 @@ def _rule(how: Way, size: int) -> str:
     tail = "" if how == "box" else "; films without a mask are left out"
     return (
         f"{what} painted with the mean grey of the whole preprocessed film; AUC of the network's "
-        f"logit, intervals by bootstrap over patients{tail}; unreadable films are left out, and a "
+        f"logit, its interval by patient{tail}; unreadable films are left out, and a "
         "film that is turned away, which counts as wrong elsewhere, stands with its own logit here"
     )
