@@ -121,6 +121,15 @@ def test_folder_without_labels(tmp_path: Path) -> None:
         load_cohort(tmp_path)
 
 
+def test_labels_as_programs_write_them(tmp_path: Path) -> None:
+    rows = "file,label\na.png,1.0\nb.png,0.0\nc.png,TRUE\nd.png,FALSE\n"
+    assert load_cohort(table(tmp_path, rows)).labels.tolist() == [1, 0, 1, 0]
+    missing = table(tmp_path, rows + "e.png,NA\nf.png,nan\ng.png,\n")
+    assert load_cohort(missing, need_labels=False).labels.tolist() == [1, 0, 1, 0, -1, -1, -1]
+    with pytest.raises(TableError, match="3 films have no label"):
+        load_cohort(missing)
+
+
 def test_table_with_everything(tmp_path: Path) -> None:
     path = table(
         tmp_path,

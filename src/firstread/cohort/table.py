@@ -47,6 +47,7 @@ LABEL_WORDS = {
     "1": 1, "1.0": 1, "pneumonia": 1, "positive": 1, "true": 1, "bacteria": 1, "virus": 1,
     "bacterial": 1, "viral": 1,
 }  # fmt: skip
+"""What a label may be, in small letters; 1.0 is what pandas makes of a 1 beside a blank."""
 
 TAKEN_COLUMNS = {"file", "label", "patient", "part", "split"}
 
@@ -323,9 +324,9 @@ def _csv_row(table: Path, line: int, record: dict[str, str]) -> FilmRow:
     if not file:
         raise TableError(f"{table}: line {line} has no `file`")
     word = told("label").lower()
-    if word and word not in LABEL_WORDS:
+    if word not in LABEL_WORDS and word not in MISSING:
         raise TableError(f"{table}: line {line}: label {word!r}; use NORMAL or PNEUMONIA")
-    label = LABEL_WORDS[word] if word else None
+    label = LABEL_WORDS.get(word)
     patient, series, number, etiology = named(file, label)
     known = [p for p in map(told, ("patient", "patient_id")) if p.lower() not in NOBODY]
     part = told("part") or told("split")
