@@ -41,6 +41,16 @@ def test_the_draws_are_of_patients_and_all_of_the_same_number():
     assert set(sums[:, 0]) == {0.0, 2.0, 4.0, 6.0}
 
 
+def test_nothing_is_drawn_for_what_has_a_closed_form():
+    sampler = Sampler([str(i // 2) for i in range(60)])
+    truth = np.arange(60) % 3 == 0
+    sampler.proportion(truth)
+    sampler.auc(np.linspace(0, 1, 60), truth)
+    assert "_weights" not in vars(sampler)
+    sampler.mean(np.linspace(0, 1, 60))
+    assert "_weights" in vars(sampler)
+
+
 def test_the_same_seed_gives_the_same_interval_and_another_a_near_one():
     patients, p, truth = films()
     one, two = (Sampler(patients, seed=3).average_precision(p, truth) for _ in range(2))

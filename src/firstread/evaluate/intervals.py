@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -155,13 +156,18 @@ class Sampler:
 
     def __init__(self, patients: Sequence[str], seed: int = 0, draws: int = DRAWS):
         names, index = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
-        self.n, self.m, self.draws = len(index), len(names), draws
+        self.n, self.m, self.draws, self._seed = len(index), len(names), draws, seed
         self.index: npt.NDArray[np.int64] = index
-        rng = np.random.default_rng(seed)
-        # Each row: how often each patient was picked in m picks. Counts are exact in float32.
-        self._weights = np.empty((draws, self.m), np.float32)
-        for row in self._weights:
+
+    @cached_property
+    def _weights(self) -> npt.NDArray[np.float32]:
+        """(draws, m) how often each patient was picked in m picks; drawn only where it is asked
+        for, since shares and AUCs have closed forms. Counts are exact in float32."""
+        rng = np.random.default_rng(self._seed)
+        weights = np.empty((self.draws, self.m), np.float32)
+        for row in weights:
             row[:] = np.bincount(rng.integers(0, self.m, self.m), minlength=self.m)
+        return weights
 
     @property
     def clustered(self) -> bool:

@@ -192,11 +192,11 @@ def prevalences(
 def within(scored: Scored, values: tuple[str, ...], seed: int, draws: int) -> list[dict[str, Any]]:
     """The main measures within each value of a column; null where a class is missing."""
     column = np.array(values)
+    all_scores, all_calls = scored.scores, scored.calls(scored.threshold)
     table = []
     for value in sorted(set(values)):
         here = column == value
-        truth, p = scored.truth[here], scored.scores[here]
-        calls = scored.calls(scored.threshold)[here]
+        truth, p, calls = scored.truth[here], all_scores[here], all_calls[here]
         patients = [q for q, h in zip(scored.patients, here, strict=True) if h]
         sampler = Sampler(patients, seed, draws)
         both = bool(truth.any() and not truth.all())
