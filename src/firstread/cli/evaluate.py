@@ -122,7 +122,8 @@ def run(args: argparse.Namespace) -> int:
         }
     )
     warnings = seen_warnings(cohort, scored.bundle["data"], run_dir) + copies_warning(cohort)
-    warnings += doubts(cohort, scored.bundle["calibration"].get("prevalence"))
+    prevalence, ages = scored.bundle["calibration"].get("prevalence"), scored.bundle["ages"]
+    warnings += doubts(cohort, prevalence, ages)
     warnings += studies.mask_warnings(args, cohort)
     if local is not None:
         seen = seen_warnings(local, scored.bundle["data"], run_dir)

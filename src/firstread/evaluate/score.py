@@ -173,6 +173,7 @@ def score_cohort(
             "path": portable(bundle.path),
             "sha256": bundle.sha256,
             "onnx_sha256": card.onnx_sha256,
+            "ages": None if card.ages is None else list(card.ages),
             "data": card.raw.get("data", {}),
             "calibration": card.raw.get("calibration", {}),
         },
