@@ -203,6 +203,15 @@ def test_films_are_shown_with_and_without_heat(html):
     assert "gone.png" not in html
 
 
+def test_a_table_in_the_working_folder_has_its_name_on_the_page(tmp_path):
+    result = example()
+    result["data"] |= {"source": ".", "given": "ours.csv"}
+    write_report(tmp_path / "r.html", result, [])
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "patients in ours.csv:" in page
+    assert "<dd>ours.csv</dd>" in page
+
+
 def test_the_model_stands_beside_the_shortcuts():
     bars = shortcut_bars(example())
     assert [b["name"] for b in bars] == ["the model (first)", "aspect ratio"]

@@ -132,7 +132,7 @@ def selective(coverage: Sequence[float], error: Sequence[float], marks: Sequence
     axes = figure.subplots()
     plain(axes)
     axes.plot(coverage, error, color=BLUE, lw=2)
-    _marks(axes, marks)
+    _marks(axes, marks, lift=7)  # an error of 0 is on the axis, whose numbers are below
     axes.set(xlabel="Share of films decided", ylabel="Error among them", xlim=(-0.02, 1.02))
     axes.set_ylim(bottom=0.0)
     return svg(figure, "Error among the films decided against the share that is decided.")
@@ -271,7 +271,7 @@ def _square() -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _marks(axes: Axes, marks: Sequence[Mark]) -> None:
+def _marks(axes: Axes, marks: Sequence[Mark], lift: int = -14) -> None:
     for mark in marks:
         axes.plot([mark.x], [mark.y], "o", color=VERMILLION, ms=8, mec="white", zorder=5)
         # Near the right edge the name goes to the left of the point.
@@ -279,7 +279,7 @@ def _marks(axes: Axes, marks: Sequence[Mark]) -> None:
         axes.annotate(
             mark.name,
             (mark.x, mark.y),
-            (-9 if right else 9, -14),
+            (-9 if right else 9, lift),
             textcoords="offset points",
             ha="right" if right else "left",
             fontsize=9,

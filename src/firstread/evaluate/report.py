@@ -27,6 +27,8 @@ THRESHOLDS = {
     "best": "best on validation",
     "sensitivity_95": "sensitivity 95 %",
     "sensitivity_98": "sensitivity 98 %",
+    "rule_out": "rule out",
+    "rule_in": "rule in",
 }
 """What the card's names of thresholds are called on the page."""
 
@@ -182,7 +184,7 @@ def _facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     data, bundle = result["data"], result["bundle"]
     learned = bundle.get("data") or {}
     facts = [
-        ("Films", data.get("source")),
+        ("Films", data.get("given", data.get("source"))),
         ("Hash of the films", data.get("sha256")),
         ("Model", f"{bundle.get('name')}, {bundle.get('arch')}, {bundle.get('size')} px"),
         ("Made", bundle.get("created")),
