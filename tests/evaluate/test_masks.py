@@ -107,6 +107,11 @@ def test_two_films_do_not_share_a_mask(tmp_path: Path) -> None:
         find_masks(load_cohort(tmp_path / "chest"), tmp_path / "masks")
 
 
+def test_a_film_named_twice_has_one_mask(cohort: Cohort, tmp_path: Path) -> None:
+    a = save(tmp_path / "masks/NORMAL/a.png", HALF)
+    assert find_masks(cohort.subset([0, 1, 0]), tmp_path / "masks") == [a, None, a]
+
+
 def test_a_film_is_not_its_own_mask(tmp_path: Path) -> None:
     save(tmp_path / "chest/NORMAL/a.png", np.eye(8), "L")
     save(tmp_path / "chest/PNEUMONIA/b.png", np.eye(8), "L")

@@ -200,7 +200,8 @@ def _check_own(cohort: Cohort, found: list[Path | None]) -> None:
         if mask == row.path.resolve():
             raise DataError(f"{path}: is the film itself and no mask; give the folder of its masks")
         other = owner.setdefault(mask, row)
-        if other is not row:
+        # A film that a table names twice has its one mask.
+        if other is not row and other.path.resolve() != row.path.resolve():
             raise DataError(
                 f"{path}: would be the mask of {other.file} and of {row.file}; "
                 "lay the masks out as the films are"
