@@ -176,6 +176,17 @@ def test_films_of_one_patient_prove_nothing(tmp_path: Path, bundle: Path) -> Non
 
 
 @pytest.mark.films
+def test_intervals_of_few_films_stay_where_the_measures_are(tmp_path: Path, bundle: Path) -> None:
+    cohort = write(tmp_path / "chest")
+    Image.fromarray(np.eye(SIZE, dtype=np.uint8)).save(cohort.paths[20])  # nothing to be found
+    study = map_curve_study(bundle, cohort, [14, 20])
+    for way in WAYS:
+        for e in (study[way][order]["area"] for order in ORDERS):
+            assert 0.0 <= e["low"] <= e["value"] <= e["high"] <= 1.0
+        gains = (study[way]["over_random"], study[way]["over_randomised"])
+        assert all(-1.0 <= e["low"] <= e["high"] <= 1.0 for e in gains)
+
+
 def test_the_shipped_map_beats_a_random_order(films_dir: Path) -> None:
     cohort = load_cohort(films_dir / "chest_xray.csv")
     pneumonia = [i for i in range(len(cohort)) if cohort.rows[i].label == 1]

@@ -12,6 +12,7 @@ from the architecture and from how films are taken.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,15 +160,15 @@ def _joined(batches: Sequence[_Films]) -> _Films:
 def _result(cohort: Cohort, films: _Films, weights: int, seed: int) -> dict[str, Any]:
     patients = [cohort.rows[i].patient for i in films.indices]
 
-    def mean(values: Floats, among: Bools | None = None) -> Estimate | None:
+    def mean(values: Floats, among: Bools | None = None, most: float = math.inf) -> Estimate | None:
         good = np.isfinite(values) if among is None else np.isfinite(values) & among
         if not good.any():
             return None
         chosen = [p for p, ok in zip(patients, good, strict=True) if ok]
-        return Sampler(chosen, seed).mean(values[good], least=0.0)
+        return Sampler(chosen, seed).mean(values[good], least=0.0, most=most)
 
     lift = films.inside / films.area
-    linear, ranked = mean(films.pearson), mean(films.spearman)
+    linear, ranked = mean(films.pearson, most=1.0), mean(films.spearman, most=1.0)
     return {
         "n": len(films.indices),
         "n_left_out": len(cohort) - len(films.indices),
@@ -175,8 +176,8 @@ def _result(cohort: Cohort, films: _Films, weights: int, seed: int) -> dict[str,
         "n_pneumonia": int(films.called.sum()),
         "lift": _json(mean(lift)),
         "lift_pneumonia": _json(mean(lift, films.called)),
-        "inside": _json(mean(films.inside)),
-        "area": _json(mean(films.area)),
+        "inside": _json(mean(films.inside, most=1.0)),
+        "area": _json(mean(films.area, most=1.0)),
         "randomised": {
             "lift": _json(mean(films.random_inside / films.area)),
             "correlation": _json(linear),

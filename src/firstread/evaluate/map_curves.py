@@ -182,10 +182,10 @@ def _curves(
 def _result(patients: Sequence[str], curves: Floats, likeness: Floats, seed: int) -> dict[str, Any]:
     """`curves`: (n, ways, orders, points); `likeness`: (n, 2)."""
 
-    def mean(values: Floats) -> Estimate | None:
+    def mean(values: Floats, least: float = 0.0) -> Estimate | None:
         good = np.isfinite(values)
         chosen = [p for p, ok in zip(patients, good, strict=True) if ok]
-        return Sampler(chosen, seed).mean(values[good]) if chosen else None
+        return Sampler(chosen, seed).mean(values[good], least, most=1.0) if chosen else None
 
     result: dict[str, Any] = {"share": [step / STEPS for step in range(STEPS + 1)]}
     gains: list[Estimate | None] = []
@@ -200,7 +200,7 @@ def _result(patients: Sequence[str], curves: Floats, likeness: Floats, seed: int
         }
         for o, name in ((1, "random"), (2, "randomised")):
             better = areas[:, o] - areas[:, 0]
-            gain = mean(better if way == "deletion" else -better)
+            gain = mean(better if way == "deletion" else -better, least=-1.0)
             gains.append(gain)
             study[f"over_{name}"] = _json(gain)
         result[way] = study
