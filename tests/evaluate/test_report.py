@@ -212,6 +212,16 @@ def test_a_table_in_the_working_folder_has_its_name_on_the_page(tmp_path):
     assert "<dd>ours.csv</dd>" in page
 
 
+def test_what_is_nearly_1_is_not_told_as_1(tmp_path):
+    rows = [{"prevalence": 0.01, "given": True, "ppv": est(0.2), "npv": est(0.99972, 0.9991, 1.0)}]
+    result = example(auc=est(0.99961, 0.991, 0.99998), accuracy=est(1.0, 0.98, 1.0))
+    write_report(tmp_path / "r.html", result | {"prevalence": rows}, [])
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "<b>0.99961</b><span>0.99100 to 0.99998</span>" in page
+    assert "<b>1.000</b><span>0.980 to 1.000</span>" in page
+    assert '0.9997<br><span class="range">0.9991 to 1.0000</span>' in page
+
+
 def test_the_model_stands_beside_the_shortcuts():
     bars = shortcut_bars(example())
     assert [b["name"] for b in bars] == ["the model (first)", "aspect ratio"]

@@ -189,6 +189,7 @@ def find_bundle(model: str) -> tuple[Path | None, Path | None]:
 
 def table(result: dict[str, Any]) -> str:
     """The main measures as plain text."""
+    from firstread.evaluate.page import places
     from firstread.read.digits import limits_in_digits
 
     bundle, matrix = result["bundle"], result["confusion"]["matrix"]
@@ -205,8 +206,9 @@ def table(result: dict[str, Any]) -> str:
     ]
     for name in SHOWN:
         e = result[name]
-        interval = f"{_number(e['low'])} to {_number(e['high'])}  {e['method']}"
-        lines.append(f"{name.replace('_', ' '):18}  {_number(e['value']):>7}  {interval}")
+        d = places(e, 4, 1)
+        interval = f"{_number(e['low'], d)} to {_number(e['high'], d)}  {e['method']}"
+        lines.append(f"{name.replace('_', ' '):18}  {_number(e['value'], d):>7}  {interval}")
     names = result["confusion"]["labels"]
     lines += ["", f"{'truth / decision':18}" + "".join(f"  {name:>12}" for name in names)]
     for name, row in zip(names, matrix, strict=True):
@@ -233,7 +235,7 @@ def table(result: dict[str, Any]) -> str:
         if row["given"]:
             lines.append(
                 f"where {row['prevalence']:.1%} have pneumonia: "
-                f"PPV {_number(row['ppv']['value'])}, NPV {_number(row['npv']['value'])}"
+                f"PPV {_share(row['ppv']['value'])}, NPV {_share(row['npv']['value'])}"
             )
     lines += studies.study_lines(result)
     for film in result["rejected"][:10]:
@@ -245,5 +247,12 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _number(x: float | None) -> str:
-    return "-" if x is None else f"{x:.4f}"
+def _number(x: float | None, digits: int = 4) -> str:
+    return "-" if x is None else f"{x:.{digits}f}"
+
+
+def _share(x: float | None) -> str:
+    """A share of 1 that looks like neither 0 nor 1 unless it is."""
+    from firstread.evaluate.page import places
+
+    return _number(x, places(x, 4, 1))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstread.evaluate import figures
 from firstread.evaluate.curve_figure import map_curves
-from firstread.evaluate.page import data_uri, number, picture, span, write_page
+from firstread.evaluate.page import data_uri, number, picture, places, span, write_page
 from firstread.read.overlay import film_png, overlay_png
 
 if TYPE_CHECKING:
@@ -150,8 +150,9 @@ def _mark(name: str, x: float, y: float) -> list[figures.Mark]:
 
 
 def _said(name: str, estimate: Any) -> str:
-    interval = span(estimate)
-    return f"{name} {number(estimate)}" + (f" ({interval})" if interval else "")
+    digits = places(estimate, 3, 1)
+    interval = span(estimate, digits)
+    return f"{name} {number(estimate, digits)}" + (f" ({interval})" if interval else "")
 
 
 def _plain(estimate: Mapping[str, Any]) -> float:
