@@ -1,5 +1,6 @@
 """Zones of the lungs in an opinion, in words and on the page."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -141,7 +142,11 @@ def test_the_terminal_names_them_where_they_were_asked_for(reader: Reader, tmp_p
     path = tmp_path / "film.png"
     Image.fromarray(film_of(two_lungs())).save(path)
     table = Table(["film.png"])
-    assert "outside the lungs" in table.row(reader.read(path)).splitlines()[1]
+    opinion = reader.read(path)
+    zones = table.row(opinion).splitlines()[1]
+    assert zones.strip().startswith("evidence for pneumonia: ")
+    assert "outside the lungs" in zones
+    assert "evidence" not in table.row(replace(opinion, decision="rejected"))
     assert "the lungs" not in table.row(Reader(reader.bundle).read(path))
     noise = np.random.default_rng(0).integers(140, 255, (64, 64)).astype(np.uint8)
     Image.fromarray(noise).save(path)

@@ -117,7 +117,8 @@ def run(args: argparse.Namespace) -> int:
     changes = {} if args.size is None else {"size": args.size, "train_size": 0, "keep_size": 0}
     job = job_from(args, changes)
     state = train(job, say=lambda text: print(text, flush=True))
-    print(f"validation AUC {state['val_auc']:.4f} after {state['epochs_run']} epochs")
+    epochs = state["epochs_run"]
+    print(f"validation AUC {state['val_auc']:.4f} after {epochs} epoch{'' if epochs == 1 else 's'}")
     print(f"bundle: {args.out / 'bundle'}")
     print(f"next: firstread evaluate {args.out} --data FILMS --html report.html")
     return 1 if state["failed_films"] else 0

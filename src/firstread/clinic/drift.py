@@ -145,7 +145,10 @@ def compare(base: Mapping[str, Any], look: Look, onnx_sha256: str) -> dict[str, 
             "or onboard anew"
         )
     if len(look) < LEAST:
-        raise DataError(f"{len(look)} films are too few to compare; give {LEAST} or more")
+        raise DataError(
+            f"{len(look)} film{' is' if len(look) == 1 else 's are'} too few to compare, of each "
+            f"patient one; give films of {LEAST} patients or more"
+        )
     numbers = {}
     for name, was in base["numbers"].items():
         values = look.numbers.get(name, np.empty(0))

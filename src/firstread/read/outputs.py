@@ -223,13 +223,18 @@ class Table:
 
 
 def _where(opinion: Opinion) -> str:
-    """Zones and shares in a few words; why there are none; "" where they were not asked for."""
+    """Zones and shares in a few words; why there are none; "" where they were not asked for, and
+    for a film that was turned away, as on the page: nobody should look for meaning in them."""
+    if opinion.decision == REJECTED:
+        return ""
     if opinion.regions_doubt is not None:
         return f"no zones: {opinion.regions_doubt}"
     if opinion.regions is None:
         return ""
     found = ", ".join(f"{r.zone} {r.share:.0%}" for r in opinion.regions)
-    return found or "no part of the film spoke for pneumonia"
+    if not found:
+        return "no part of the film spoke for pneumonia"
+    return f"evidence for pneumonia: {found}"
 
 
 def summary(counts: Mapping[str, int]) -> str:
