@@ -18,6 +18,9 @@ import pytest
 import firstread.errors
 from firstread.cli import main as cli
 from firstread.cli.data import sub_verbs
+from firstread.cohort.columns import MISSING
+from firstread.cohort.table import KNOWN_COLUMNS
+from firstread.evaluate.masks import COLUMN
 from firstread.read.opinion import Opinion
 from firstread.train.recipe import Recipe
 from firstread.train.strengths import Augment
@@ -225,6 +228,18 @@ def test_the_reference_names_every_field_of_an_onboarding() -> None:
     names = {name for head in heads for name in head.split()}
     assert {"need", "withheld", "local", "drift"} <= names
     assert sorted(n for n in names if f"`{n}`" not in section("Onboarding")) == []
+
+
+def test_the_reference_names_every_column_of_a_table_of_films() -> None:
+    text = section("Table of films")
+    assert [name for name in sorted(KNOWN_COLUMNS | {COLUMN}) if f"`{name}`" not in text] == []
+    assert [word for word in sorted(MISSING - {"", "#n/a"}) if word not in text.lower()] == []
+
+
+def test_the_reference_names_every_variable_of_the_environment() -> None:
+    code = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "src").rglob("*.py"))
+    read = set(re.findall(r"FIRSTREAD_[A-Z]+", code))
+    assert [name for name in sorted(read) if f"`{name}`" not in section("Environment")] == []
 
 
 def test_the_reference_names_every_error() -> None:
