@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from firstread.cohort.ages import years_of
 from firstread.cohort.class_names import stands_for
-from firstread.cohort.columns import NOBODY
+from firstread.cohort.columns import MISSING, NOBODY
 from firstread.cohort.film_names import NORMAL, named
 from firstread.cohort.hashes import combined_sha256, films_sha256
 from firstread.cohort.headers import as_known
