@@ -19,7 +19,7 @@ import firstread.errors
 from firstread.cli import main as cli
 from firstread.cli.data import sub_verbs
 from firstread.cohort.columns import MISSING
-from firstread.cohort.table import KNOWN_COLUMNS
+from firstread.cohort.headers import KNOWN
 from firstread.evaluate.masks import COLUMN
 from firstread.read.opinion import Opinion
 from firstread.train.recipe import Recipe
@@ -232,7 +232,7 @@ def test_the_reference_names_every_field_of_an_onboarding() -> None:
 
 def test_the_reference_names_every_column_of_a_table_of_films() -> None:
     text = section("Table of films")
-    assert [name for name in sorted(KNOWN_COLUMNS | {COLUMN}) if f"`{name}`" not in text] == []
+    assert [name for name in sorted(KNOWN | {COLUMN}) if f"`{name}`" not in text] == []
     assert [word for word in sorted(MISSING - {"", "#n/a"}) if word not in text.lower()] == []
 
 
