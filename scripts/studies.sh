@@ -65,7 +65,7 @@ candidate() {  # NAME RECIPE [OPTION...]
         --split "$RUNS/blocks.csv" --hospital "$hospital" --choose "$RUNS/hospital.csv" \
         --json "$RESULTS/candidates/$name.json"
 }
-for name in swap swap-focus standardise taught grain grain-rare grain-no-noise; do
+for name in swap swap-focus standardise taught grain grain-rare grain-no-noise sharpness; do
     candidate $name studies/full/$name.toml --seed 0
 done
 candidate default-5 studies/default-5.toml --seed 0
@@ -85,6 +85,7 @@ candidate settle-6-focus studies/full/settle-6-focus.toml --seed 0 --start "$RUN
 candidate default-7 studies/default-7.toml --seed 0
 candidate settle-7 studies/settle-7.toml --seed 0 --start "$RUNS/default-7"
 candidate settle-7-plain studies/settle-6.toml --seed 0 --start "$RUNS/default-7"
+candidate settle-sharpness studies/settle-7.toml --seed 0 --start "$RUNS/sharpness"
 
 #    The twins, which never saw one of the series: how far a film of another batch moves a network.
 #    Thresholds and calibration of the shipped bundle are chosen by its twin too.
@@ -108,6 +109,9 @@ twin twin-6-focus studies/full/settle-6-focus.toml "$RUNS/trials/full-6"
 twin twin-6 studies/settle-6.toml "$RUNS/trials/full-6"
 twin twin-7 studies/settle-7.toml "$RUNS/trials/full-7"
 twin twin-sharpness studies/settle-7.toml "$RUNS/trials/full-sharpness"
+for name in swap hide; do
+    twin twin-sharpness-$name studies/full/settle-7-$name.toml "$RUNS/trials/full-sharpness"
+done
 twin twin-7-plain studies/settle-6.toml "$RUNS/trials/full-7"
 for name in slow slow-focus; do
     twin twin-7-$name studies/full/settle-7-$name.toml "$RUNS/trials/full-7"

@@ -112,6 +112,9 @@ def purpose(name: str) -> str:
         "twin-7-slow": "`full-7`, and then `settle-7-slow`.",
         "twin-7-slow-focus": "`full-7`, and then `settle-7-slow-focus`.",
         "twin-sharpness": "`full-sharpness`, and then `settle-7`.",
+        "twin-sharpness-swap": "`full-sharpness`, and then `settle-7-swap`.",
+        "twin-sharpness-hide": "`full-sharpness`, and then `settle-7-hide`.",
+        "settle-sharpness": "`settle-7` from the end of `sharpness`.",
         "twin-standardise": "`full-standardise`, and then `settle-5` with each film standardised.",
     }[name]
 
