@@ -175,7 +175,6 @@ def test_films_of_one_patient_prove_nothing(tmp_path: Path, bundle: Path) -> Non
     assert map_curve_study(bundle, Cohort(cohort.root, (cohort.rows[1],)), [0])["holds"] is False
 
 
-@pytest.mark.films
 def test_intervals_of_few_films_stay_where_the_measures_are(tmp_path: Path, bundle: Path) -> None:
     cohort = write(tmp_path / "chest")
     Image.fromarray(np.eye(SIZE, dtype=np.uint8)).save(cohort.paths[20])  # nothing to be found
@@ -187,6 +186,7 @@ def test_intervals_of_few_films_stay_where_the_measures_are(tmp_path: Path, bund
         assert all(-1.0 <= e["low"] <= e["high"] <= 1.0 for e in gains)
 
 
+@pytest.mark.films
 def test_the_shipped_map_beats_a_random_order(films_dir: Path) -> None:
     cohort = load_cohort(films_dir / "chest_xray.csv")
     pneumonia = [i for i in range(len(cohort)) if cohort.rows[i].label == 1]
