@@ -188,7 +188,7 @@ def test_a_table_of_films_the_model_was_made_from_is_warned_of(tmp_path):
         (["--heat-energy", "--masks", "nowhere"], "no such folder"),
         (["--masks", "MASKS"], "--masks is for"),
         (["--recalibrate-on", "nowhere.csv"], "nowhere.csv"),
-        (["--recalibrate-on", "FILMS"], "24 local films, but 100"),
+        (["--recalibrate-on", "FILMS"], "24 local films are too few"),
     ],
 )
 def test_what_is_missing_is_said_in_one_line(evaluate, folder, masks, capsys, words, said):
@@ -215,3 +215,33 @@ def test_masks_of_no_pair_of_lungs_are_told(evaluate, folder, masks):
     where = ("--data", str(folder), "--masks", str(masks))
     told = "23 of 23 lung masks look like no pair of lungs"
     assert any(told in w for w in evaluate(*where, "--occlude", "silhouette")[1]["warnings"])
+
+
+def test_a_study_that_fails_takes_nothing_with_it(evaluate, tmp_path, capsys):
+    """That enough films are left is known only once they are read."""
+    films = make_films(tmp_path / "here", 80)
+    for path in sorted(films.rglob("*.png"))[:40]:
+        path.write_bytes(b"no picture")
+    code, result, page = evaluate("--data", films, "--recalibrate-on", films, "--occlude", "box")
+    assert code == 1
+    assert result["n"] == 160
+    assert result["occlusion"][0]["how"] == "box"
+    assert "recalibration" not in result
+    said = "--recalibrate-on: this study failed: of 120 films too few"
+    assert said in result["warnings"][-1]
+    assert said in page
+    assert f"warning: {said}" in capsys.readouterr().out
+
+
+def test_an_unexpected_error_in_a_study_comes_after_the_results(
+    evaluate, folder, capsys, monkeypatch
+):
+    def broken(*_, **__):
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr("firstread.evaluate.corruptions.corruption_study", broken)
+    code, result, _ = evaluate("--data", folder, "--corruptions", "--occlude", "box")
+    assert code == 2
+    assert result["occlusion"]
+    assert result["warnings"][-1] == "--corruptions: this study failed: by nothing"
+    assert "unexpected error (ZeroDivisionError: by nothing)" in capsys.readouterr().err

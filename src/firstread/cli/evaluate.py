@@ -9,7 +9,7 @@ from typing import Any
 
 from firstread.cli import evaluate_studies as studies
 from firstread.cli.arguments import check_output, seed
-from firstread.errors import BundleError, NoFilms
+from firstread.errors import BundleError, FirstreadError, NoFilms
 
 HELP = "judge a model on labelled films: metrics with intervals, as JSON and an HTML report"
 
@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score, measure, write and print; 1 if some films were rejected, else 0."""
+    """Score, measure, write and print; 1 if films were rejected or a study failed, else 0."""
     from firstread.cohort.copies import copies_warning
     from firstread.cohort.inputs import keep_inputs
     from firstread.cohort.split import load_split
@@ -135,7 +135,9 @@ def run(args: argparse.Namespace) -> int:
         command=_command(args),
         warnings=warnings,
     )
-    result |= studies.run_studies(args, bundle_path, cohort, scored, local)
+    made, failed = studies.run_studies(args, bundle_path, cohort, scored, local)
+    result |= made
+    result["warnings"] += [f"{option}: this study failed: {e}" for option, e in failed]
     if args.json is not None:
         write_atomic(args.json, json.dumps(result, indent=1, allow_nan=False) + "\n")
     if args.html is not None:
@@ -146,7 +148,10 @@ def run(args: argparse.Namespace) -> int:
     for path in (args.json, args.html):
         if path is not None:
             print(f"wrote {path}")
-    return 1 if result["n_rejected"] else 0
+    for _, e in failed:
+        if not isinstance(e, FirstreadError):  # told as such, once all that was measured is safe
+            raise e
+    return 1 if result["n_rejected"] or failed else 0
 
 
 def _command(args: argparse.Namespace) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,48 +144,59 @@ def run_studies(
     cohort: Cohort,
     scored: Scored,
     local: Cohort | None,
-) -> dict[str, Any]:
-    """The keys asked for: corruptions, occlusion, heat_energy, map_curves, recalibration.
+) -> tuple[dict[str, Any], list[tuple[str, Exception]]]:
+    """The keys asked for: corruptions, occlusion, heat_energy, map_curves, recalibration; and which
+    option failed with what. Films have been read for hours before, so that no study takes the
+    others with it.
 
     `scored`: the films of `cohort` as evaluated; `local`: what `check` returned.
     """
-    from firstread.evaluate.places import portable
-
     found: dict[str, Any] = {}
-    if args.recalibrate_on is not None:
-        from firstread.evaluate.recalibrate import recalibration_study
-        from firstread.evaluate.score import score_cohort
+    failed: list[tuple[str, Exception]] = []
+    for option, key, make in _asked(args, bundle_path, cohort, scored, local):
+        try:
+            study = make()
+        except Exception as e:
+            failed.append((option, e))
+        else:
+            found[key] = [*found.get(key, ()), study] if key == "occlusion" else study
+    return found, failed
 
-        drawn_from = None
-        if local is not None:
-            drawn_from = score_cohort(bundle_path, local, (), progress("local films"))
-            drawn_from.data["given"] = portable(args.recalibrate_on)
-        found["recalibration"] = recalibration_study(scored, drawn_from, seed=args.seed)
-    if args.occlude:
+
+def _asked(
+    args: argparse.Namespace,
+    bundle_path: Path | None,
+    cohort: Cohort,
+    scored: Scored,
+    local: Cohort | None,
+) -> Iterator[tuple[str, str, Callable[[], dict[str, Any]]]]:
+    """(option, key of the result, what makes the study) of each study asked for."""
+    make: Callable[[], dict[str, Any]]
+    if args.recalibrate_on is not None:
+        make = partial(_recalibrated, args, bundle_path, scored, local)
+        yield "--recalibrate-on", "recalibration", make
+    for how in _ways(args):
         from firstread.evaluate.occlusion import occlusion_study
 
-        found["occlusion"] = [
-            occlusion_study(
-                bundle_path,
-                cohort,
-                how,
-                args.masks,
-                seed=args.seed,
-                progress=progress(f"{how} painted over"),
-            )
-            for how in _ways(args)
-        ]
+        show = progress(f"{how} painted over")
+        make = partial(
+            occlusion_study, bundle_path, cohort, how, args.masks, seed=args.seed, progress=show
+        )
+        yield f"--occlude {how}", "occlusion", make
     if args.heat_energy:
         from firstread.evaluate.heat import heat_energy_study
 
-        found["heat_energy"] = heat_energy_study(
-            bundle_path, cohort, args.masks, seed=args.seed, progress=progress("heat maps")
+        show = progress("heat maps")
+        make = partial(
+            heat_energy_study, bundle_path, cohort, args.masks, seed=args.seed, progress=show
         )
+        yield "--heat-energy", "heat_energy", make
     if args.map_curves is not None:
         from firstread.evaluate.map_curves import map_curve_study
 
         called = scored.calls(scored.threshold) & ~scored.rejected
-        found["map_curves"] = map_curve_study(
+        make = partial(
+            map_curve_study,
             bundle_path,
             cohort,
             called.nonzero()[0].tolist(),
@@ -192,13 +204,27 @@ def run_studies(
             seed=args.seed,
             progress=progress("map curves"),
         )
+        yield "--map-curves", "map_curves", make
     if args.corruptions:
         from firstread.evaluate.corruptions import corruption_study
 
-        found["corruptions"] = corruption_study(
-            bundle_path, cohort, seed=args.seed, progress=progress("corruptions")
-        )
-    return found
+        show = progress("corruptions")
+        make = partial(corruption_study, bundle_path, cohort, seed=args.seed, progress=show)
+        yield "--corruptions", "corruptions", make
+
+
+def _recalibrated(
+    args: argparse.Namespace, bundle_path: Path | None, scored: Scored, local: Cohort | None
+) -> dict[str, Any]:
+    from firstread.evaluate.places import portable
+    from firstread.evaluate.recalibrate import recalibration_study
+    from firstread.evaluate.score import score_cohort
+
+    drawn_from = None
+    if local is not None:
+        drawn_from = score_cohort(bundle_path, local, (), progress("local films"))
+        drawn_from.data["given"] = portable(args.recalibrate_on)
+    return recalibration_study(scored, drawn_from, seed=args.seed)
 
 
 def _ways(args: argparse.Namespace) -> list[Any]:

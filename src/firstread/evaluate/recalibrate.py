@@ -85,6 +85,11 @@ class _Films:
         patients, names = np.array(scored.patients)[keep], np.array(own_names(scored.files))[keep]
         return cls(to_logit(p), scored.truth[keep], patients, names)
 
+    @classmethod
+    def unread(cls, cohort: Cohort) -> _Films:
+        names = np.array(own_names(r.file for r in cohort.rows))
+        return cls(np.zeros(len(names)), cohort.labels == 1, np.array(cohort.patients), names)
+
     def __len__(self) -> int:
         return len(self.z)
 
@@ -172,15 +177,7 @@ def check_draws(cohort: Cohort, local: Cohort | None = None, films: int = FILMS)
 
     As `recalibration_study` draws, but from the tables alone, before any film is read.
     """
-    judged, pool = (
-        _Films(
-            np.zeros(len(c)),
-            c.labels == 1,
-            np.array(c.patients),
-            np.array(own_names(r.file for r in c.rows)),
-        )
-        for c in (cohort, cohort if local is None else local)
-    )
+    judged, pool = (_Films.unread(c) for c in (cohort, cohort if local is None else local))
     _draw(pool, judged, films, np.random.default_rng(0))
 
 
@@ -240,8 +237,9 @@ def _draw(
     Whole patients in random order until there are enough; what the last one has beyond that is
     in neither part. A draw or a rest of one class only is drawn again.
     """
+    need = f"it takes {films} to draw and {LEAST_JUDGED} of other patients, each of both classes"
     if len(pool) < films:
-        raise DataError(f"{len(pool)} local films, but {films} are to be drawn; give more films")
+        raise DataError(f"{len(pool)} local films are too few to recalibrate on; {need}")
     patients = np.unique(pool.patients)
     for _ in range(TRIES):
         rank = dict(
@@ -257,8 +255,8 @@ def _draw(
         if _mixed(pool.truth[drawn]) and _mixed(judged.truth[rest]):
             return drawn, rest
     raise DataError(
-        f"after {films} films are drawn, fewer than {LEAST_JUDGED} films of other patients or "
-        "films of one class only are left to judge on; give more films"
+        f"of {len(judged)} films too few, or of one class only, are left to judge on after "
+        f"{films} of {len(pool)} local films are drawn; {need}"
     )
 
 
