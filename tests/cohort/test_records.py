@@ -66,6 +66,13 @@ def test_the_line_that_tells_excel_what_parts_the_columns(tmp_path: Path, head: 
     assert lines == [(3, {"file": "a,b.png", "label": "0"})]
 
 
+@pytest.mark.parametrize("head", ["sep=", 'sep="', "sep=a", "sep= "])
+def test_what_can_part_no_columns_is_no_such_line(tmp_path: Path, head: str) -> None:
+    """With "sep=" alone the end of the line was taken for it."""
+    columns, _ = read_records(table(tmp_path, f"{head}\r\n"))
+    assert columns[0].startswith("sep=")
+
+
 def test_an_archive_is_no_table(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "films.zip", "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("a.png", bytes(range(256)))

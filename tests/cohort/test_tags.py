@@ -169,3 +169,8 @@ def test_a_header_longer_than_most_is_read_whole(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tags, "HEAD", 4000)
         assert told_by_files([long])[0] == whole == told_by_files([same])[0]
+
+
+def test_a_name_that_is_too_long_is_a_film_that_tells_nothing(tmp_path: Path) -> None:
+    """`check` names it among the unreadable, and stops at none of them."""
+    assert told_by_files([tmp_path / f"{'x' * 300}.dcm"]) == [Told()]

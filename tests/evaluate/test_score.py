@@ -51,3 +51,12 @@ def test_a_tables_own_column_comes_before_what_a_name_tells(tmp_path: Path) -> N
     cohort = Cohort(cohort.root, (*own, *cohort.rows[2:]))
     groups = score_cohort(tiny_bundle(tmp_path / "bundle"), cohort, ["series"]).groups
     assert groups["series"] == ("mine", "mine", *(r.series for r in cohort.rows[2:]))
+
+
+def test_a_column_is_asked_for_as_its_table_spells_it(tmp_path: Path) -> None:
+    path = table(tmp_path)
+    path.write_text("file,label,Patient ID,Patient Age\n0.png,0,7,058Y\n1.png,1,8,4\n")
+    by = ["Patient ID", "Patient Age", "age"]
+    groups = score_cohort(tiny_bundle(tmp_path / "b"), load_cohort(path), by).groups
+    assert groups["Patient ID"] == ("7", "8")
+    assert groups["Patient Age"] == groups["age"] == ("058Y", "4")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Record = dict[str, str]
 
-_SEP = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+_SEP = re.compile(r'"?sep=([^\w\s"]|\t)"?\s*', re.IGNORECASE)
 """A first line by which Excel is told what stands between the columns."""
 
 

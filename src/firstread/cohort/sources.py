@@ -130,9 +130,9 @@ NIH = Source(
         "open https://nihcc.app.box.com/v/ChestXray-NIHCC in a browser",
         "download the archives below images/ (about 45 GB) and the table Data_Entry_2017",
         "unpack them into one folder",
-        "write films.csv beside them with the columns file, label, patient: label PNEUMONIA where "
-        "Finding Labels holds Pneumonia, NORMAL where it is No Finding, leave the others out; "
-        "patient is Patient ID",
+        "write films.csv beside them with the columns file, label, patient, age: label PNEUMONIA "
+        "where Finding Labels holds Pneumonia, NORMAL where it is No Finding, leave the others out; "
+        "patient is Patient ID, age is Patient Age",
         "run: firstread data check films.csv",
     ),
 )

@@ -89,11 +89,13 @@ def _header(path: Path, head: bytes) -> pydicom.Dataset:
 
 
 def _told(path: Path) -> Told:
-    if path.suffix.lower() in PICTURES or not path.is_file():  # a pipe would be waited for
+    if path.suffix.lower() in PICTURES:
         return Told()
     from firstread.film.quiet import quiet
 
     try:
+        if not path.is_file():  # a pipe would be waited for
+            return Told()
         head = _head(path)
         if not looks_like_dicom(head):
             return Told()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from firstread.cohort.headers import spelt
 from firstread.cohort.table import Cohort
 from firstread.errors import DataError, TableError
 from firstread.evaluate.calibration import Floats
@@ -205,10 +206,12 @@ def _columns(cohort: Cohort, by: Iterable[str]) -> list[str]:
 def _column(cohort: Cohort, name: str) -> tuple[str, ...]:
     if name in {"etiology", "series", "part"}:  # a table's own column comes before a file's name
         return tuple(r.extra.get(name) or str(getattr(r, name)) for r in cohort.rows)
-    if not any(name in r.extra for r in cohort.rows):
-        there = sorted({k for r in cohort.rows for k in r.extra} | {"etiology", "series", "part"})
-        raise DataError(f"no column {name!r} to report by; there are {', '.join(there)}")
-    return tuple(r.extra.get(name, "") for r in cohort.rows)
+    there = {k for r in cohort.rows for k in r.extra}
+    told = spelt(name, there)  # the table's own spelling, by which the user knows it
+    if told not in there:
+        known = ", ".join(sorted(there | {"etiology", "series", "part"}))
+        raise DataError(f"no column {name!r} to report by; there are {known}")
+    return tuple(r.extra.get(told, "") for r in cohort.rows)
 
 
 def worst_order(scored: Scored) -> list[int]:
