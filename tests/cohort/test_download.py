@@ -36,6 +36,7 @@ class Behaviour:
     claim_more: int = 0
     kind: str = "application/zip"
     encoding: str = ""
+    whole: int = 200
     chunked: bool = False
     redirect: str = ""
     asked: list[dict[str, str]] = field(default_factory=list)
@@ -73,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             return
         rest = b.body[start:]
-        self.send_response(206 if start else 200)
+        self.send_response(206 if start else b.whole)
         if start:
             span = f"bytes {start}-{len(b.body) - 1}/{len(b.body) + b.claim_more}"
             self.send_header("Content-Range", span)
@@ -346,6 +347,21 @@ def test_a_file_packed_anew_on_its_way_is_not_taken(server: Behaviour, tmp_path:
     with pytest.raises(DownloadError, match=r"packs the file anew \(gzip\)"):
         get(server, tmp_path / "set.zip")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("encoding", ["identity", "Identity", "aws-chunked", "binary"])
+def test_what_only_sounds_like_packing_is_taken(
+    server: Behaviour, tmp_path: Path, encoding: str
+) -> None:
+    server.encoding = encoding
+    get(server, tmp_path / "set.zip")
+    assert (tmp_path / "set.zip").read_bytes() == server.body
+
+
+def test_a_file_by_way_of_a_proxy_that_says_so(server: Behaviour, tmp_path: Path) -> None:
+    server.whole = 203
+    get(server, tmp_path / "set.zip")
+    assert (tmp_path / "set.zip").read_bytes() == server.body
 
 
 def test_a_circle_of_redirects_is_told_in_a_line(server: Behaviour, tmp_path: Path) -> None:

@@ -37,9 +37,14 @@ ROOM_TO_SPARE = 64 << 20
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP states worth another try (RFC 9110 15.5.9, 15.6; RFC 6585 4; RFC 8470 5.2)."""
 
+WHOLE = frozenset({200, 203, 206})
+"""States that bring a file: 203 is a 200 by way of a proxy that says so (RFC 9110 15.3.4)."""
 
 PAGES = frozenset({"text/html", "application/xhtml+xml"})
 """What a login or an error is shown by, whatever the state says."""
+
+PACKED = frozenset({"gzip", "x-gzip", "compress", "x-compress", "deflate", "br", "zstd"})
+"""Codings of HTTP. Stores of objects send other words there (`aws-chunked`), of no coding at all."""
 
 
 @dataclass(frozen=True)
@@ -167,11 +172,12 @@ def _attempt(url: str, part: Path, progress: Progress, timeout: float) -> None:
         offline = isinstance(getattr(e, "reason", None), socket.gaierror)
         raise _Again(f"no connection ({_why(e)})", offline=offline) from None
     with response:
-        if response.status not in (200, 206):
+        if response.status not in WHOLE:
             raise _Refused(f"the server says {response.status} {response.reason}")
         if response.headers.get_content_type() in PAGES:
             raise _Refused("the server sends a web page, not the file")
-        if (packed := response.headers.get("Content-Encoding") or "identity") != "identity":
+        codings = (response.headers.get("Content-Encoding") or "").lower().split(",")
+        if packed := next((c.strip() for c in codings if c.strip() in PACKED), None):
             raise _Refused(f"the server, or a proxy before it, packs the file anew ({packed})")
         start, total = _extent(response, have)
         if start and _changed(response, notes, total):

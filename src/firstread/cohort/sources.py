@@ -131,8 +131,8 @@ NIH = Source(
         "download the archives below images/ (about 45 GB) and the table Data_Entry_2017",
         "unpack them into one folder",
         "write films.csv beside them with the columns file, label, patient, age: label PNEUMONIA "
-        "where Finding Labels holds Pneumonia, NORMAL where it is No Finding, leave the others out; "
-        "patient is Patient ID, age is Patient Age",
+        "where Finding Labels holds Pneumonia, NORMAL where it is No Finding, leave the others "
+        "out; patient is Patient ID, age is Patient Age",
         "run: firstread data check films.csv",
     ),
 )
