@@ -149,6 +149,41 @@ def test_a_file_without_a_baseline_is_named(tmp_path: Path, text: Any) -> None:
         load_baseline(path)
 
 
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        (["onnx_sha256"], None, "onnx_sha256"),
+        (["n_effective"], 0, "n_effective"),
+        (["n_effective"], True, "n_effective"),
+        (["cuts", "refer_low"], "low", "cuts"),
+        (["cuts", "threshold"], float("nan"), "cuts"),
+        (["cuts"], [], "cuts"),
+        (["rates", "called"], None, "rates"),
+        (["rates", "called", "value"], 1.5, "rates"),
+        (["numbers"], [], "numbers"),
+        (["numbers", "logit"], None, "numbers: logit"),
+        (["numbers", "logit", "n"], -1, "numbers: logit"),
+        (["numbers", "logit", "mean"], 10**400, "numbers: logit"),
+        (["numbers", "logit", "edges"], [1.0, 0.5], "numbers: logit"),
+        (["numbers", "logit", "shares"], [0.5, 0.5], "numbers: logit"),
+        (["numbers", "logit", "shares"], None, "numbers: logit"),
+        (["numbers", "sharpness"], {}, "numbers: sharpness"),
+    ],
+)
+def test_a_baseline_that_was_changed_by_hand_is_told_at_once(
+    tmp_path: Path, place: list[str], value: Any, said: str
+) -> None:
+    """And not after all the films were read."""
+    made = json.loads(json.dumps(baseline(look(100, 0), CUTS, "net")))
+    at = made
+    for name in place[:-1]:
+        at = at[name]
+    at[place[-1]] = value
+    (tmp_path / "onboard.json").write_text(json.dumps({"drift": made}))
+    with pytest.raises(DataError, match=rf"is damaged \({said}\); name the onboard\.json"):
+        load_baseline(tmp_path / "onboard.json")
+
+
 def test_a_baseline_comes_back_from_either_file(tmp_path: Path) -> None:
     made = baseline(look(100, 0), CUTS, "net")
     for told in (made, {"drift": made}):

@@ -21,7 +21,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,8 @@ Z99_TWO = 2.5758293035489004
 
 LEAST = 20
 """Films below which nothing is compared."""
+
+MOST = sys.float_info.max
 
 RATES = ("referred", "rejected", "called")
 NAMES = {
@@ -128,7 +132,59 @@ def load_baseline(path: Path) -> dict[str, Any]:
     wanted = {"onnx_sha256", "cuts", "numbers", "rates", "n_effective"}
     if not isinstance(found, dict) or not wanted <= set(found) or found.get("format") != FORMAT:
         raise DataError(f"{path}: holds no drift baseline; name the onboard.json of an onboarding")
+    if (damage := _damage(found)) is not None:
+        raise DataError(
+            f"{path}: the drift baseline is damaged ({damage}); name the onboard.json as it was "
+            "written, or onboard anew"
+        )
     return found
+
+
+def _damage(base: Mapping[str, Any]) -> str | None:
+    """Which field of a baseline cannot be what was written; None where `compare` can use it."""
+
+    def field(table: object, *names: str, of: Callable[[Any], bool]) -> bool:
+        return isinstance(table, dict) and all(of(table.get(name)) for name in names)
+
+    if not isinstance(base["onnx_sha256"], str):
+        return "onnx_sha256"
+    if not field(base, "n_effective", of=_above_0):
+        return "n_effective"
+    if not field(base["cuts"], "threshold", "refer_low", "refer_high", of=_is_number):
+        return "cuts"
+    if not field(base["rates"], *RATES, of=lambda rate: field(rate, "value", of=_is_share)):
+        return "rates"
+    if not isinstance(base["numbers"], dict):
+        return "numbers"
+    for name, was in base["numbers"].items():
+        whole = name in NAMES and field(was, "n", of=_above_0) and field(was, "mean", of=_is_number)
+        edges: Any = was.get("edges") if whole else None
+        shares: Any = was.get("shares") if whole else None
+        if not (
+            _are(edges, _is_number)
+            and _are(shares, _is_share)
+            and all(a < b for a, b in pairwise(edges))
+            and len(shares) == 2 * len(edges) + 1
+        ):
+            return f"numbers: {name}"
+    return None
+
+
+def _are(values: Any, of: Callable[[Any], bool]) -> bool:
+    return isinstance(values, list) and all(map(of, values))
+
+
+def _is_number(x: Any) -> bool:
+    """Whether `x` is one, and finite; Python reads NaN and integers of any size from JSON."""
+    return isinstance(x, int | float) and not isinstance(x, bool) and abs(x) <= MOST
+
+
+def _above_0(x: Any) -> bool:
+    return _is_number(x) and x > 0
+
+
+def _is_share(x: Any) -> bool:
+    return _is_number(x) and 0 <= x <= 1 + 1e-9
 
 
 def compare(base: Mapping[str, Any], look: Look, onnx_sha256: str) -> dict[str, Any]:

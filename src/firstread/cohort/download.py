@@ -44,7 +44,7 @@ PAGES = frozenset({"text/html", "application/xhtml+xml"})
 """What a login or an error is shown by, whatever the state says."""
 
 PACKED = frozenset({"gzip", "x-gzip", "compress", "x-compress", "deflate", "br", "zstd"})
-"""Codings of HTTP. Stores of objects send other words there (`aws-chunked`), of no coding at all."""
+"""Codings of HTTP. Stores of objects send other words too (`aws-chunked`), of no coding at all."""
 
 
 @dataclass(frozen=True)
