@@ -7,6 +7,7 @@ from PIL import Image
 from dicom_films import dicom_film
 from firstread.cohort.table import load_cohort
 from firstread.evaluate.shortcuts import sharpness_of, shortcut_aucs, shortcut_numbers
+from firstread.film import decode
 
 
 def write(path: Path, size, mode="L", seed=0):
@@ -92,6 +93,20 @@ def test_a_hostile_header_costs_nothing_and_no_value_of_it_is_quoted(folder, cap
     assert told["NORMAL/odd.dcm"] == told["NORMAL/bare.dcm"] == 96 * 72
     assert not caplog.records
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif"])
+@pytest.mark.parametrize("turn", [1, 3, 6, 8])
+def test_a_film_is_as_wide_as_it_is_shown(folder, ending, turn):
+    picture = Image.fromarray(np.full((40, 60), 90, np.uint8))
+    exif = picture.getexif()
+    exif[0x0112] = turn
+    picture.save(folder / f"NORMAL/turned.{ending}", exif=exif)
+    cohort = load_cohort(folder)
+    at = [r.file for r in cohort.rows].index(f"NORMAL/turned.{ending}")
+    film = decode(cohort.paths[at])
+    assert by_name(cohort)[0]["aspect"][0][at] == film.width / film.height
+    assert (film.width < film.height) == (turn in (6, 8))
 
 
 def test_sharpness_is_the_noise_of_a_film_and_no_edge_or_slope():

@@ -20,7 +20,7 @@ from firstread.cohort.table import Cohort, FilmRow
 from firstread.evaluate.calibration import Floats
 from firstread.evaluate.intervals import Estimate, Sampler
 from firstread.evaluate.metrics import Bools
-from firstread.film.decode import FORMATS, looks_like_dicom, read_bytes
+from firstread.film.decode import FORMATS, looks_like_dicom, orientation, read_bytes
 from firstread.film.heads import check_head
 from firstread.film.quiet import quiet
 
@@ -99,6 +99,9 @@ def _header(path: Path) -> tuple[float, float, float, float]:
             check_head(data)
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 width, height = map(float, image.size)
+                # A TIFF's size is turned already. Without a block Pillow decodes a PNG to seek one.
+                if "exif" in image.info and orientation(image) >= 5:
+                    width, height = height, width
                 colour = float(image.mode in {"RGB", "RGBA", "CMYK", "YCbCr", "P", "PA"})
     return width, height, size, colour
 

@@ -201,7 +201,7 @@ def _decode_picture(data: bytes, reduce_to: int | None, before: Before) -> Film:
                 width, height = image.size
             white_is_zero = kind == "TIFF" and _white_is_zero(image)
             camera = kind != "TIFF" and _by_camera(image)
-            image, turned = _upright(image, kind)
+            image, turned = _upright(image)
             if turned:
                 width, height = height, width
             pixels, colour = _to_grey(image, white_is_zero)
@@ -264,20 +264,23 @@ def _why(error: Exception, data: bytes) -> str:
     return f"the picture is damaged ({type(error).__name__}); copy or export it again"
 
 
-def _upright(image: Image.Image, kind: str) -> tuple[Image.Image, bool]:
-    """The picture as its EXIF orientation wants it shown, and whether its sides changed place.
+def _upright(image: Image.Image) -> tuple[Image.Image, bool]:
+    """The picture as its EXIF orientation wants it shown, and whether its sides changed place."""
+    turn = orientation(image)
+    return (image.transpose(_TURN[turn]), turn >= 5) if turn else (image, False)
+
+
+def orientation(image: Image.Image) -> int:
+    """The EXIF orientation that a picture is still to be turned by, 2 to 8; 0 for none. From 5 on
+    its sides change place.
 
     Pillow turns a TIFF itself, sizes included. A broken EXIF block is no reason to lose a film.
     """
-    if kind == "TIFF":
-        return image, False
     try:
-        orientation = image.getexif().get(0x0112)
+        told = None if image.format == "TIFF" else image.getexif().get(0x0112)
     except Exception:
-        orientation = None
-    if orientation not in _TURN:
-        return image, False
-    return image.transpose(_TURN[orientation]), orientation >= 5
+        told = None
+    return int(told) if told in _TURN else 0
 
 
 def _by_camera(image: Image.Image) -> bool:
