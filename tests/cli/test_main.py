@@ -9,6 +9,7 @@ import pytest
 
 from firstread import __version__
 from firstread.cli import main as cli
+from firstread.cli.data import sub_verbs
 from firstread.errors import NoFilms
 
 
@@ -47,6 +48,22 @@ def test_help_names_every_verb_and_imports_none() -> None:
     for name in ("data", "train", "tune", "evaluate", "compare", "export", "read"):
         assert name in done.stdout
     assert "Not a medical device" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        *([name] for name, _ in cli.VERBS),
+        *(["data", name] for name in sub_verbs()),
+        *(["lungs", name] for name in ("draw", "evaluate", "train")),
+    ],
+    ids=" ".join,
+)
+def test_every_help_says_what_this_is_not(
+    verb: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*verb, "--help"]) == 0
+    assert " ".join(capsys.readouterr().out.split()).endswith(cli.NOTICE)
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     children = parser.add_subparsers(dest="data_verb", metavar="VERB", required=True)
     for name in sub_verbs():
         module = importlib.import_module(f"firstread.cli.data_{name}")
-        child = children.add_parser(name, help=module.HELP, description=module.__doc__)
+        child = children.add_parser(
+            name, help=module.HELP, description=module.__doc__, epilog=parser.epilog
+        )
         module.add_arguments(child)
         child.set_defaults(data_run=module.run)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ NOT_STATED = "not stated"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add a parser for each sub-verb."""
     children = parser.add_subparsers(dest="lungs_verb", metavar="VERB", required=True)
-
-    draw = children.add_parser("draw", help="write the lung mask of each film as a PNG")
+    add = partial(children.add_parser, epilog=parser.epilog)
+    draw = add("draw", help="write the lung mask of each film as a PNG")
     draw.add_argument("paths", nargs="+", metavar="FILE_OR_FOLDER", help="films, or folders")
     draw.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the masks")
     draw.add_argument("--net", type=Path, metavar="DIR", help="a net of your own")
@@ -26,14 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     draw.set_defaults(lungs_run=_draw)
 
-    judge = children.add_parser("evaluate", help="Dice of the net against drawn masks")
+    judge = add("evaluate", help="Dice of the net against drawn masks")
     _add_data(judge, "from `firstread data split`; else all films are judged")
     judge.add_argument("--part", help="the part to judge: train or val (with --split: val)")
     judge.add_argument("--net", type=Path, metavar="DIR", help="a net of your own")
     judge.add_argument("--json", type=Path, metavar="F", help="write the measures")
     judge.set_defaults(lungs_run=_evaluate)
 
-    train = children.add_parser("train", help="train the net from films and drawn masks")
+    train = add("train", help="train the net from films and drawn masks")
     _add_data(train, "from `firstread data split`; else the last eighth of each series validates")
     train.add_argument("--seed", type=seed, default=0, help="default: 0")
     train.add_argument("--epochs", type=int, metavar="N", help="instead of the plan's")
