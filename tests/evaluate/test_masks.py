@@ -15,7 +15,7 @@ from firstread.evaluate.masks import (
     load_mask,
     load_mask_if_sound,
     mask_warnings,
-    unusable_warnings,
+    study_warnings,
 )
 from firstread.film.preprocess import Preprocess
 from lung_nets import two_lungs
@@ -201,7 +201,9 @@ def test_masks_that_cannot_be_used_are_told(cohort: Cohort, tmp_path: Path) -> N
         check_usable(cohort, [good, None, jpeg], by_class=True)
     with pytest.raises(DataError, match="no normal film has a lung mask, and films of both"):
         check_usable(cohort, [None, None, good], by_class=True)
-    assert unusable_warnings([good]) == []
-    (said,) = unusable_warnings([good, empty, jpeg])
+    read = [(path, load_mask_if_sound(path, 64)) for path in (good, empty, jpeg)]
+    assert study_warnings([(good, two_lungs())]) == []
+    odd, said = study_warnings(read)
+    assert odd.startswith("1 of 1 lung masks look like no pair of lungs")
     assert said.startswith("2 of 3 lung masks are empty or cannot be read")
     assert str(tmp_path) not in said

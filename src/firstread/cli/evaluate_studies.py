@@ -121,17 +121,14 @@ def check(args: argparse.Namespace, cohort: Cohort, bundle_path: Path | None) ->
 
 
 def mask_warnings(args: argparse.Namespace, cohort: Cohort) -> list[str]:
-    """Masks of the studies asked for that look like no pair of lungs, or cannot be used: a sentence
-    on either; or []."""
+    """What is odd about the masks of the studies asked for, in sentences; [] where none is used."""
     if not ("silhouette" in args.occlude or args.heat_energy):
         return []
     from firstread.evaluate import masks
     from firstread.film.lungs import SIDE
 
-    found = [path for path in masks.find_masks(cohort, args.masks) if path is not None]
-    read = ((path, masks.load_mask_if_sound(path, SIDE)) for path in found)
-    odd = masks.mask_warnings((path, mask) for path, mask in read if mask.any())
-    return odd + masks.unusable_warnings(found)
+    found = (path for path in masks.find_masks(cohort, args.masks) if path is not None)
+    return masks.study_warnings((path, masks.load_mask_if_sound(path, SIDE)) for path in found)
 
 
 def _paths(cohort: Cohort) -> set[Path]:

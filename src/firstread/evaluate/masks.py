@@ -12,7 +12,7 @@ mask for two films is: NORMAL/1.jpeg and PNEUMONIA/1.jpeg must not share a 1.png
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,15 +142,24 @@ def check_usable(cohort: Cohort, found: Sequence[Path | None], by_class: bool = 
             raise DataError(f"{whose} that can be used (the first: {_unusable(there[0])})")
 
 
-def unusable_warnings(paths: Sequence[Path]) -> list[str]:
-    """One sentence if some of the masks at `paths` cannot be read or are empty; else []."""
-    bad = [path for path in paths if _unusable(path)]
-    if not bad:
-        return []
-    return [
-        f"{len(bad)} of {len(paths)} lung masks are empty or cannot be read as "
-        f"{', '.join(FORMATS)} (the first: {bad[0].name}); studies of masks leave their films out"
-    ]
+def study_warnings(masks: Iterable[tuple[Path, Mask]]) -> list[str]:
+    """`mask_warnings` of what studies use of `masks`, each looked at once, and a sentence if some
+    are empty, as of a file that cannot be read."""
+    seen: list[tuple[str, bool]] = []
+
+    def used() -> Iterator[tuple[Path, Mask]]:
+        for path, mask in masks:
+            seen.append((path.name, bool(mask.any())))
+            if seen[-1][1]:
+                yield path, mask
+
+    said = mask_warnings(used())
+    if empty := [name for name, filled in seen if not filled]:
+        said.append(
+            f"{len(empty)} of {len(seen)} lung masks are empty or cannot be read as "
+            f"{', '.join(FORMATS)} (the first: {empty[0]}); studies of masks leave their films out"
+        )
+    return said
 
 
 def _unusable(path: Path) -> str | None:
