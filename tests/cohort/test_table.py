@@ -312,12 +312,6 @@ def test_an_error_names_the_line_as_an_editor_counts_it(tmp_path: Path) -> None:
         load_cohort(table(tmp_path, text))
 
 
-def test_labels_that_pandas_made_floats(tmp_path: Path) -> None:
-    touch(tmp_path, "a.png", "b.png")
-    films = load_cohort(table(tmp_path, "file,label\na.png,0.0\nb.png,1.0\n"))
-    assert films.labels.tolist() == [0, 1]
-
-
 def test_parts_are_known_in_capitals_too(tmp_path: Path) -> None:
     """Or half of the films would be left out, in silence while others are in `train`."""
     touch(tmp_path, "a.png", "b.png", "c.png")

@@ -98,7 +98,7 @@ def test_a_patient_named_in_one_row_is_the_same_in_a_blank_one(
     tmp_path: Path, second: str, joined: bool
 ) -> None:
     """Half a column of patients put one on both sides: by the table's name and by the file's id.
-    An id that the table gives two patients is nobody's."""
+    An id that the table gives two patients names neither."""
     export(tmp_path, *((f"{i}.dcm", {"PatientID": who}) for i, who in enumerate("PPPQ")))
     rows = f"0.dcm,0,A\n1.dcm,1,{second}\n2.dcm,1,\n3.dcm,0,\n"
     (tmp_path / "films.csv").write_text(f"file,label,patient\n{rows}")

@@ -176,7 +176,7 @@ def told_apart(rows: Iterable[FilmRow]) -> tuple[FilmRow, ...]:
 
 def _as_named(rows: tuple[FilmRow, ...], told: dict[int, Told]) -> dict[int, Told]:
     """What the files of `rows` told; a patient whom the table names in another row bears that name,
-    or would stand there as two. An id of several such patients is nobody's."""
+    or would stand there as two. An id to which the table gives several names stays as it is."""
     names: dict[str, set[str]] = defaultdict(set)
     for i, film in told.items():
         if not by_name(rows[i]):
