@@ -6,6 +6,7 @@ import stat
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
+from typing import IO
 
 import pytest
 
@@ -285,3 +286,13 @@ def test_put_in_place_takes_an_empty_folder_only(tmp_path: Path) -> None:
     made.mkdir()
     with pytest.raises(OutputError, match="name a folder that is not there yet"):
         unpack.put_in_place(made, to)
+
+
+def test_a_film_that_may_not_be_opened_is_not_called_damaged(tmp_path: Path) -> None:
+    """In a folder that was given; said by the system, since root may open all."""
+
+    def source(entry: Entry) -> IO[bytes]:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with pytest.raises(DownloadError, match=r"a\.jpeg cannot be opened; check its permissions"):
+        unpack._write(tmp_path / "out" / "a.jpeg", Entry("a.jpeg", 1), source, tmp_path)

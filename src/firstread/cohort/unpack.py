@@ -243,6 +243,10 @@ def _write(place: Path, entry: Entry, source: Callable[[Entry], IO[bytes]], orig
     with part.open("wb") as out:
         try:
             stream = source(entry)
+        except PermissionError:
+            raise DownloadError(
+                f"{origin}: {entry.name} cannot be opened; check its permissions"
+            ) from None
         # A wrong place in the archive is an OSError as well, which is none of the disk's.
         except (zipfile.BadZipFile, RuntimeError, KeyError, ValueError, OSError):
             raise DownloadError(damaged) from None
