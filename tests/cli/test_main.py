@@ -50,6 +50,15 @@ def test_help_names_every_verb_and_imports_none() -> None:
     assert "Not a medical device" in done.stdout
 
 
+def test_a_process_ends_without_a_last_look_for_garbage() -> None:
+    code = (
+        "import gc, sys; from firstread.cli.main import main;"
+        "sys.argv = ['firstread', '--version'];"
+        "main(); assert gc.get_freeze_count() > 0"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 @pytest.mark.parametrize(
     "verb",
     [

@@ -84,6 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with contextlib.suppress(AttributeError, OSError, ValueError):  # no stderr, or a full one
             sys.stderr.flush()
         os._exit(code)
+    if argv is None:
+        gc.freeze()  # else the last look for garbage goes through all of torch, for a second
     return code
 
 
