@@ -112,6 +112,8 @@ def test_the_verbs_code_is_ours(code: int, verb: Callable[..., None]) -> None:
         (KeyboardInterrupt(), 130, "interrupted"),
         (OSError(errno.ENOSPC, "No space left", "out"), 2, "out: the disk is full"),
         (PermissionError(errno.EACCES, "Permission denied", "out"), 2, "out: not permitted"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "a"), 2, "a: file name too long; check"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "a/b"), 2, "check the path"),
         (ModuleNotFoundError("no", name="torch.nn"), 2, "pip install 'firstread[train]'"),
         (ModuleNotFoundError("no", name="elsewhere"), 2, "missing"),
         (MemoryError(), 2, "out of memory"),

@@ -41,6 +41,9 @@ IN_TRAIN = "kagglehub lightning onnx onnxscript optuna safetensors tensorboard t
 EXTRAS = dict.fromkeys(IN_TRAIN.split(), "train")
 """Which extra brings a package that the base install is without."""
 
+NO_PLACE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
+"""Errors of a path that leads nowhere, to the wrong kind of thing, or in a circle."""
+
 NOTICE = "Not a medical device. Trained on films of children of one to five years."
 
 
@@ -222,6 +225,8 @@ def _os_error(e: OSError) -> str:
         return f"{place}the disk is full; free space or choose another place"
     if e.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         return f"{place}not permitted; check the permissions or choose another place"
+    if e.errno in NO_PLACE:
+        return f"{place}{(e.strerror or str(e)).lower()}; check the path"
     return f"{place}{e.strerror or e}; run again with --debug"
 
 
