@@ -98,6 +98,21 @@ def test_wrong_arguments(
     assert "firstread" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["read", "x", "--js", "o"],
+        ["data", "split", "x", "--ou", "o"],
+        ["lungs", "draw", "x", "--ou"],
+    ],
+    ids=lambda argv: argv[0],
+)
+def test_an_option_is_written_out(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    # A longer name that a later version brings would change what a shortened one means.
+    assert cli.main(argv) == 2
+    assert "usage" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("code", [0, 1])
 def test_the_verbs_code_is_ours(code: int, verb: Callable[..., None]) -> None:
     verb(lambda: code)

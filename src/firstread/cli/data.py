@@ -24,7 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in sub_verbs():
         module = importlib.import_module(f"firstread.cli.data_{name}")
         child = children.add_parser(
-            name, help=module.HELP, description=module.__doc__, epilog=parser.epilog
+            name,
+            help=module.HELP,
+            description=module.__doc__,
+            epilog=parser.epilog,
+            allow_abbrev=False,
         )
         module.add_arguments(child)
         child.set_defaults(data_run=module.run)

@@ -17,7 +17,7 @@ NOT_STATED = "not stated"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add a parser for each sub-verb."""
     children = parser.add_subparsers(dest="lungs_verb", metavar="VERB", required=True)
-    add = partial(children.add_parser, epilog=parser.epilog)
+    add = partial(children.add_parser, epilog=parser.epilog, allow_abbrev=False)
     draw = add("draw", help="write the lung mask of each film as a PNG")
     draw.add_argument("paths", nargs="+", metavar="FILE_OR_FOLDER", help="films, or folders")
     draw.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the masks")
