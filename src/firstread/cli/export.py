@@ -56,9 +56,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _anew(args: argparse.Namespace) -> int:
-    from firstread.train.malloc import tune_malloc
+    from firstread.train.bring import bring
 
-    tune_malloc()  # before torch is imported
+    bring("firstread.train.finish")
     from firstread.cohort.table import load_cohort
     from firstread.train.ensemble import ensemble
     from firstread.train.finish import made_again

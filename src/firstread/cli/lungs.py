@@ -95,9 +95,9 @@ def _draw(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
-    from firstread.train.malloc import tune_malloc
+    from firstread.train.bring import bring
 
-    tune_malloc()  # before torch is imported
+    bring("firstread.train.lungs")
     from dataclasses import replace
 
     from firstread.cohort.table import load_cohort

@@ -108,9 +108,9 @@ def job_from(args: argparse.Namespace, changes: dict[str, int]) -> Job:
 
 def run(args: argparse.Namespace) -> int:
     """Train; 1 if some films could not be decoded, else 0."""
-    from firstread.train.malloc import tune_malloc
+    from firstread.train.bring import bring
 
-    tune_malloc()  # before torch is imported
+    bring("firstread.train.run")
     from firstread.train.run import train
 
     # The sizes that a recipe trains on and cuts crops from belong to its own size.

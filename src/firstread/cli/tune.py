@@ -34,11 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Search; 1 if some films could not be decoded, else 0."""
-    from firstread.train.malloc import tune_malloc
+    from firstread.train.bring import bring
 
     if args.trials < 1:
         raise RecipeError(f"--trials {args.trials} is not possible; use 1 or more")
-    tune_malloc()  # before torch is imported
+    bring("firstread.train.tune")
     from firstread.train.tune import Search, tune
 
     search = Search(job_from(args, {}), args.trials)
