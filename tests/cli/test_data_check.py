@@ -25,6 +25,16 @@ def test_a_clean_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "No split to judge" in (tmp_path / "o" / "c.html").read_text()
 
 
+def test_one_film_is_no_films(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_folder(tmp_path, 1, size=48)
+    table = tmp_path / "t.csv"
+    film = next((tmp_path / "NORMAL").iterdir())
+    table.write_text(f"file,label\n{film.relative_to(tmp_path).as_posix()},NORMAL\n")
+    assert main(["data", "check", str(table)]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.endswith("1 film (1 readable), 1 patient (1 film each, at most 1)")
+
+
 def test_a_leak_is_exit_code_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for part in ("train", "val"):
         write_folder(tmp_path, 4, size=48, part=part)

@@ -48,12 +48,15 @@ def run(args: argparse.Namespace) -> int:
 
 def summary(report: dict[str, Any], source: Path) -> str:
     """The report in a few lines for a terminal."""
+    from firstread.cohort.findings import count
+
     patients = report["patients"]
     films_each = patients["films_a_patient"]
+    mean = films_each["mean"]
     lines = [
-        f"{source}: {report['films']:,} films ({report['readable']:,} readable), "
-        f"{patients['patients']:,} patients ({films_each['mean']:g} films each, "
-        f"at most {films_each['most']})"
+        f"{source}: {count(report['films'], 'film')} ({report['readable']:,} readable), "
+        f"{count(patients['patients'], 'patient')} ({mean:g} {'film' if mean == 1 else 'films'} "
+        f"each, at most {films_each['most']})"
     ]
     for by in ("class", "part", "series", "etiology"):
         counts = report["counts"][by]
