@@ -233,6 +233,21 @@ def test_a_study_that_fails_takes_nothing_with_it(evaluate, tmp_path, capsys):
     assert f"warning: {said}" in capsys.readouterr().out
 
 
+def test_an_interrupted_study_leaves_the_results(evaluate, folder, capsys, monkeypatch):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("firstread.evaluate.occlusion.occlusion_study", stopped)
+    code, result, page = evaluate("--data", folder, "--occlude", "box", "--corruptions")
+    assert code == 130
+    assert result["n"]
+    assert "corruptions" not in result
+    said = "--occlude box: this study was interrupted, and those after it were not made"
+    assert result["warnings"][-1] == said
+    assert said in page
+    assert "interrupted" in capsys.readouterr().err
+
+
 def test_an_unexpected_error_in_a_study_comes_after_the_results(
     evaluate, folder, capsys, monkeypatch
 ):

@@ -137,7 +137,7 @@ def run(args: argparse.Namespace) -> int:
     )
     made, failed = studies.run_studies(args, bundle_path, cohort, scored, local)
     result |= made
-    result["warnings"] += [f"{option}: this study failed: {e}" for option, e in failed]
+    result["warnings"] += [studies.why_missing(option, e) for option, e in failed]
     if args.json is not None:
         write_atomic(args.json, json.dumps(result, indent=1, allow_nan=False) + "\n")
     if args.html is not None:

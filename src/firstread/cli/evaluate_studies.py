@@ -141,23 +141,33 @@ def run_studies(
     cohort: Cohort,
     scored: Scored,
     local: Cohort | None,
-) -> tuple[dict[str, Any], list[tuple[str, Exception]]]:
+) -> tuple[dict[str, Any], list[tuple[str, BaseException]]]:
     """The keys asked for: corruptions, occlusion, heat_energy, map_curves, recalibration; and which
     option failed with what. Films have been read for hours before, so that no study takes the
-    others with it.
+    others with it; nor does Ctrl-C, after which no other study begins.
 
     `scored`: the films of `cohort` as evaluated; `local`: what `check` returned.
     """
     found: dict[str, Any] = {}
-    failed: list[tuple[str, Exception]] = []
+    failed: list[tuple[str, BaseException]] = []
     for option, key, make in _asked(args, bundle_path, cohort, scored, local):
         try:
             study = make()
+        except KeyboardInterrupt as e:
+            failed.append((option, e))
+            break
         except Exception as e:
             failed.append((option, e))
         else:
             found[key] = [*found.get(key, ()), study] if key == "occlusion" else study
     return found, failed
+
+
+def why_missing(option: str, fault: BaseException) -> str:
+    """What a warning says of a study that came to no end."""
+    if isinstance(fault, KeyboardInterrupt):
+        return f"{option}: this study was interrupted, and those after it were not made"
+    return f"{option}: this study failed: {fault}"
 
 
 def _asked(
