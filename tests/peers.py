@@ -21,6 +21,8 @@ from pathlib import Path
 
 import pytest
 
+SYSTEM = ("/usr/sbin", "/usr/local/sbin")
+"""Where Debian keeps servers, and few people's PATH leads."""
 PLUGINS = Path("/usr/share/orthanc/plugins")
 DICOMWEB = "libOrthancDicomWeb.so"
 
@@ -34,12 +36,22 @@ def missing(what: str) -> None:
 
 
 def program(name: str) -> str:
-    """The path of an installed peer."""
-    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
-    if found is None:
+    """The path of an installed peer.
+
+    pynetdicom brings scripts of the same names, which come first where its environment is active;
+    it is what we are made of, and no peer.
+    """
+    found = [shutil.which(name, path=folder) for folder in (*os.get_exec_path(), *SYSTEM)]
+    others = [path for path in found if path and not _is_python(Path(path))]
+    if not others:
         missing(name)
-    assert found is not None
-    return found
+    return others[0]
+
+
+def _is_python(path: Path) -> bool:
+    with path.open("rb") as f:
+        head = f.readline(200)
+    return head.startswith(b"#!") and b"python" in head
 
 
 def run(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
