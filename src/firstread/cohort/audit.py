@@ -43,23 +43,10 @@ from firstread.errors import ClassFolderError, NoFilms
 from firstread.film.decode import FILM_SUFFIXES
 from firstread.film.files import find_films, is_litter
 
-UNREAD = frozenset(
-    {".jfif", ".jpe", ".webp", ".gif", ".jp2", ".j2k", ".heic", ".avif", ".ima", ".img"}
-    | {
-        ".nii",
-        ".gz",
-        ".mha",
-        ".mhd",
-        ".nrrd",
-        ".npy",
-        ".npz",
-        ".pdf",
-        ".zip",
-        ".tar",
-        ".rar",
-        ".7z",
-    }
-)
+UNREAD = frozenset({
+    ".jfif", ".jpe", ".webp", ".gif", ".jp2", ".j2k", ".heic", ".avif", ".ima", ".img", ".nii",
+    ".gz", ".mha", ".mhd", ".nrrd", ".npy", ".npz", ".pdf", ".zip", ".tar", ".rar", ".7z",
+})  # fmt: skip
 """Endings that films, or archives of them, may have and that no folder is searched for."""
 
 CLASS_NAMES = {0: "NORMAL", 1: "PNEUMONIA", None: "unlabelled"}
