@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from firstread.cohort.cache import CachedFilms, cached_films
 from firstread.cohort.hashes import prefixes
@@ -21,12 +20,13 @@ from firstread.cohort.table import Cohort
 from firstread.errors import RunError
 from firstread.evaluate.corruptions import FULL
 from firstread.model.build import build_net
-from firstread.model.net import FilmNet, channels_last
+from firstread.model.net import FilmNet
 from firstread.read.bundle import Bundle, write_bundle
 from firstread.train.export import to_onnx
 from firstread.train.fit import precision_for
 from firstread.train.gate import with_gate
-from firstread.train.point import BATCH, choose_point, reader_of
+from firstread.train.point import choose_point, reader_of
+from firstread.train.quick import Bf16Reader
 from firstread.train.recipe import Recipe, make_recipe
 from firstread.train.record import now
 from firstread.train.start import earlier_data, finished_run, load_start
@@ -65,16 +65,20 @@ def make_bundle(
     shifted = load_twin(twin, recipe, state) if twin else None  # refused before the work
     net.opening = recipe.reading_opening
     graph, told_gate = to_onnx(net, size, recipe.mirror), {}
+    fast = precision_for(recipe, "cpu") == "bf16-mixed"
+    quick = Bf16Reader(net, recipe.mirror) if fast else None
     if gate:
-        quick = bf16_features(net) if precision_for(recipe, "cpu") == "bf16-mixed" else None
-        graph, limits = with_gate(graph, np.asarray(train.pixels), pixels, seed, say, quick)
+        look = quick.seen if quick else None
+        graph, limits = with_gate(graph, np.asarray(train.pixels), pixels, seed, say, look)
         told_gate = {"gate": limits}
     read = reader_of(graph)
     logits = read(pixels)
+    # The films as they are by what will read them; their copies only tell how far logits fade.
+    read_worse = quick.logits if quick else read
     large = pixels
     if size < FULL:
         large = np.asarray(cached_films(val.films, replace(recipe.seen, size=FULL)).pixels)
-    point = choose_point(read, large, size, logits, val.films.labels, shifted)
+    point = choose_point(read_worse, large, size, logits, val.films.labels, shifted)
     start = state.get("start")
     card = {
         "name": name,
@@ -104,27 +108,6 @@ def make_bundle(
         "notices": [],
     }
     return write_bundle(out, graph, card), logits
-
-
-def bf16_features(net: FilmNet) -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]:
-    """What gives what the gate sees (n, k) of films (n, s, s) on the CPU in bfloat16.
-
-    Two to three times as fast as the graph where the processor multiplies it: the gate wants eleven
-    copies of many training films, which took longer than all epochs of a VGG19's head.
-    """
-    channels_last(net.cpu()).eval()
-
-    def features(films: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        found = []
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-            for start in range(0, len(films), BATCH):
-                some = np.ascontiguousarray(films[start : start + BATCH])
-                film = torch.from_numpy(some).unsqueeze(1).float() / 255.0
-                ready = net.ready(film.contiguous(memory_format=torch.channels_last))
-                found.append(net.looked(ready)[1].numpy())
-        return np.concatenate(found)
-
-    return features
 
 
 def made_again(
