@@ -143,17 +143,11 @@ def test_weights_that_cannot_serve_are_refused(weights):
         fit_operating_point([0.0, 1.0, 2.0, 3.0], [0, 0, 1, 1], weights=weights)
 
 
-@pytest.mark.parametrize("rule", ["best", "0.5", "sensitivity_95", "sensitivity_98"])
-def test_the_rule_says_which_threshold_is_in_use(rule):
-    point = fit_operating_point(*films(gap=2.5), rule=rule)
-    assert point.threshold == point.thresholds[rule].value
-    assert f'"{rule}"' in point.thresholds["decision"].how
+def test_the_card_says_which_threshold_is_in_use():
+    point = fit_operating_point(*films(gap=2.5))
+    assert point.threshold == point.thresholds["best"].value
+    assert '"best"' in point.thresholds["decision"].how
     assert point.refer.low <= point.threshold <= point.refer.high
-
-
-def test_an_unknown_rule_is_refused():
-    with pytest.raises(DataError, match="sensitivity_98"):
-        fit_operating_point(*films(), rule="sensitivity_99")
 
 
 @pytest.mark.parametrize("gap", [2.0, 4.0, 8.0])
@@ -187,14 +181,3 @@ def test_classes_far_apart_cross_the_points_and_the_card_says_so():
     point = fit_operating_point(*films(gap=12.0))
     assert point.thresholds["rule_out"].value > point.thresholds["rule_in"].value
     assert "neither class" in point.thresholds["rule_out"].how
-
-
-def test_the_conformal_band_lies_between_the_points():
-    logits, labels = films(gap=2.0)
-    point = fit_operating_point(logits, labels, band="conformal")
-    low, high = (point.thresholds[n].value for n in ("rule_out", "rule_in"))
-    assert point.refer.low == low <= point.threshold <= point.refer.high
-    assert point.refer.high == pytest.approx(high)
-    p = point.calibration.probability(logits)
-    assert (p < point.refer.low)[labels == 1].mean() <= RISK
-    assert (p > point.refer.high)[labels == 0].mean() <= RISK

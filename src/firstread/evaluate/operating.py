@@ -44,9 +44,6 @@ LEAST_REFERRED = 0.02
 RISK = 0.02
 """Highest chance with which a film of either class may fall beyond "rule_out" or "rule_in"."""
 
-RULES = ("best", "0.5", "sensitivity_95", "sensitivity_98")
-BANDS = ("error", "conformal")
-
 
 @dataclass(frozen=True)
 class Threshold:
@@ -132,20 +129,6 @@ def _conformal(cuts: Cuts, on: str) -> dict[str, Threshold]:
     return points
 
 
-def _conformal_band(points: dict[str, Threshold], decision: float) -> ReferBand:
-    """The band from "rule_out" to "rule_in", stretched to hold the decision threshold."""
-    low = min(points["rule_out"].value, decision)
-    high = max(points["rule_in"].value, decision)
-    # Both ends belong to the band, and "at or above" to what is ruled in.
-    return ReferBand(
-        low,
-        float(np.nextafter(high, 0.0)) if high > decision else high,
-        'from the point "rule_out" to the point "rule_in", stretched to hold the decision '
-        f"threshold: outside of it at most {RISK:.0%} of films with pneumonia, and of films "
-        "without, are decided wrongly, if films are drawn like those of validation",
-    )
-
-
 def _refer_band(
     z: Floats, truth: npt.NDArray[np.bool_], weights: Floats, cut: float, on: str
 ) -> ReferBand:
@@ -202,8 +185,6 @@ def fit_operating_point(
     on: str = "the validation films",
     *,
     weights: npt.ArrayLike | None = None,
-    rule: str = "best",
-    band: str = "error",
     calibration: Platt | None = None,
     sensitivity: float | None = None,
 ) -> OperatingPoint:
@@ -212,23 +193,16 @@ def fit_operating_point(
     `logits` (n,): the network's, uncalibrated; `labels` (n,): 1 pneumonia, 0 normal; `on`
     names the films in the sentences on the card. `weights` (n,): how many films each row counts
     for; of several validation sets put in one row, or of clean and corrupted copies of a film,
-    which share a weight of 1 (more would let the conformal points promise too much). `rule`, one
-    of `RULES`: which threshold is in use. `band`, one of `BANDS`: the refer band leaves few
-    errors in all, or lies between the conformal points. `calibration`: one that was fitted
-    already, in place of Platt scaling here. `sensitivity`, 0.5 to below 1: the threshold in use is
-    the one that reaches it on average on new films, each film counting once, under the name
-    "sensitivity_90" or the like, whatever `rule` says. Raises `DataError` if a class is missing, a
-    logit is no number, the lengths differ, or a rule is not known.
+    which share a weight of 1 (more would let the conformal points promise too much).
+    `calibration`: one that was fitted already, in place of Platt scaling here. `sensitivity`, 0.5
+    to below 1: the threshold in use is the one that reaches it on average on new films, each film
+    counting once, under the name "sensitivity_90" or the like. Raises `DataError` if a class is
+    missing, a logit is no number, or the lengths differ.
 
     By default the threshold in use is "best", not 0.5 or a wanted sensitivity: films of another
     batch come out shifted, and the middle of the plateau between the classes is furthest from
     harm.
     """
-    if rule not in RULES or band not in BANDS:
-        raise DataError(
-            f"rule {rule!r} with band {band!r} is not known; rules are {', '.join(RULES)}, "
-            f"bands {', '.join(BANDS)}"
-        )
     raw, truth = checked(logits, labels)
     w = checked_weights(weights, truth)
     platt = fit_platt(raw, truth, on, weights) if calibration is None else calibration
@@ -261,13 +235,8 @@ def fit_operating_point(
         named = {"0.5": named.pop("0.5"), "best": named.pop("best"), name: expected} | {
             k: t for k, t in named.items() if k != name
         }
-    points = _conformal(cuts, on)
-    rule = rule if sensitivity is None else sensitivity_name(sensitivity)
+    rule = "best" if sensitivity is None else sensitivity_name(sensitivity)
     used = named[rule]
     decision = Threshold(used.value, f'the threshold "{rule}": {used.how}')
-    refer = (
-        _conformal_band(points, used.value)
-        if band == "conformal"
-        else _refer_band(z, truth, w, float(to_logit(used.value)), on)
-    )
-    return OperatingPoint(platt, {"decision": decision, **named, **points}, refer)
+    refer = _refer_band(z, truth, w, float(to_logit(used.value)), on)
+    return OperatingPoint(platt, {"decision": decision, **named, **_conformal(cuts, on)}, refer)
