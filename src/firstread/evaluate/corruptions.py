@@ -8,10 +8,9 @@ that came so.
 
 What is faithful needs a word, since the original works on grey films made RGB. It draws noise for
 each channel on its own, cuts each to whole levels (towards zero) and goes back to grey by luma
-weights, which averages the three draws: what remains is 0.67 of the stated strength. That is
-`noise="rgb"`, the default; `noise="grey"` draws once, at full strength, and is harder. All else
-treats the channels alike, so on grey it is the same as on RGB, JPEG too: three equal channels are
-stored as that grey and two flat chroma planes (a test holds them equal, pixel for pixel).
+weights, which averages the three draws: what remains is 0.67 of the stated strength, here too. All
+else treats the channels alike, so on grey it is the same as on RGB, JPEG too: three equal channels
+are stored as that grey and two flat chroma planes (a test holds them equal, pixel for pixel).
 """
 
 from __future__ import annotations
@@ -69,27 +68,21 @@ FULL = 224
 """Least side of the films that are made worse, in pixels."""
 
 STRENGTHS = 5
-NOISES = ("rgb", "grey")
 
 
-def corrupt(
-    pixels: Pixels, family: str, strength: int, rng: np.random.Generator, noise: str = "rgb"
-) -> Pixels:
+def corrupt(pixels: Pixels, family: str, strength: int, rng: np.random.Generator) -> Pixels:
     """A film made worse: uint8 (s, s) to uint8 (s, s); `pixels` is not changed.
 
     `family`: a name of `FAMILIES`; `strength`: 1 to 5; `rng`: drawn from by the four noises
-    only. `noise`: "rgb" as in PneumoniaMNIST-C, or "grey" (see the module's top). Raises
-    ValueError for any other word or strength.
+    only. Raises ValueError for any other word or strength.
     """
     if family not in FAMILIES:
         raise ValueError(f"no corruption {family!r}; there are {', '.join(FAMILIES)}")
     if strength not in range(1, STRENGTHS + 1):
         raise ValueError(f"strength {strength} is not 1 to {STRENGTHS}")
-    if noise not in NOISES:
-        raise ValueError(f"noise {noise!r} is neither of {', '.join(NOISES)}")
     much = FAMILIES[family][strength - 1]
     if family in FAMILY_GROUPS["noise"]:
-        return _noisy(pixels, family, much, rng, channels=3 if noise == "rgb" else 1)
+        return _noisy(pixels, family, much, rng)
     if family == "gaussian_blur":
         return _blurred(pixels, int(much))
     if family.startswith("gamma"):
@@ -117,10 +110,8 @@ def shrunk(film: Pixels, size: int) -> Pixels:
     return preprocess(Film(film, len(film), len(film), "L", "PNG", 0), Preprocess(size))
 
 
-def _noisy(
-    pixels: Pixels, family: str, much: float, rng: np.random.Generator, channels: int
-) -> Pixels:
-    film = np.repeat(pixels[..., None], channels, axis=2)
+def _noisy(pixels: Pixels, family: str, much: float, rng: np.random.Generator) -> Pixels:
+    film = np.repeat(pixels[..., None], 3, axis=2)
     if family == "impulse_noise":
         hit = rng.random(film.shape, np.float32) < much
         white = rng.random(film.shape, np.float32) < 0.5
@@ -135,9 +126,7 @@ def _noisy(
 
 
 def _grey(film: Pixels) -> Pixels:
-    """(s, s, 3) or (s, s, 1) to (s, s)."""
-    if film.shape[2] == 1:
-        return film[..., 0]
+    """(s, s, 3) to (s, s)."""
     return np.array(Image.fromarray(film).convert("L"), dtype=np.uint8)
 
 
@@ -161,7 +150,6 @@ def corruption_study(
     cohort: Cohort,
     *,
     seed: int = 0,
-    noise: str = "rgb",
     draws: int = DRAWS,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
@@ -191,7 +179,7 @@ def corruption_study(
     reader = Reader(bundle_path, engine=JUDGED_BY)
     size = reader.bundle.card.preprocess.size
     wrong = np.ones((len(cohort), 1 + len(FAMILIES) * STRENGTHS), bool)
-    for i, calls in enumerate(_calls(reader, cohort, seed, noise)):
+    for i, calls in enumerate(_calls(reader, cohort, seed)):
         if calls is not None:
             wrong[i] = calls != (labels[i] == 1)
         if progress is not None:
@@ -220,17 +208,16 @@ def corruption_study(
         },
         "mean_balanced_error": _estimate(sampler, truth, corrupted).to_json(),
         "clean": _estimate(sampler, truth, wrong[:, 0]).to_json(),
-        "noise": noise,
+        "noise": "rgb",
         "seed": seed,
         "how": "balanced error, 1 - (sensitivity + specificity) / 2, at the bundle's own threshold "
         f"under {len(FAMILIES)} corruptions of {STRENGTHS} strengths (those of PneumoniaMNIST-C, "
         f"arXiv:2406.17536) of the film at {max(FULL, size)} px; noise drawn "
-        + ("for each of three channels, then made grey" if noise == "rgb" else "once, on grey")
-        + "; a rejected film is an error throughout",
+        "for each of three channels, then made grey; a rejected film is an error throughout",
     }
 
 
-def _calls(reader: Reader, cohort: Cohort, seed: int, noise: str) -> Iterator[Bools | None]:
+def _calls(reader: Reader, cohort: Cohort, seed: int) -> Iterator[Bools | None]:
     """For each film whether it is called pneumonia: clean, then under each corruption (66,).
 
     None for a film that is rejected as it is. Each corrupted film is a run of its own, as in the
@@ -260,7 +247,7 @@ def _calls(reader: Reader, cohort: Cohort, seed: int, noise: str) -> Iterator[Bo
         for f, family in enumerate(FAMILIES):
             for strength in range(1, STRENGTHS + 1):
                 rng = np.random.default_rng([seed, i, f, strength])
-                worse = corrupt(large, family, strength, rng, noise)
+                worse = corrupt(large, family, strength, rng)
                 calls.append(called(shrunk(worse, how.size)))
         return np.array(calls, bool)
 
