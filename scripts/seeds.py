@@ -33,7 +33,6 @@ from firstread.evaluate.metrics import (
     confusion,
     ece,
     log_loss,
-    ratio,
 )
 from firstread.evaluate.places import command_line, portable
 from firstread.evaluate.runs import Run, common_films, load_runs
@@ -68,11 +67,11 @@ def measures(run: Run, files: Sequence[str]) -> dict[str, float]:
         "auc": auc(run.logits(files), truth),
         "average_precision": average_precision(run.logits(files), truth),
         "accuracy": c.accuracy,
-        "balanced_accuracy": (c.sensitivity + c.specificity) / 2,
+        "balanced_accuracy": c.balanced_accuracy,
         "sensitivity": c.sensitivity,
         "specificity": c.specificity,
-        "precision": ratio(c.tp, c.tp + c.fp),
-        "f1": ratio(2 * c.tp, 2 * c.tp + c.fp + c.fn),
+        "precision": c.precision,
+        "f1": c.f1,
         "loss": log_loss(p, truth),
         "brier": brier(p, truth),
         "ece": ece(p, truth),

@@ -24,15 +24,14 @@ def _hash(cohort: Cohort, i: int) -> str:
         return ""
 
 
-def without_copies(cohort: Cohort, hashes: list[str] | None = None) -> tuple[Cohort, list[str]]:
+def without_copies(cohort: Cohort) -> tuple[Cohort, list[str]]:
     """The films, each content once, and sentences on what was left out.
 
-    A copy tells nothing that its film has not told; of copies the first stays. `hashes`: of
-    `readable_hashes`, where they are at hand. Raises `DataError` where a film has both labels.
+    A copy tells nothing that its film has not told; of copies the first stays. Raises `DataError`
+    where a film has both labels.
     """
-    hashes = readable_hashes(cohort) if hashes is None else hashes
     of: dict[str, list[int]] = defaultdict(list)
-    for i, name in enumerate(hashes):
+    for i, name in enumerate(readable_hashes(cohort)):
         of[name or f"unread {i}"].append(i)
     for same in of.values():
         if len({cohort.rows[i].label for i in same}) > 1:
@@ -50,10 +49,10 @@ def without_copies(cohort: Cohort, hashes: list[str] | None = None) -> tuple[Coh
     ]
 
 
-def copies_warning(cohort: Cohort, hashes: list[str] | None = None) -> list[str]:
+def copies_warning(cohort: Cohort) -> list[str]:
     """What to say of copies where each counts as a film of its own; [] if there are none."""
     try:
-        kept, said = without_copies(cohort, hashes)
+        kept, said = without_copies(cohort)
     except DataError as e:
         return [str(e)]
     if not said:

@@ -149,9 +149,9 @@ def closest(image: Image.Image, thumbnails: Floats) -> float:
     return float((thumbnails @ thumbnail(image)).max())
 
 
-def mark(image: Image.Image, text: str = "SYNTHETIC") -> Image.Image:
+def mark(image: Image.Image) -> Image.Image:
     """The film with small letters at its lower left edge, as real ones carry an R or an L."""
-    marked = image.copy()
+    marked, text = image.copy(), "SYNTHETIC"
     pen = ImageDraw.Draw(marked)
     font = ImageFont.load_default(9)
     _, _, _, height = pen.textbbox((0, 0), text, font=font)

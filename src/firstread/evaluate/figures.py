@@ -211,7 +211,7 @@ def curves(history: Sequence[Mapping[str, Any]]) -> bytes:
     return png(figure)
 
 
-def accuracy_against_time(models: Sequence[Timed], measure: str = "Accuracy") -> str:
+def accuracy_against_time(models: Sequence[Timed]) -> str:
     """Accuracy against training time and against reading time, two panels, as SVG.
 
     `models`: those without a time are left out of that panel. A time axis that spans more
@@ -258,9 +258,9 @@ def accuracy_against_time(models: Sequence[Timed], measure: str = "Accuracy") ->
                 ha="right" if right else "left",
                 fontsize=9,
             )
-    left.set_ylabel(measure)
+    left.set_ylabel("Accuracy")
     words = "; ".join(f"{m.name} {m.value:.3f}" for m in models)
-    return svg(figure, f"{measure} against training time and reading time. {words}")
+    return svg(figure, f"Accuracy against training time and reading time. {words}")
 
 
 def _square() -> tuple[Figure, Axes]:

@@ -58,16 +58,16 @@ class Graph:
 
 
 def film_batches(
-    cohort: Cohort, which: Sequence[int], how: Preprocess, batch: int = BATCH
+    cohort: Cohort, which: Sequence[int], how: Preprocess
 ) -> Iterator[tuple[list[int], Films]]:
     """The films at `which`, decoded and preprocessed once: (their indices, pixels (b, S, S)).
 
     A film that cannot be read is left out; the indices tell.
     """
-    for start in range(0, len(which), batch):
+    for start in range(0, len(which), BATCH):
         kept: list[int] = []
         pixels: list[Films] = []
-        for i in which[start : start + batch]:
+        for i in which[start : start + BATCH]:
             try:
                 film = decode(cohort.paths[i], reduce_to=how.first)
                 pixels.append(preprocess(film.taken_at(cohort.rows[i].true_size), how))

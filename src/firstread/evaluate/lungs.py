@@ -7,7 +7,7 @@ and holes filled, as readers get it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,6 @@ def judge_lungs(
     pixels: npt.NDArray[np.uint8],
     masks: Sequence[Mask | None],
     finder: LungFinder,
-    progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """The lung net's Dice on `films`: `pixels` (n, 224, 224) uint8, `masks` (224, 224) or None.
 
@@ -59,8 +58,6 @@ def judge_lungs(
         truth = masks[i]
         assert truth is not None
         values[k], doubts[k] = dice(found, truth), doubt(found) is not None
-        if progress is not None:
-            progress(k + 1, len(kept))
     some = films.subset(kept)
     lists = {"all": np.ones(len(some), bool)}
     for row in some.rows:

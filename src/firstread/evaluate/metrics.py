@@ -68,19 +68,9 @@ class Confusion:
         return ratio(self.tp, self.tp + self.fp)
 
     @property
-    def npv(self) -> float:
-        """Share of the films called normal that are: the precision of that class."""
-        return ratio(self.tn, self.tn + self.fn)
-
-    @property
     def f1(self) -> float:
         """Harmonic mean of precision and sensitivity."""
         return ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
-
-    @property
-    def f1_normal(self) -> float:
-        """The same for the normal class."""
-        return ratio(2 * self.tn, 2 * self.tn + self.fp + self.fn)
 
     @property
     def balanced_accuracy(self) -> float:
@@ -146,30 +136,29 @@ class Bins:
     observed: Floats
 
 
-def bin_of(p: Floats, bins: int = ECE_BINS) -> npt.NDArray[np.int64]:
+def bin_of(p: Floats) -> npt.NDArray[np.int64]:
     """(n,) the equal-width bin of each probability; 1 lies in the last one."""
-    return np.minimum((p * bins).astype(np.int64), bins - 1)
+    return np.minimum((p * ECE_BINS).astype(np.int64), ECE_BINS - 1)
 
 
-def reliability_bins(p: Floats, truth: Bools, bins: int = ECE_BINS) -> Bins:
+def reliability_bins(p: Floats, truth: Bools) -> Bins:
     """Equal-width bins of the probability of pneumonia."""
-    index = bin_of(p, bins)
-    count = np.bincount(index, minlength=bins)
+    index = bin_of(p)
+    count = np.bincount(index, minlength=ECE_BINS)
     with np.errstate(invalid="ignore"):
-        predicted = np.bincount(index, weights=p, minlength=bins) / count
-        observed = np.bincount(index, weights=truth, minlength=bins) / count
-    return Bins(np.linspace(0.0, 1.0, bins + 1), count, predicted, observed)
+        predicted = np.bincount(index, weights=p, minlength=ECE_BINS) / count
+        observed = np.bincount(index, weights=truth, minlength=ECE_BINS) / count
+    return Bins(np.linspace(0.0, 1.0, ECE_BINS + 1), count, predicted, observed)
 
 
-def ece(p: Floats, truth: Bools, bins: int = ECE_BINS) -> float:
+def ece(p: Floats, truth: Bools) -> float:
     """Expected calibration error of the probability of pneumonia.
 
     The mean over films of |share observed - mean predicted| of the film's bin, in
     equal-width bins of the probability of pneumonia from 0 to 1 (not of the confidence of
     the predicted class, which would fold the two ends together).
     """
-    index = bin_of(p, bins)
-    gap = np.bincount(index, weights=p - truth, minlength=bins)
+    gap = np.bincount(bin_of(p), weights=p - truth, minlength=ECE_BINS)
     return float(np.abs(gap).sum() / len(p))
 
 

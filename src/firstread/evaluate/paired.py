@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from firstread.errors import DataError
 from firstread.evaluate.closed_form import NONE, Z95, delong, wilson
-from firstread.evaluate.intervals import DRAWS, Estimate, Sampler, finite
+from firstread.evaluate.intervals import Estimate, Sampler
 from firstread.evaluate.metrics import Bools
 
 
@@ -28,15 +28,6 @@ class McNemar:
     only_a: int
     only_b: int
     p_value: float
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields, with the name of the test."""
-        return {
-            "test": "McNemar, exact, by patient",
-            "only_a": self.only_a,
-            "only_b": self.only_b,
-            "p_value": self.p_value,
-        }
 
 
 def mcnemar(
@@ -85,17 +76,6 @@ class PairedAuc:
     z: float
     p_value: float
 
-    def to_json(self) -> dict[str, Any]:
-        """The fields, with the name of the test."""
-        return {
-            "test": "DeLong, paired, by patient",
-            "auc_a": self.auc_a,
-            "auc_b": self.auc_b,
-            "difference": self.difference.to_json(),
-            "z": finite(self.z),
-            "p_value": self.p_value,
-        }
-
 
 def delong_paired(
     scores_a: npt.ArrayLike,
@@ -133,9 +113,7 @@ def delong_paired(
     )
 
 
-def accuracy_difference(
-    right_a: Bools, right_b: Bools, patients: Sequence[str], seed: int = 0, draws: int = DRAWS
-) -> Estimate:
+def accuracy_difference(right_a: Bools, right_b: Bools, patients: Sequence[str]) -> Estimate:
     """Accuracy of a minus that of b with a paired patient bootstrap.
 
     `right_a`, `right_b` (n,) bool: which films each model called rightly; `patients` (n,). Where
@@ -145,7 +123,7 @@ def accuracy_difference(
     a, b = np.asarray(right_a, dtype=bool), np.asarray(right_b, dtype=bool)
     _same(a, b)
     _same(a, np.asarray(patients))
-    sampler = Sampler(patients, seed, draws)
+    sampler = Sampler(patients)
     if (a == b).all():
         end = wilson(0, sampler.m)[1]
         return Estimate(0.0, -end, end, "Wilson over patients")

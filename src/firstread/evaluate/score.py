@@ -221,16 +221,14 @@ def worst_order(scored: Scored) -> list[int]:
     return [int(i) for i in np.argsort(belief, kind="stable") if wrong[i]]
 
 
-def worst_films(
-    scored: Scored, cohort: Cohort, bundle_path: Path | None, most: int = WORST_FILMS
-) -> list[ReportFilm]:
-    """The worst films, at most `most`, read again with pixels and heat map, for the report."""
+def worst_films(scored: Scored, cohort: Cohort, bundle_path: Path | None) -> list[ReportFilm]:
+    """The worst films, at most `WORST_FILMS`, read again with pixels and map, for the report."""
     from firstread.read.engine import JUDGED_BY
     from firstread.read.reader import Reader
 
     reader = Reader(bundle_path, engine=JUDGED_BY)
     films = []
-    for i in worst_order(scored)[:most]:
+    for i in worst_order(scored)[:WORST_FILMS]:
         opinion = reader.read(cohort.rows[i], heat=True)
         films.append(
             ReportFilm(
@@ -244,24 +242,3 @@ def worst_films(
             )
         )
     return films
-
-
-def evaluate(
-    bundle_path: Path | None,
-    cohort: Cohort,
-    *,
-    by: Iterable[str] = (),
-    prevalence: float | None = None,
-    seed: int = 0,
-    command: str = "",
-    warnings: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Score a labelled cohort with a bundle and measure everything: the metrics object.
-
-    Its fields are listed at the top of `firstread.evaluate.result`. Arguments and errors are
-    those of `score_cohort` and of `measure` there.
-    """
-    from firstread.evaluate.result import measure
-
-    scored = score_cohort(bundle_path, cohort, by)
-    return measure(scored, prevalence=prevalence, seed=seed, command=command, warnings=warnings)
