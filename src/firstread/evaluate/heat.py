@@ -34,7 +34,7 @@ from firstread.evaluate.alike import (
 )
 from firstread.evaluate.calibration import Floats
 from firstread.evaluate.graph import Graph, Maps, film_batches
-from firstread.evaluate.intervals import Estimate, Sampler
+from firstread.evaluate.intervals import Estimate, Sampler, json_of
 from firstread.evaluate.masks import Mask, check_frame, find_masks, load_mask_if_sound
 from firstread.evaluate.metrics import Bools
 from firstread.evaluate.randomise import randomised, weights_of
@@ -174,14 +174,14 @@ def _result(cohort: Cohort, films: _Films, weights: int, seed: int) -> dict[str,
         "n_left_out": len(cohort) - len(films.indices),
         "n_no_heat": int(np.isnan(lift).sum()),
         "n_pneumonia": int(films.called.sum()),
-        "lift": _json(mean(lift)),
-        "lift_pneumonia": _json(mean(lift, films.called)),
-        "inside": _json(mean(films.inside, most=1.0)),
-        "area": _json(mean(films.area, most=1.0)),
+        "lift": json_of(mean(lift)),
+        "lift_pneumonia": json_of(mean(lift, films.called)),
+        "inside": json_of(mean(films.inside, most=1.0)),
+        "area": json_of(mean(films.area, most=1.0)),
         "randomised": {
-            "lift": _json(mean(films.random_inside / films.area)),
-            "correlation": _json(linear),
-            "spearman": _json(ranked),
+            "lift": json_of(mean(films.random_inside / films.area)),
+            "correlation": json_of(linear),
+            "spearman": json_of(ranked),
             "weights": weights,
             "draws": DRAWS,
             "changed": changed(linear, ranked),
@@ -195,7 +195,3 @@ def _result(cohort: Cohort, films: _Films, weights: int, seed: int) -> dict[str,
         "the lung mask, over the mask's share of the film; mean over films, intervals by "
         "bootstrap over patients; films without a mask, unreadable or without any heat left out",
     }
-
-
-def _json(estimate: Estimate | None) -> dict[str, Any] | None:
-    return None if estimate is None else estimate.to_json()

@@ -86,6 +86,11 @@ class Estimate:
         return out
 
 
+def json_of(estimate: Estimate | None) -> dict[str, Any] | None:
+    """An estimate for JSON; null where nothing could be measured."""
+    return None if estimate is None else estimate.to_json()
+
+
 def mix(a: Estimate, b: Estimate, share: float = 0.5) -> Estimate:
     """`share` of the estimate `a` and the rest of `b`, independent of it, by the intervals that
     each has (MOVER, Zou & Donner, Statistics in Medicine 27, 2008): where one of them has no

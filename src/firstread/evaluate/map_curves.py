@@ -35,7 +35,7 @@ from firstread.evaluate.alike import (
 )
 from firstread.evaluate.calibration import Floats
 from firstread.evaluate.graph import BATCH, Films, Graph, film_batches
-from firstread.evaluate.intervals import Estimate, Sampler
+from firstread.evaluate.intervals import Estimate, Sampler, json_of
 from firstread.evaluate.randomise import randomised
 
 STEPS = 20
@@ -194,7 +194,7 @@ def _result(patients: Sequence[str], curves: Floats, likeness: Floats, seed: int
         study: dict[str, Any] = {
             name: {
                 "curve": curves[:, w, o].mean(axis=0).tolist() if len(curves) else [],
-                "area": _json(mean(areas[:, o])),
+                "area": json_of(mean(areas[:, o])),
             }
             for o, name in enumerate(ORDERS)
         }
@@ -202,20 +202,16 @@ def _result(patients: Sequence[str], curves: Floats, likeness: Floats, seed: int
             better = areas[:, o] - areas[:, 0]
             gain = mean(better if way == "deletion" else -better, least=-1.0)
             gains.append(gain)
-            study[f"over_{name}"] = _json(gain)
+            study[f"over_{name}"] = json_of(gain)
         result[way] = study
     linear, ranked = mean(likeness[:, 0]), mean(likeness[:, 1])
     new = changed(linear, ranked)
     won = all(e is not None and np.isfinite(e.low) and e.low > 0.0 for e in gains)
     return result | {
-        "correlation": _json(linear),
-        "spearman": _json(ranked),
+        "correlation": json_of(linear),
+        "spearman": json_of(ranked),
         "changed": new,
         "holds": new and won,
         "draws": DRAWS,
         "rule": RULE,
     }
-
-
-def _json(estimate: Estimate | None) -> dict[str, Any] | None:
-    return None if estimate is None else estimate.to_json()

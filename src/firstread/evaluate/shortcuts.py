@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from firstread.cohort.table import Cohort, FilmRow
 from firstread.evaluate.calibration import Floats
-from firstread.evaluate.intervals import Estimate, Sampler
+from firstread.evaluate.intervals import Estimate, Sampler, json_of
 from firstread.evaluate.metrics import Bools
 from firstread.film.decode import FORMATS, looks_like_dicom, orientation, read_bytes
 from firstread.film.heads import check_head
@@ -139,7 +139,7 @@ def shortcut_aucs(
         table.append(
             {
                 "name": name,
-                "auc": None if estimate is None else estimate.to_json(),
+                "auc": json_of(estimate),
                 "n": int(has.sum()),
                 "values": distinct,
                 "note": note_here,
