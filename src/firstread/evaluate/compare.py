@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from firstread import __version__
 from firstread.errors import RunError
 from firstread.evaluate import figures
 from firstread.evaluate.intervals import Sampler
@@ -24,6 +23,7 @@ from firstread.evaluate.metrics import confusion, film_losses
 from firstread.evaluate.page import NOTICES, picture, write_page
 from firstread.evaluate.paired import accuracy_difference, delong_paired, mcnemar
 from firstread.evaluate.places import portable
+from firstread.evaluate.result import versions
 from firstread.evaluate.runs import TIMED_FILMS, Run, common_films, load_runs, reading_times
 from firstread.evaluate.tables import decisions
 
@@ -117,7 +117,7 @@ def compare_runs(
         "how": HOW,
         "notices": [*dict.fromkeys(n for run in runs for n in run.bundle.card.notices), *NOTICES],
         "command": command,
-        "versions": _versions(),
+        "versions": versions() | {"machine": platform.machine()},
     }
 
 
@@ -195,14 +195,14 @@ def _against(
     """Put each other run's paired differences from the best into its entry."""
     right = [_calls(run, files) == truth for run in runs]
     others = [i for i in range(len(runs)) if i != best]
-    decisions = [mcnemar(right[i], right[best], patients) for i in others]
+    tests = [mcnemar(right[i], right[best], patients) for i in others]
     areas = [
         delong_paired(runs[i].logits(files), runs[best].logits(files), truth, patients)
         for i in others
     ]
-    decisions_p = holm([test.p_value for test in decisions])
+    tests_p = holm([test.p_value for test in tests])
     areas_p = holm([test.p_value for test in areas])
-    for i, decision, area, p, q in zip(others, decisions, areas, decisions_p, areas_p, strict=True):
+    for i, decision, area, p, q in zip(others, tests, areas, tests_p, areas_p, strict=True):
         entries[i]["against_best"] = {
             "accuracy_difference": accuracy_difference(right[i], right[best], patients).to_json(),
             "only_this_right": decision.only_a,
@@ -226,15 +226,3 @@ def _finding(accuracy_differs: bool, auc_differs: bool, auc_difference: float) -
     if auc_differs:
         return f"{'higher' if above else 'lower'} AUC; no difference in accuracy shown"
     return "no difference shown"
-
-
-def _versions() -> dict[str, str]:
-    import onnxruntime
-
-    return {
-        "firstread": __version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "onnxruntime": onnxruntime.__version__,
-        "machine": platform.machine(),
-    }

@@ -178,8 +178,6 @@ def _provenance(
     scored: Scored, sampler: Sampler, seed: int, command: str, warnings: Sequence[str]
 ) -> dict[str, Any]:
     """What was measured with what, so that it can be measured again."""
-    import onnxruntime
-
     drawn = (
         f"bootstrap over {sampler.m} patients of {sampler.n} films, "
         if sampler.clustered
@@ -214,11 +212,18 @@ def _provenance(
         "notices": list(scored.notices),
         "command": command,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "versions": {
-            "firstread": firstread.__version__,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "onnxruntime": str(onnxruntime.__version__),
-        },
+        "versions": versions(),
         "seed": seed,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of what a result hangs on."""
+    import onnxruntime
+
+    return {
+        "firstread": firstread.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "onnxruntime": str(onnxruntime.__version__),
     }
