@@ -17,7 +17,6 @@ import logging
 import re
 import threading
 import warnings
-from types import TracebackType
 from typing import Any
 
 from firstread.film.forks import Lock
@@ -36,12 +35,7 @@ class _Quiet(threading.local):
         _put_first()
         self.depth += 1
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.depth -= 1
 
     def match(self, text: str) -> bool:
