@@ -138,23 +138,24 @@ class Joined:
     """
 
     def __init__(self, n: int) -> None:
-        self._name = np.arange(n)  # of each thing the least of its group
+        self.names = np.arange(n)
+        """(n,) of each thing the least of its group."""
 
     def link(self, first: Indices, second: Indices) -> None:
         """Join `first` (k,) int64 each to its `second` (k,)."""
         while True:
-            a, b = self._name[first], self._name[second]
+            a, b = self.names[first], self.names[second]
             apart = a != b
             if not apart.any():
                 return
-            into = np.arange(len(self._name))
+            into = np.arange(len(self.names))
             np.minimum.at(into, np.maximum(a, b)[apart], np.minimum(a, b)[apart])
             while (into != into[into]).any():
                 into = into[into]
-            self._name = into[self._name]
+            self.names = into[self.names]
 
     def groups(self) -> list[list[int]]:
         """Sorted groups of two or more."""
-        order = np.argsort(self._name, kind="stable")
-        cuts = np.flatnonzero(np.diff(self._name[order])) + 1
+        order = np.argsort(self.names, kind="stable")
+        cuts = np.flatnonzero(np.diff(self.names[order])) + 1
         return [g.tolist() for g in np.split(order, cuts) if len(g) > 1]

@@ -28,6 +28,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from firstread.cohort.duplicates import Joined
 from firstread.cohort.records import read_records
 from firstread.cohort.table import PARTS, Cohort, FilmRow, by_name
 from firstread.cohort.tags import crowded
@@ -122,18 +123,12 @@ def _remedy(films: Cohort) -> str:
 
 def _groups(films: Cohort) -> list[int]:
     """A group number a film: one patient, or patients joined by a byte-identical film."""
-    parent: dict[str, str] = {}
-
-    def find(key: str) -> str:
-        while parent.setdefault(key, key) != key:
-            parent[key] = parent[parent[key]]
-            key = parent[key]
-        return key
-
-    for patient, sha in zip(films.patients, films.hashes, strict=True):
-        parent[find(f"p:{patient}")] = find(f"s:{sha}")
-    numbers: dict[str, int] = {}
-    return [numbers.setdefault(find(f"p:{p}"), len(numbers)) for p in films.patients]
+    joined = Joined(len(films))
+    for keys in (films.patients, films.hashes):
+        first: dict[str, int] = {}
+        of = [first.setdefault(key, i) for i, key in enumerate(keys)]
+        joined.link(np.arange(len(films)), np.array(of, np.int64))
+    return joined.names.tolist()
 
 
 def _stratum(row: FilmRow) -> str:
