@@ -23,7 +23,6 @@ from firstread.cohort import leaks
 from firstread.cohort.ages import why_unused
 from firstread.cohort.class_names import misspelt
 from firstread.cohort.columns import Values, column_properties
-from firstread.cohort.film_names import named
 from firstread.cohort.findings import judge
 from firstread.cohort.hashes import combined_sha256
 from firstread.cohort.look import Seen, look_at_all
@@ -34,6 +33,7 @@ from firstread.cohort.table import (
     Cohort,
     FilmRow,
     folder_films,
+    folder_row,
     load_cohort,
     told_apart,
 )
@@ -80,12 +80,10 @@ def layout_problem(root: Path) -> str | None:
 
 
 def _loose_row(root: Path, path: Path) -> FilmRow:
-    file = path.relative_to(root)
-    folders = file.parts[:-1]
+    folders = path.relative_to(root).parts[:-1]
     label = next((CLASS_FOLDERS[f] for f in reversed(folders) if f in CLASS_FOLDERS), None)
     part = next((f for f in folders if f in PARTS), "")
-    patient, series, number, etiology = named(file.as_posix(), label)
-    return FilmRow(file.as_posix(), path, label, patient, series, number, etiology, part)
+    return folder_row(root, path, label, part)
 
 
 def audit(
@@ -132,7 +130,7 @@ def audit(
         "duplicates": describe_twins(cohort, twins),
         "between": [c for near in across for c in crossings(cohort, exact, near)],
         "split_check": None if planned is None else check_split(cohort, planned, shas),
-        "metadata": [k.to_json() for k in leaks.find_leaks(properties, cohort.labels)],
+        "metadata": [asdict(k) for k in leaks.find_leaks(properties, cohort.labels)],
         "not_judged": leaks.not_judged(properties, cohort.labels),
         "layout_problem": layout_problem(cohort.root) if walk else None,
         "misnamed_folders": misnamed_folders(cohort.root) if walk else [],

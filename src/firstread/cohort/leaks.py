@@ -8,7 +8,7 @@ ROC curve, either direction). In the Guangzhou set the area of the original pict
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -43,10 +43,6 @@ class Leak:
     films: int
     constant: bool
     warning: bool
-
-    def to_json(self) -> dict[str, object]:
-        """As plain types."""
-        return asdict(self)
 
 
 def auc(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float:

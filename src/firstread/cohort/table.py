@@ -220,8 +220,7 @@ def _without_viewers_names(rows: Iterable[FilmRow]) -> tuple[FilmRow, ...]:
 
 
 def _anonymous(row: FilmRow) -> FilmRow:
-    by_name = row.patient == f"{row.series}-{row.number}"
-    patient = f"film-{row.file}" if by_name else row.patient
+    patient = f"film-{row.file}" if by_name(row) else row.patient
     return replace(row, patient=patient, series="", number=None)
 
 
@@ -267,14 +266,14 @@ def folder_films(root: Path, need_labels: bool = True) -> Cohort:
     for part, base in bases:
         folders = {d.name: d for d in sorted(base.iterdir()) if d.is_dir()}
         if not need_labels and not any(name in folders for name in CLASS_FOLDERS):
-            rows += [_row(root, f, None, part) for f in find_films([base])]
+            rows += [folder_row(root, f, None, part) for f in find_films([base])]
             continue
         for name, label in CLASS_FOLDERS.items():
             if name not in folders:
                 raise ClassFolderError(_missing_class(base, name, list(folders)))
             films = find_films([folders[name]])
             _check_inside(folders[name], films)
-            rows += [_row(root, f, label, part) for f in films]
+            rows += [folder_row(root, f, label, part) for f in films]
     return Cohort(root, tuple(rows))
 
 
@@ -299,7 +298,8 @@ def _missing_class(base: Path, name: str, there: list[str]) -> str:
     return f"{base}: class folder {name} is missing (found {found}); expected NORMAL and PNEUMONIA"
 
 
-def _row(root: Path, path: Path, label: int | None, part: str) -> FilmRow:
+def folder_row(root: Path, path: Path, label: int | None, part: str) -> FilmRow:
+    """A film of a folder as its place and name alone tell it."""
     file = path.relative_to(root).as_posix()
     patient, series, number, etiology = named(file, label)
     return FilmRow(file, path, label, patient, series, number, etiology, part)
