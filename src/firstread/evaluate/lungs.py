@@ -60,10 +60,9 @@ def judge_lungs(
         values[k], doubts[k] = dice(found, truth), doubt(found) is not None
     some = films.subset(kept)
     lists = {"all": np.ones(len(some), bool)}
-    for row in some.rows:
-        for name in (("normal", "pneumonia")[row.label or 0], row.series):
-            if name and name not in lists:
-                lists[name] = np.array([_in(r.label, r.series, name) for r in some.rows])
+    of = [(("normal", "pneumonia")[row.label or 0], row.series) for row in some.rows]
+    for name in dict.fromkeys(name for names in of for name in names if name):
+        lists[name] = np.array([name in names for names in of])
     rows = {name: _summary(some, values, doubts, chosen) for name, chosen in lists.items()}
     worst = np.argsort(values, kind="stable")[:10]
     return {
@@ -73,10 +72,6 @@ def judge_lungs(
         "worst": [{"file": some.rows[i].file, "dice": round(float(values[i]), 4)} for i in worst],
         "method": METHOD,
     }
-
-
-def _in(label: int | None, series: str, name: str) -> bool:
-    return name == series or name == ("normal", "pneumonia")[label or 0]
 
 
 def _summary(
