@@ -91,11 +91,11 @@ def fetch(
 
 
 def _way(source: Source, via: str) -> Way:
-    try:
-        return source.way(via) if via else source.ways[0]
-    except KeyError:
-        known = ", ".join(w.name for w in source.ways)
-        raise DownloadError(f"{source.name}: no way called {via!r}; use {known}") from None
+    for way in source.ways:
+        if via in ("", way.name):
+            return way
+    known = ", ".join(w.name for w in source.ways)
+    raise DownloadError(f"{source.name}: no way called {via!r}; use {known}")
 
 
 def _keep_given(films: Path, given: Path | None) -> None:

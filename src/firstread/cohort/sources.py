@@ -55,13 +55,6 @@ class Source:
     ways: tuple[Way, ...] = ()
     manual: tuple[str, ...] = ()
 
-    def way(self, name: str) -> Way:
-        """The way of that name; KeyError if there is none."""
-        for way in self.ways:
-            if way.name == name:
-                return way
-        raise KeyError(name)
-
     def way_of(self, counts: Counts) -> Way | None:
         """The way whose archive holds just these films a folder, if any."""
         return next((w for w in self.ways if dict(w.counts) == dict(counts)), None)
