@@ -3,17 +3,7 @@
 import numpy as np
 import pytest
 
-from firstread.cohort.leaks import auc, find_leaks, not_judged
-
-
-def test_auc_is_sklearns() -> None:
-    from sklearn.metrics import roc_auc_score
-
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 2, 200)
-    scores = np.round(rng.normal(labels, 2), 1)  # with ties
-    assert auc(scores, labels) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
-    assert np.isnan(auc([1.0, 2.0], [1, 1]))
+from firstread.cohort.leaks import find_leaks, not_judged
 
 
 def test_a_property_that_follows_the_label_is_named() -> None:

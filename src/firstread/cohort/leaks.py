@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from firstread.cohort.ranks import area_by_ranks
+
 WARN_AUC = 0.7
 """AUC of one property from which on it is reported as a leak."""
 
@@ -43,23 +45,6 @@ class Leak:
     films: int
     constant: bool
     warning: bool
-
-
-def auc(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """Area under the ROC curve of `scores` (n,) for `labels` (n,) of 0 and 1; ties count half.
-
-    The Mann-Whitney form (Hanley and McNeil 1982). NaN if a class is missing.
-
-    >>> auc([1, 2, 2, 3], [0, 0, 1, 1])
-    0.875
-    """
-    s, y = np.asarray(scores, np.float64), np.asarray(labels) == 1
-    n1, n0 = int(y.sum()), int((~y).sum())
-    if not n1 or not n0:
-        return float("nan")
-    _, inverse, counts = np.unique(s, return_inverse=True, return_counts=True)
-    ranks = np.cumsum(counts) - (counts - 1) / 2
-    return float((ranks[inverse][y].sum() - n1 * (n1 + 1) / 2) / (n1 * n0))
 
 
 def find_leaks(
@@ -126,7 +111,7 @@ def _judge(
         scores = share[cells]
     else:
         scores = np.array(there, np.float64)
-    raw = auc(scores, truth)
+    raw = area_by_ranks(scores, truth)
     n1, n0 = int(truth.sum()), int((~truth).sum())
     chance = np.sqrt((n1 + n0 + 1) / (12 * n1 * n0))
     worse = max(raw, 1 - raw)

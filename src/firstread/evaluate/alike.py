@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from firstread.cohort.ranks import midranks
 from firstread.evaluate.intervals import Estimate
-from firstread.evaluate.metrics import midranks
 
 DRAWS = 3
 """Sets of random weights; the measures of a film are averaged over them."""

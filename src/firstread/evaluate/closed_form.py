@@ -10,8 +10,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from firstread.cohort.ranks import midranks
 from firstread.evaluate.calibration import Floats, checked, sigmoid, to_logit
-from firstread.evaluate.metrics import Bools, midranks
+from firstread.evaluate.metrics import Bools
 
 Z95 = 1.959963984540054
 """97.5 % point of the standard normal distribution."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from firstread.cohort.ranks import area_by_ranks
 from firstread.evaluate.calibration import Floats, checked, fit_logistic, to_logit
 
 Bools = npt.NDArray[np.bool_]
@@ -88,22 +89,12 @@ def confusion(truth: Bools, calls: Bools) -> Confusion:
     )
 
 
-def midranks(x: Floats) -> Floats:
-    """Ranks from 1, ties sharing their mean rank."""
-    _, index, counts = np.unique(x, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return np.asarray((last - (counts - 1) / 2.0)[index], dtype=np.float64)
-
-
 def auc(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     """Exact area under the ROC curve: P(pneumonia scores higher), ties counting one half.
 
-    Mann and Whitney's statistic from midranks. Raises `DataError` without both classes.
+    Raises `DataError` without both classes.
     """
-    s, truth = checked(scores, labels)
-    n1, n0 = int(truth.sum()), int((~truth).sum())
-    rank_sum = float(midranks(s)[truth].sum())
-    return (rank_sum - n1 * (n1 + 1) / 2.0) / (n1 * n0)
+    return area_by_ranks(*checked(scores, labels))
 
 
 def film_losses(p: Floats, truth: Bools) -> Floats:
