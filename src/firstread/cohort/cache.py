@@ -12,7 +12,6 @@ may have failed for a moment only.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import os
@@ -31,7 +30,7 @@ from firstread.cohort.table import Cohort, FilmRow
 from firstread.errors import FilmError, NoFilms, OutputError
 from firstread.film.decode import decode
 from firstread.film.files import utf8
-from firstread.film.leftovers import clear, part_of
+from firstread.film.leftovers import part_file
 from firstread.film.places import cache_folder
 from firstread.film.preprocess import Preprocess, preprocess
 
@@ -115,9 +114,10 @@ def _build(
     log: Path,
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    failed: list[str] = []
-    _replace(data, lambda out: failed.extend(_write_films(out, films, how, progress)))
-    _replace(log, lambda out: out.write(utf8("\n".join(failed))))
+    with part_file(data) as out:
+        failed = _write_films(out, films, how, progress)
+    with part_file(log) as out:
+        out.write(utf8("\n".join(failed)))
 
 
 def _write_films(
@@ -154,19 +154,6 @@ def _write_films(
     if out.tell() != begin:
         raise OSError(errno.EIO, "the header of the cache would change its length")
     return failed
-
-
-def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    part = part_of(path)
-    try:
-        with part.open("xb") as out:
-            # Before the bytes: what was left may be what they need room for.
-            clear(path.parent, os.fstat(out.fileno()).st_mtime)
-            write(out)
-        part.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def _read_log(log: Path) -> list[tuple[int, str]]:

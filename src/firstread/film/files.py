@@ -8,14 +8,13 @@ leaves of the temporary one, the next process that writes beside it takes away
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from firstread.errors import FolderNotFound, OutputError
 from firstread.film.decode import FILM_SUFFIXES
-from firstread.film.leftovers import clear, part_of
+from firstread.film.leftovers import part_file
 
 DICOMDIR = "DICOMDIR"
 """The table of contents of a DICOM medium (PS3.10): DICOM, and no film."""
@@ -54,7 +53,6 @@ def write_atomic_parts(path: Path, parts: Iterable[bytes]) -> None:
 
     What `parts` raises goes on to the caller, and nothing is left behind.
     """
-    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
@@ -64,25 +62,16 @@ def write_atomic_parts(path: Path, parts: Iterable[bytes]) -> None:
                 out.writelines(parts)
             return
         target = real(path)  # a link stays a link, and its file is replaced
-        temporary = part_of(target)
-        with temporary.open("xb") as out:
-            # Before the bytes: what was left may be what they need room for.
-            clear(target.parent, os.fstat(out.fileno()).st_mtime)
+        with part_file(target) as out:
             out.writelines(parts)
             out.flush()
             os.fsync(out.fileno())
-        if target.exists():
-            temporary.chmod(target.stat().st_mode & 0o777)
-        temporary.replace(target)
-        temporary = None
+            if target.exists():
+                Path(out.name).chmod(target.stat().st_mode & 0o777)
     except OSError as e:
         raise OutputError(
             f"{path}: cannot be written ({e.strerror}); free space or choose another place"
         ) from None
-    finally:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
 
 
 def real(path: str | Path) -> Path:

@@ -26,7 +26,9 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 WEEK = 7 * 24 * 3600.0
 """Seconds without a write after which a part file is taken for left, whoever began it."""
@@ -50,6 +52,22 @@ def part_of(target: Path) -> Path:
     place = _place()
     whose = "" if place is None else f"{place}-{os.getpid()}-{_LIFE}."
     return target.with_name(f".{target.name[:40]}.{whose}{secrets.token_hex(6)}.part")
+
+
+@contextlib.contextmanager
+def part_file(target: Path) -> Iterator[BinaryIO]:
+    """A part file to write to: in the end it becomes `target`, or goes where it does not come to
+    that. Raises `OSError`."""
+    part = part_of(target)
+    try:
+        with part.open("xb") as out:
+            # Before the bytes: what was left may be what they need room for.
+            clear(target.parent, os.fstat(out.fileno()).st_mtime)
+            yield out
+        part.replace(target)
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
 
 
 def clear(folder: Path, now: float) -> None:
