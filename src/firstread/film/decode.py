@@ -25,7 +25,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from firstread.errors import FilmError, FilmTooLarge, FolderNotFound, UnreadableFilm
-from firstread.film.grey import colourfulness, deep_to_grey
+from firstread.film.grey import STRIP, colourfulness, deep_to_grey
 from firstread.film.guard import check_scans
 from firstread.film.heads import TIFF, check_head
 from firstread.film.quiet import quiet
@@ -39,9 +39,6 @@ MAX_PIXELS = 64_000_000
 MAX_BYTES = 192 * 2**20
 """Size of file beyond which it is not read: MAX_PIXELS uncompressed at 24 bits each. With it a film
 takes less than 1 GiB, bytes, pixels and all."""
-
-STRIP = 2**21
-"""Pixels of a picture that become grey at a time: a copy of the whole would double its memory."""
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "DIB")
 """The only Pillow decoders a film may reach; every other one is attack surface."""

@@ -26,7 +26,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from firstread.errors import FilmError, FilmTooLarge, UnreadableFilm
 from firstread.film.decode import MAX_PIXELS, Before, Film, check_size
-from firstread.film.grey import LUMA, colourfulness, to_scale
+from firstread.film.grey import LUMA, STRIP, colourfulness, to_scale
 from firstread.film.guard import (
     MOST_READS,
     CountedBytes,
@@ -35,7 +35,7 @@ from firstread.film.guard import (
     check_texts,
 )
 from firstread.film.quiet import quiet
-from firstread.film.shown import BAND, NO_NUMBERS, Floats, in_bands, shown, window_of
+from firstread.film.shown import NO_NUMBERS, Floats, in_bands, shown, window_of
 from firstread.film.stored import complete, stored_values
 from firstread.film.tags import told_tags
 
@@ -182,7 +182,7 @@ def _from_colour(
         return to_scale(part[..., :3].astype(np.float32), 0.0, 2.0**bits - 1)
 
     # Of a large picture every other pixel, or fewer, is plenty for its colour.
-    step = 1 + int((stored.shape[0] * stored.shape[1] / BAND) ** 0.5)
+    step = 1 + int((stored.shape[0] * stored.shape[1] / STRIP) ** 0.5)
     some = rgb(np.ascontiguousarray(stored[::step, ::step]))
     colour = colourfulness(Image.fromarray(some.astype(np.uint8)))
     return in_bands(stored, lambda part: rgb(part) @ LUMA), colour

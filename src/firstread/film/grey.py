@@ -12,6 +12,9 @@ DEPTHS = (8, 10, 12, 14, 16)
 FEW = 16
 """Negative values are clipped where the highest one is over this many times as far from 0."""
 
+STRIP = 2**21
+"""Pixels of a picture that become grey at a time: a copy of the whole would double its memory."""
+
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in grey: ITU-R BT.601, as in JPEG and Pillow."""
 

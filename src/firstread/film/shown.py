@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firstread.errors import UnreadableFilm
-from firstread.film.grey import range_of, to_scale, used_range
+from firstread.film.grey import STRIP, range_of, to_scale, used_range
 from firstread.film.lut import Table, first_table
 from firstread.film.shutter import outside_shutter
 
@@ -21,15 +21,12 @@ Floats = npt.NDArray[np.float32]
 Values = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 
-BAND = 2**21
-"""Pixels that become grey at a time."""
-
 
 def in_bands(stored: Values, to_grey: Callable[[Values], Values]) -> Floats:
     """What `to_grey` makes of the stored values, some rows at a time, as (rows, columns)."""
     rows, columns = stored.shape[:2]
     grey = np.empty((rows, columns), np.float32)
-    step = max(1, BAND // max(1, columns))
+    step = max(1, STRIP // max(1, columns))
     for top in range(0, rows, step):
         grey[top : top + step] = to_grey(stored[top : top + step])
     return grey
