@@ -75,7 +75,7 @@ def data_uri(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
-def _value(x: Any) -> float:
+def value_of(x: Any) -> float:
     """A number, or an estimate's value; NaN for anything else."""
     if isinstance(x, Mapping):
         x = x.get("value")
@@ -86,7 +86,7 @@ def _value(x: Any) -> float:
 
 def number(x: Any, digits: int = 3) -> str:
     """A number or an estimate's value, to `digits` places; a dash where there is none."""
-    value = _value(x)
+    value = value_of(x)
     return _typeset(value, digits) if math.isfinite(value) else MISSING
 
 
@@ -109,7 +109,7 @@ def places(x: Any, digits: int, top: float = math.inf, times: float = 1.0) -> in
     """Places, `digits` or as many more as it takes, with which `x` looks neither like 0 nor like
     `top` where it is between them: a number, or an estimate with its interval, each by `times`."""
     told = [x, *(x.get(end) for end in ("low", "high"))] if isinstance(x, Mapping) else [x]
-    inside = [v for v in (times * _value(one) for one in told) if 0 < v < top]
+    inside = [v for v in (times * value_of(one) for one in told) if 0 < v < top]
     while digits < MOST_PLACES and any(round(v, digits) in (0, top) for v in inside):
         digits += 1
     return digits
@@ -117,7 +117,7 @@ def places(x: Any, digits: int, top: float = math.inf, times: float = 1.0) -> in
 
 def percent(x: Any, digits: int = 1) -> str:
     """A share of 1 as per cent; 99.97 and not 100.0, which would say that none was missed."""
-    value = 100 * _value(x)
+    value = 100 * value_of(x)
     n = places(x, digits, 100, 100)
     return f"{value:.{n}f} %" if math.isfinite(value) else MISSING
 
@@ -126,14 +126,14 @@ def percent_span(x: Mapping[str, Any], digits: int = 1) -> str:
     """The interval of an estimate of a share as per cent, "91.0 to 95.4 %", a dash for what it
     has not; with as many places as `percent` gives its value."""
     n = places(x, digits, 100, 100)
-    return " to ".join(number(100 * _value(x.get(end)), n) for end in ("low", "high")) + " %"
+    return " to ".join(number(100 * value_of(x.get(end)), n) for end in ("low", "high")) + " %"
 
 
 def span(x: Any, digits: int = 3) -> str:
     """An estimate's interval, "0.910 to 0.954"; empty where it has none."""
     if not isinstance(x, Mapping):
         return ""
-    low, high = _value(x.get("low")), _value(x.get("high"))
+    low, high = value_of(x.get("low")), value_of(x.get("high"))
     if not (math.isfinite(low) and math.isfinite(high)):
         return ""
     return f"{_typeset(low, digits)} to {_typeset(high, digits)}"
@@ -141,13 +141,13 @@ def span(x: Any, digits: int = 3) -> str:
 
 def count(x: Any) -> str:
     """A whole number with thousands apart."""
-    value = _value(x)
+    value = value_of(x)
     return f"{value:,.0f}" if math.isfinite(value) else MISSING
 
 
 def p_value(x: Any) -> str:
     """A p-value: two digits, and no more zeros than anyone believes."""
-    value = _value(x)
+    value = value_of(x)
     if not math.isfinite(value):
         return MISSING
     return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
@@ -155,7 +155,7 @@ def p_value(x: Any) -> str:
 
 def duration(x: Any) -> str:
     """Seconds as "45 s", "12.5 min" or "1.4 h"."""
-    value = _value(x)
+    value = value_of(x)
     if not math.isfinite(value):
         return MISSING
     if value < 90:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstread.evaluate import figures
 from firstread.evaluate.curve_figure import map_curves
-from firstread.evaluate.page import data_uri, number, picture, places, span, write_page
+from firstread.evaluate.page import data_uri, number, picture, places, span, value_of, write_page
 from firstread.read.overlay import film_png, overlay_png
 
 if TYPE_CHECKING:
@@ -96,14 +96,14 @@ def shortcut_bars(result: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _figures(result: Mapping[str, Any]) -> dict[str, Any]:
     threshold = f"threshold {number(result['threshold'], 2)}"
-    sensitivity, specificity = _plain(result["sensitivity"]), _plain(result["specificity"])
-    precision = _plain(result["precision"])
+    sensitivity, specificity = value_of(result["sensitivity"]), value_of(result["specificity"])
+    precision = value_of(result["precision"])
     roc, pr, bins = result["roc"], result["pr"], result["reliability"]["bins"]
     labels = result["confusion"]["labels"]
     band = result.get("selective") or {}
     drawn = {}
     if band.get("curve"):
-        kept, wrong = _plain(band["coverage"]), _plain(band["error"])
+        kept, wrong = value_of(band["coverage"]), value_of(band["error"])
         drawn["selective"] = picture(
             figures.selective(
                 band["curve"]["coverage"],
@@ -153,11 +153,6 @@ def _said(name: str, estimate: Any) -> str:
     digits = places(estimate, 3, 1)
     interval = span(estimate, digits)
     return f"{name} {number(estimate, digits)}" + (f" ({interval})" if interval else "")
-
-
-def _plain(estimate: Mapping[str, Any]) -> float:
-    value = estimate["value"]
-    return math.nan if value is None else float(value)
 
 
 def _quality(result: Mapping[str, Any]) -> list[tuple[str, Any]]:

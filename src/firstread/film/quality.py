@@ -34,6 +34,9 @@ MAX_TWO_LEVELS = 0.9
 
 Films: up to 0.80; a page of dense text: 0.92 to 0.94; a mask: 1."""
 
+NEAR = 8
+"""Grey levels to either side of a grey that count as that one."""
+
 FAR = 64
 """Grey levels between the middles of two bands that are taken for ink and paper."""
 
@@ -63,8 +66,7 @@ def plainly_no_film(film: Film) -> str | None:
     if film.colour > MAX_COLOUR:
         return "a colour picture, not an X-ray film"
     share = film.grey_shares
-    total = share.cumsum()
-    if np.searchsorted(total, 0.99) - np.searchsorted(total, 0.01) < MIN_SPREAD:
+    if _spread(share) < MIN_SPREAD:
         return "the picture is blank"
     if _two_levels(share) > MAX_TWO_LEVELS:
         return "almost only two grey values, a page or a drawing and not a film"
@@ -89,8 +91,7 @@ def quality_notes(film: Film) -> tuple[str, ...]:
     if min(film.width, film.height) < SMALL:
         notes.append(f"small: {film.width} x {film.height} pixels")
     share = film.grey_shares
-    total = share.cumsum()
-    if np.searchsorted(total, 0.99) - np.searchsorted(total, 0.01) < FAINT:
+    if _spread(share) < FAINT:
         notes.append("faint: little contrast")
     for name, level in (("black", share[:2].sum()), ("white", share[-2:].sum())):
         if level > CLIPPED:
@@ -98,16 +99,22 @@ def quality_notes(film: Film) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _two_levels(share: npt.NDArray[np.float64], reach: int = 8) -> float:
-    """Share of the most crowded band of 2 * `reach` + 1 grey levels and of another far from it.
+def _spread(share: npt.NDArray[np.float64]) -> int:
+    """Grey levels from the 1st to the 99th percentile."""
+    low, high = np.searchsorted(share.cumsum(), (0.01, 0.99))
+    return int(high - low)
+
+
+def _two_levels(share: npt.NDArray[np.float64]) -> float:
+    """Share of the most crowded band of 2 * `NEAR` + 1 grey levels and of another far from it.
 
     Far, since ink and paper are; the two bands of a faint film of little contrast lie side by
     side, and that is a poor film, but a film.
     """
-    band = np.ones(2 * reach + 1)
+    band = np.ones(2 * NEAR + 1)
     crowd = np.convolve(share, band, mode="same")
     first = int(crowd.argmax())
     rest = share.copy()
-    rest[max(0, first - FAR + reach + 1) : first + FAR - reach] = 0
+    rest[max(0, first - FAR + NEAR + 1) : first + FAR - NEAR] = 0
     second = float(np.convolve(rest, band, mode="same").max())
     return float(crowd[first]) + second if second >= LEAST_INK else 0.0
