@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firstread.film.age import age_of, told_age
-from firstread.film.decode import looks_like_dicom, read_bytes
+from firstread.film.decode import FILM_SUFFIXES, looks_like_dicom, read_bytes
 
 if TYPE_CHECKING:
     import pydicom
 
-PICTURES = frozenset({".jpeg", ".jpg", ".png", ".tif", ".tiff", ".bmp"})
+PICTURES = FILM_SUFFIXES - {".dcm", ".dicom"}
 """Endings of files that are not opened for a tag."""
 
 READERS = 8
