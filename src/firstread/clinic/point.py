@@ -20,8 +20,9 @@ from firstread.evaluate.calibration import Platt, sigmoid, to_logit
 from firstread.evaluate.cuts import MARGIN
 from firstread.evaluate.intervals import Estimate, Sampler, mix
 from firstread.evaluate.metrics import Bools
-from firstread.evaluate.operating import OperatingPoint, Threshold, sensitivity_name
+from firstread.evaluate.operating import OperatingPoint, sensitivity_name
 from firstread.evaluate.tables import prevalences
+from firstread.read.card import Threshold
 
 SURE = 0.95
 """How sure the tolerance bound is."""

@@ -33,6 +33,7 @@ from firstread.evaluate.calibration import (
     to_logit,
 )
 from firstread.evaluate.cuts import Cuts, best_cut, cut_expected, cut_reaching, cuts_of
+from firstread.read.card import Refer, Threshold
 
 LIMIT = 30.0
 """Calibrated logits are clipped to ± this, so that every cut is a probability below 1."""
@@ -46,29 +47,12 @@ RISK = 0.02
 
 
 @dataclass(frozen=True)
-class Threshold:
-    """A calibrated probability; at or above it a film is called pneumonia. `how`: the rule."""
-
-    value: float
-    how: str
-
-
-@dataclass(frozen=True)
-class ReferBand:
-    """Calibrated probabilities from `low` to `high`: too near the threshold to decide."""
-
-    low: float
-    high: float
-    how: str
-
-
-@dataclass(frozen=True)
 class OperatingPoint:
     """Calibration, thresholds by name ("decision" is the one in use) and the refer band."""
 
     calibration: Platt
     thresholds: dict[str, Threshold]
-    refer: ReferBand
+    refer: Refer
 
     @property
     def threshold(self) -> float:
@@ -131,7 +115,7 @@ def _conformal(cuts: Cuts, on: str) -> dict[str, Threshold]:
 
 def _refer_band(
     z: Floats, truth: npt.NDArray[np.bool_], weights: Floats, cut: float, on: str
-) -> ReferBand:
+) -> Refer:
     """The smallest band around `cut`, symmetric in logits, that leaves few errors outside."""
     order = np.argsort(np.abs(z - cut), kind="stable")
     distance = np.abs(z - cut)[order]
@@ -160,7 +144,7 @@ def _refer_band(
         f"{rule}: {gone[chosen]:.0f} of {n:.0f} referred, error among the others "
         f"{error[chosen]:.4f} (all: {error[0]:.4f})"
     )
-    return ReferBand(float(sigmoid(cut - half)), float(sigmoid(cut + half)), how)
+    return Refer(float(sigmoid(cut - half)), float(sigmoid(cut + half)), how)
 
 
 def sensitivity_name(sensitivity: float) -> str:

@@ -59,7 +59,8 @@ from firstread.evaluate.intervals import DRAWS, FEW, RARE, Sampler
 from firstread.evaluate.metrics import ECE_BINS, LOSS_FLOOR, confusion, film_losses
 from firstread.evaluate.score import WORST_FILMS, Scored, worst_order
 from firstread.evaluate.shortcuts import shortcut_aucs
-from firstread.evaluate.tables import LABELS, decisions
+from firstread.evaluate.tables import decisions
+from firstread.read.card import LABELS
 
 
 def measure(

@@ -30,8 +30,7 @@ from firstread.evaluate.metrics import (
     roc_points,
 )
 from firstread.evaluate.score import Scored
-
-LABELS = ("no pneumonia", "pneumonia")
+from firstread.read.card import LABELS
 
 PREVALENCES = (0.01, 0.05, 0.1, 0.25, 0.5)
 """Shares of pneumonia for which predictive values are always given."""
