@@ -98,11 +98,16 @@ def _left(
     return (pixels, failed) if all(isinstance(film, str) for film in again) else None
 
 
+def prepared(row: FilmRow, how: Preprocess) -> npt.NDArray[np.uint8]:
+    """A film as a model reads it, (size, size). Raises as `decode` does."""
+    film = decode(row.path, reduce_to=how.first)
+    return preprocess(film.taken_at(row.true_size), how)
+
+
 def _prepared(row: FilmRow, how: Preprocess) -> npt.NDArray[np.uint8] | str:
-    """A film ready to be read, or why it cannot be."""
+    """The same, or why it cannot be read."""
     try:
-        film = decode(row.path, reduce_to=how.first)
-        return preprocess(film.taken_at(row.true_size), how)
+        return prepared(row, how)
     except FilmError as e:
         return str(e)
 

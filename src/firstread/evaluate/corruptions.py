@@ -25,11 +25,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageEnhance
 
+from firstread.cohort.cache import prepared
 from firstread.cohort.table import Cohort
 from firstread.errors import DataError
 from firstread.evaluate.intervals import DRAWS, Estimate, Sampler, mix
 from firstread.evaluate.metrics import Bools
-from firstread.film.decode import Film, decode
+from firstread.film.decode import Film
 from firstread.film.preprocess import Preprocess, preprocess
 
 if TYPE_CHECKING:
@@ -239,11 +240,9 @@ def _calls(reader: Reader, cohort: Cohort, seed: int) -> Iterator[Bools | None]:
         if film.decision == "rejected" or film.probability is None or film.pixels is None:
             return None
         calls = [film.probability >= card.threshold]
-        large, row = film.pixels, cohort.rows[i]
+        large = film.pixels
         if how.size < FULL:
-            full = replace(how, size=FULL)
-            whole = decode(row.path, reduce_to=full.first).taken_at(row.true_size)
-            large = preprocess(whole, full)
+            large = prepared(cohort.rows[i], replace(how, size=FULL))
         for f, family in enumerate(FAMILIES):
             for strength in range(1, STRENGTHS + 1):
                 rng = np.random.default_rng([seed, i, f, strength])

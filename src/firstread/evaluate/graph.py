@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from firstread.cohort.cache import prepared
 from firstread.cohort.table import Cohort
 from firstread.errors import BundleError, FirstreadError
-from firstread.film.decode import decode
-from firstread.film.preprocess import Preprocess, preprocess
+from firstread.film.preprocess import Preprocess
 
 BATCH = 8
 """Films a run: on one thread more are no faster, and this many fit into any memory."""
@@ -69,8 +69,7 @@ def film_batches(
         pixels: list[Films] = []
         for i in which[start : start + BATCH]:
             try:
-                film = decode(cohort.paths[i], reduce_to=how.first)
-                pixels.append(preprocess(film.taken_at(cohort.rows[i].true_size), how))
+                pixels.append(prepared(cohort.rows[i], how))
             except FirstreadError:
                 continue
             kept.append(i)
