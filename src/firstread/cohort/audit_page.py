@@ -6,7 +6,6 @@ pictures made from the user's own films, so the page stays where the films stay.
 
 from __future__ import annotations
 
-import base64
 import io
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from firstread.cohort.duplicates import SIDE
 from firstread.errors import FirstreadError
 from firstread.film import Preprocess, decode, preprocess
 from firstread.film.files import write_atomic
+from firstread.read.overlay import data_uri
 
 SHOWN = 12
 """Groups of duplicates shown of each kind."""
@@ -67,4 +67,4 @@ def _inline(path: Path) -> str:
         picture = Image.new("L", (2, 2))
     stream = io.BytesIO()
     picture.save(stream, "PNG")
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+    return data_uri(stream.getvalue())

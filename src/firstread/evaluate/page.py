@@ -7,7 +7,6 @@ file names come from strangers. Only what we drew ourselves (`picture`) goes in 
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,11 +67,6 @@ def picture(svg: str) -> Any:
     from markupsafe import Markup
 
     return Markup(svg)  # drawn by us; its text was escaped by matplotlib
-
-
-def data_uri(png: bytes) -> str:
-    """PNG bytes as a `data:` address for an `img`."""
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
 def value_of(x: Any) -> float:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from firstread.evaluate import figures
 from firstread.evaluate.curve_figure import map_curves
-from firstread.evaluate.page import data_uri, number, picture, places, span, value_of, write_page
+from firstread.evaluate.page import number, picture, places, span, value_of, write_page
 from firstread.read.card import LABELS
-from firstread.read.overlay import film_png, overlay_png
+from firstread.read.overlay import data_uri, film_png, overlay_png
 
 if TYPE_CHECKING:
     from firstread.evaluate.score import ReportFilm

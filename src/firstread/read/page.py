@@ -7,7 +7,6 @@ film with the model's map over it.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -70,11 +69,11 @@ def shown(opinion: Opinion) -> dict[str, Any]:
     }
     if opinion.pixels is None:
         return out
-    from firstread.read.overlay import film_png, overlay_png
+    from firstread.read.overlay import data_uri, film_png, overlay_png
 
-    out["film"] = _inline(film_png(opinion.pixels))
+    out["film"] = data_uri(film_png(opinion.pixels))
     if opinion.heat is not None and opinion.decision != REJECTED:
-        out["overlay"] = _inline(overlay_png(opinion.pixels, opinion.heat, opinion.lungs))
+        out["overlay"] = data_uri(overlay_png(opinion.pixels, opinion.heat, opinion.lungs))
         out["where"] = place_in_words(opinion)
     return out
 
@@ -115,7 +114,3 @@ def _plain(text: str) -> str:
     """`text` without what is not seen but steers: a name may hold a mark that turns the order of
     the letters after it round, and with it that of the reason in which it is quoted."""
     return "".join(c if c.isprintable() or c.isspace() else printable(c) for c in text)
-
-
-def _inline(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
