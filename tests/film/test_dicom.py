@@ -147,17 +147,22 @@ def test_voi_lut(told: int, vr: str) -> None:
     assert difference(film.pixels, curve[RAMP] * (255 / 4095)) < 1e-3
 
 
-def test_voi_lut_in_big_endian() -> None:
-    lut = Dataset()
-    lut.LUTDescriptor = [4096, 0, 16]
-    curve = ((np.arange(4096) / 4095) ** 2 * 4095).round().astype(np.uint16)
-    lut.add_new("LUTData", "OW", curve.byteswap().tobytes())
+def big_endian(lut: Dataset) -> bytes:
+    """`RAMP` at 12 bits in big endian, with a VOI LUT whose words are so already."""
     ds = pydicom.dcmread(io.BytesIO(dicom(RAMP, 12, VOILUTSequence=[lut])))
     ds.PixelData = RAMP.astype(">u2").tobytes()
     ds.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
     out = io.BytesIO()
     pydicom.dcmwrite(out, ds, implicit_vr=False, little_endian=False)
-    film = decode(out.getvalue())
+    return out.getvalue()
+
+
+def test_voi_lut_in_big_endian() -> None:
+    lut = Dataset()
+    lut.LUTDescriptor = [4096, 0, 16]
+    curve = ((np.arange(4096) / 4095) ** 2 * 4095).round().astype(np.uint16)
+    lut.add_new("LUTData", "OW", curve.byteswap().tobytes())
+    film = decode(big_endian(lut))
     assert difference(film.pixels, curve[RAMP] * (255 / 4095)) < 1e-3
 
 
