@@ -18,6 +18,7 @@ from firstread.errors import FirstreadError
 from firstread.film import Preprocess, decode, preprocess
 from firstread.film.files import write_atomic
 from firstread.read.overlay import data_uri
+from firstread.read.page import templates
 
 SHOWN = 12
 """Groups of duplicates shown of each kind."""
@@ -30,14 +31,6 @@ def write_audit_page(report: dict[str, Any], path: Path) -> None:
 
 def render_audit_page(report: dict[str, Any]) -> str:
     """The page as HTML text. Films that have gone since the audit are shown as blanks."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates", encoding="utf-8"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
     root, twins = Path(report["root"]), report["duplicates"]
     exact = [_shown(root, files, "") for files in twins["exact"]["list"][:SHOWN]]
     near = [
@@ -46,7 +39,8 @@ def render_audit_page(report: dict[str, Any]) -> str:
     ]
     judged = [c["between"] for c in report["between"] if c["judged"]]
     sides = sorted({side for pair in judged for side in pair})
-    return environment.get_template("audit.html").render(
+    template = templates(Path(__file__).parent).get_template("audit.html")
+    return template.render(
         r=report,
         version=__version__,
         judged=", ".join(sides),

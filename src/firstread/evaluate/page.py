@@ -16,6 +16,7 @@ from firstread import __version__
 from firstread.film.files import write_atomic
 from firstread.read.card import NO_DEVICE
 from firstread.read.digits import limits_in_digits
+from firstread.read.page import templates
 
 NOTICES = (
     "Research software: no decision about a patient may rest on it. "
@@ -33,15 +34,7 @@ def write_page(path: Path, template: str, context: Mapping[str, Any]) -> None:
 
 def render(template: str, context: Mapping[str, Any]) -> str:
     """A template of `templates/` as HTML text; a name it does not know is an error."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates", encoding="utf-8"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(Path(__file__).parent)
     environment.filters.update(
         sentence=sentence,
         number=number,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from firstread.read.bundle import Bundle
 from firstread.read.digits import in_digits, limits_in_digits
@@ -17,10 +17,11 @@ from firstread.read.entry import Entry
 from firstread.read.opinion import DECISIONS, REJECTED, Opinion
 from firstread.terminal import printable
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 PICTURES = 200
 """Films with pictures on a page; more would make a file that no browser opens gladly."""
-
-TEMPLATE = Path(__file__).parent / "templates" / "read.html"
 
 MARKS = {
     "pneumonia": "mark-yes",
@@ -30,6 +31,20 @@ MARKS = {
 }
 
 
+def templates(room: Path) -> Environment:
+    """The templates in a room's folder. File names come from strangers, so all is escaped; a name
+    that a template does not know is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(room / "templates", encoding="utf-8"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 def page_parts(
     entries: Iterable[Entry], counts: Mapping[str, int], bundle: Bundle, total: int | None = None
 ) -> Iterator[str]:
@@ -37,14 +52,10 @@ def page_parts(
 
     `counts`: films by decision. `total`: films there were, if the reading was stopped early.
     """
-    import jinja2
-
     card = bundle.card
     limits = card.threshold, card.refer.low, card.refer.high
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).generate(
+    template = templates(Path(__file__).parent).get_template("read.html")
+    return template.generate(
         films=(_film(entry, limits, i < PICTURES) for i, entry in enumerate(entries)),
         number=sum(counts.values()),
         counts=[(d, MARKS[d], counts.get(d, 0)) for d in DECISIONS],
