@@ -146,11 +146,9 @@ def audit(
 
 def misnamed_folders(root: Path) -> list[dict[str, str]]:
     """Folders below `root` (two levels) whose name is nearly NORMAL or PNEUMONIA."""
-    if not root.is_dir():
-        return []
     near = []
     for folder in sorted([*root.glob("*/"), *root.glob("*/*/")]):
-        if folder.name in CLASS_FOLDERS or folder.name.startswith(".") or not folder.is_dir():
+        if folder.name in CLASS_FOLDERS or folder.name.startswith("."):
             continue
         if meant := misspelt(folder.name, CLASS_FOLDERS):
             near.append({"folder": folder.relative_to(root).as_posix(), "should_be": meant})
@@ -239,7 +237,7 @@ def _properties(cohort: Cohort, seen: list[Seen]) -> dict[str, Values]:
 def _outside(cohort: Cohort) -> list[str]:
     """Films below a folder that lie outside its class folders, so that no verb would use them."""
     known = {p.resolve() for p in cohort.paths}
-    found = find_films([cohort.root]) if cohort.root.is_dir() else []
+    found = find_films([cohort.root])
     return [p.relative_to(cohort.root).as_posix() for p in found if p.resolve() not in known]
 
 

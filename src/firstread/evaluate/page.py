@@ -109,10 +109,10 @@ def percent(x: Any, digits: int = 1) -> str:
     return f"{value:.{n}f} %" if math.isfinite(value) else MISSING
 
 
-def percent_span(x: Mapping[str, Any], digits: int = 1) -> str:
+def percent_span(x: Mapping[str, Any]) -> str:
     """The interval of an estimate of a share as per cent, "91.0 to 95.4 %", a dash for what it
     has not; with as many places as `percent` gives its value."""
-    n = places(x, digits, 100, 100)
+    n = places(x, 1, 100, 100)
     return " to ".join(number(100 * value_of(x.get(end)), n) for end in ("low", "high")) + " %"
 
 

@@ -172,13 +172,13 @@ def recalibration_study(
     }
 
 
-def check_draws(cohort: Cohort, local: Cohort | None = None, films: int = FILMS) -> None:
-    """Raise `DataError` where `films` films cannot be drawn from `local` and leave enough to judge.
+def check_draws(cohort: Cohort, local: Cohort | None) -> None:
+    """Raise `DataError` where `FILMS` films cannot be drawn from `local` and leave enough to judge.
 
     As `recalibration_study` draws, but from the tables alone, before any film is read.
     """
     judged, pool = (_Films.unread(c) for c in (cohort, cohort if local is None else local))
-    _draw(pool, judged, films, np.random.default_rng(0))
+    _draw(pool, judged, FILMS, np.random.default_rng(0))
 
 
 def refit(z: Floats, truth: Bools) -> tuple[float, float, bool]:
