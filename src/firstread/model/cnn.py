@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from firstread.model.net import FilmNet, Head
@@ -12,10 +14,7 @@ WIDTHS = (32, 64, 128, 128)
 class _Trunk(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        ins = (1, *WIDTHS[:-1])
-        self.convs = nn.ModuleList(
-            nn.Conv2d(a, b, 3, padding=1) for a, b in zip(ins, WIDTHS, strict=True)
-        )
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise((1, *WIDTHS)))
         self.pool = nn.MaxPool2d(2)
         self.relu = nn.ReLU(inplace=True)
 

@@ -7,7 +7,7 @@ fraction of a classifier, while its outline is as fine as 112 x 112 pixels allow
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -31,22 +31,16 @@ def _convs(ins: int, outs: int) -> nn.Sequential:
 
 
 class LungNet(nn.Module):
-    """Grey pixels in [0, 1], (n, 1, s, s), to the lungs' logits (n, s, s); s a multiple of 16.
+    """Grey pixels in [0, 1], (n, 1, s, s), to the lungs' logits (n, s, s); s a multiple of 16."""
 
-    `widths`: channels from the finest level to the coarsest.
-    """
-
-    def __init__(self, widths: Sequence[int] = WIDTHS) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        first, *others = widths
-        self.stem = _convs(4, first)
-        self.down = nn.ModuleList(_convs(a, b) for a, b in zip(widths[:-1], others, strict=True))
+        self.stem = _convs(4, WIDTHS[0])
+        self.down = nn.ModuleList(_convs(a, b) for a, b in pairwise(WIDTHS))
         # Narrowed before it is enlarged: a convolution of 1 pixel costs a quarter there.
-        self.narrow = nn.ModuleList(
-            nn.Conv2d(b, a, 1) for a, b in zip(widths[:-1], others, strict=True)
-        )
-        self.up = nn.ModuleList(_convs(2 * a, a) for a in widths[:-1])
-        self.head = nn.Conv2d(first, 4, 1)
+        self.narrow = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(WIDTHS))
+        self.up = nn.ModuleList(_convs(2 * a, a) for a in WIDTHS[:-1])
+        self.head = nn.Conv2d(WIDTHS[0], 4, 1)
 
     def forward(self, film: Tensor) -> Tensor:
         """(n, 1, s, s) in [0, 1] to logits (n, s, s)."""

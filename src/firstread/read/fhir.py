@@ -37,9 +37,6 @@ from firstread.read.opinion import REJECTED, Opinion
 if TYPE_CHECKING:
     import pydicom
 
-VERSION = "4.0.1"
-"""The version of FHIR that is written."""
-
 Json = dict[str, Any]
 
 SYSTEMS = {

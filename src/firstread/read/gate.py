@@ -66,7 +66,6 @@ NO_PART = frozenset({"", "UNKNOWN", "UNDEFINED", "UNSPECIFIED", "NOT SPECIFIED",
 UNKNOWN_PART = "its DICOM body part is not known here; perhaps it is not the chest"
 """Said of a film with another word there, of a language or a habit that is not listed."""
 
-FRONTAL = frozenset({"AP", "PA"})
 OTHER_VIEWS = frozenset({"LL", "RL", "RLD", "LLD", "RLO", "LLO", "LPO", "RPO", "LAO", "RAO"})
 """View positions of PS3.3 C.8.1.2.1 that are not frontal, and the oblique ones that files have."""
 

@@ -45,10 +45,13 @@ MARKS = {
 """Of each decision: ground, border, letters, border's style; the same as on the page in HTML."""
 
 
+LETTERS = 9.0
+"""Points of the letters of the table; where it is long, they are smaller."""
+
+
 class _Row(NamedTuple):
     label: str
     lines: tuple[str, ...]
-    size: float
 
 
 def opinion_pdf(opinion: Opinion, bundle: Bundle) -> bytes:
@@ -88,11 +91,11 @@ def _rows(opinion: Opinion, bundle: Bundle) -> list[_Row]:
     told.append(("Bundle", f"sha256 {bundle.sha256}"))
     rows: list[_Row] = []
     for label, text in told:
-        lines = wrapped(text, 9.0, WIDTH - 2 * MARGIN - LABEL)
+        lines = wrapped(text, LETTERS, WIDTH - 2 * MARGIN - LABEL)
         if len(lines) > MOST_LINES:
             lines = (*lines[: MOST_LINES - 1], "…")
         shown = "" if rows and rows[-1].label == label else label
-        rows.append(_Row(shown, lines, 9.0))
+        rows.append(_Row(shown, lines))
     return rows
 
 
@@ -106,11 +109,7 @@ def _digits(opinion: Opinion, bundle: Bundle) -> tuple[str, ...]:
 
 
 def _height(rows: list[_Row], scale: float) -> float:
-    return sum(len(r.lines) * r.size * 1.35 + 4 for r in rows) * scale
-
-
-def _picture_room() -> float:
-    return (WIDTH - 2 * MARGIN - 14) / 2
+    return sum(len(r.lines) * LETTERS * 1.35 + 4 for r in rows) * scale
 
 
 def _head(figure: Figure, opinion: Opinion, bundle: Bundle) -> float:
@@ -176,7 +175,7 @@ def _pictures(figure: Figure, opinion: Opinion, y: float) -> float:
         outlined = ", lungs outlined" if opinion.lungs is not None else ""
         drawn.append((f"what spoke for pneumonia{outlined}", laid))
     across, down = size_at(aspect)
-    room = _picture_room()
+    room = (WIDTH - 2 * MARGIN - 14) / 2
     wide, tall = room * min(1.0, across / down), room * min(1.0, down / across)
     for i, (caption, picture) in enumerate(drawn):
         x = MARGIN + i * (room + 14) + (room - wide) / 2
@@ -193,8 +192,8 @@ def _table(figure: Figure, rows: list[_Row], y: float) -> None:
     scale = 1.0
     while scale > 0.6 and _height(rows, scale) > y - MARGIN:
         scale -= 0.05
+    size = LETTERS * scale
     for row in rows:
-        size = row.size * scale
         if row.label:
             _rule(figure, y + size * 1.25)
             _text(figure, MARGIN, y, row.label, size, SOFT)

@@ -36,8 +36,6 @@ from firstread.train.recipe import Recipe
 
 Precision = Literal["32-true", "bf16-mixed"]
 
-ACCELERATORS = {"cpu": "cpu", "cuda": "cuda", "mps": "mps"}
-
 
 class _WriteHistory(Callback):
     """metrics.csv, whole after every epoch."""
@@ -158,7 +156,7 @@ def _drive(
     bar = not quiet and sys.stdout is not None and sys.stdout.isatty()
     with _hush():
         trainer = pl.Trainer(
-            accelerator=ACCELERATORS[device],
+            accelerator=device,
             devices=1,
             max_epochs=recipe.epochs,
             precision=precision,
