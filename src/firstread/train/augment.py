@@ -39,7 +39,15 @@ def geometry(n: int, how: Augment, rng: torch.Generator) -> Tensor:
     x = (torch.rand(n, generator=rng) * 2 - 1) * (1 - width)
     y = (torch.rand(n, generator=rng) * 2 - 1) * (1 - height)
     mirror = 1 - 2 * (torch.rand(n, generator=rng) < how.flip).float()
-    angle = uniform(n, -how.rotate, how.rotate, rng) * (math.pi / 180)
+    return affine(width, height, mirror, uniform(n, -how.rotate, how.rotate, rng), x, y)
+
+
+def affine(
+    width: Tensor, height: Tensor, mirror: Tensor, degrees: Tensor, x: Tensor, y: Tensor
+) -> Tensor:
+    """Maps (n, 2, 3) to pieces of films: sides as shares of the film's, `mirror` 1 or -1, and the
+    middle on [-1, 1]; each (n,)."""
+    angle = degrees * (math.pi / 180)
     cos, sin = angle.cos(), angle.sin()
     rows = [
         torch.stack([width * cos * mirror, -width * sin, x], dim=1),

@@ -1,4 +1,4 @@
-"""A trained network as ONNX: uint8 film in, logit and map out."""
+"""Trained networks as ONNX: uint8 film in; logit and map out, or the lungs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from firstread.model.net import FilmNet
+from firstread.model.unet import FILM, LungNet, LungReading
 from firstread.train.gate_graph import FEATURES
 from firstread.train.slim import slim
 
@@ -50,20 +51,37 @@ def to_onnx(net: FilmNet, size: int, mirror: bool = False) -> bytes:
     gate takes its place. Batch normalisation is folded into the convolutions, padding is part of
     them; dropout is gone.
     """
-    net = net.cpu().eval()
+    return slim(_exported(Reading(net.cpu(), mirror), size, ["logit", "map", FEATURES]))
+
+
+def lungs_to_onnx(net: LungNet) -> bytes:
+    """The lung net as an ONNX file: `film` uint8 (n, 224, 224) to `lungs` float32 (n, 224, 224).
+
+    Batch normalisation is folded into the convolutions.
+    """
+    import onnx
+
+    model = onnx.load_from_string(_exported(LungReading(net.cpu()), FILM, ["lungs"]))
+    onnx.checker.check_model(model)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+def _exported(reading: nn.Module, size: int, outputs: list[str]) -> bytes:
+    """What takes `film` uint8 (n, size, size), for any n, and gives `outputs`."""
     film = torch.zeros(2, size, size, dtype=torch.uint8)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the TorchScript exporter announces its successor
         path = Path(folder) / "model.onnx"
         torch.onnx.export(
-            Reading(net, mirror).eval(),
+            reading.eval(),
             (film,),
             path,
             input_names=["film"],
-            output_names=["logit", "map", FEATURES],
-            dynamic_axes={name: {0: "n"} for name in ("film", "logit", "map", FEATURES)},
+            output_names=outputs,
+            dynamic_axes={name: {0: "n"} for name in ("film", *outputs)},
             opset_version=OPSET,
             # The newer exporter wants another package and gives the same graph.
             dynamo=False,
         )
-        return slim(path.read_bytes())
+        return path.read_bytes()

@@ -35,8 +35,8 @@ from firstread.film.preprocess import Preprocess
 from firstread.model.unet import WIDTHS, WORK, LungNet
 from firstread.train.alone import alone
 from firstread.train.checkpoint import SafeCheckpointIO
+from firstread.train.export import lungs_to_onnx
 from firstread.train.lungs_augment import lung_augment
-from firstread.train.lungs_export import lungs_to_onnx
 from firstread.train.record import now, taken_up
 
 Mask = npt.NDArray[np.bool_]

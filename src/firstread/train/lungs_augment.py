@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from firstread.train.augment import affine
 from firstread.train.degrade import uniform
 
 ZOOM = (0.7, 1.3)
@@ -52,16 +53,11 @@ def _placement(n: int, rng: torch.Generator) -> Tensor:
     stretch = uniform(n, -math.log(STRETCH) / 2, math.log(STRETCH) / 2, rng).exp()
     width, height = zoom * stretch, zoom / stretch
     mirror = 1 - 2 * (torch.rand(n, generator=rng) < FLIP).float()
-    angle = uniform(n, -ROTATE, ROTATE, rng) * (math.pi / 180)
-    cos, sin = angle.cos(), angle.sin()
+    degrees = uniform(n, -ROTATE, ROTATE, rng)
     # A crop is looked for inside of the film, a frame only nearly so.
     x = uniform(n, -1, 1, rng) * ((1 - width).abs() + SHIFT)
     y = uniform(n, -1, 1, rng) * ((1 - height).abs() + SHIFT)
-    rows = [
-        torch.stack([width * cos * mirror, -width * sin, x], dim=1),
-        torch.stack([height * sin * mirror, height * cos, y], dim=1),
-    ]
-    return torch.stack(rows, dim=1)
+    return affine(width, height, mirror, degrees, x, y)
 
 
 def _intensity(films: Tensor, rng: torch.Generator) -> Tensor:
