@@ -17,8 +17,6 @@ Patients who share a byte-identical film are kept together, and the official `va
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable
@@ -33,7 +31,7 @@ from firstread.cohort.records import read_records
 from firstread.cohort.table import PARTS, Cohort, FilmRow, by_name
 from firstread.cohort.tags import crowded
 from firstread.errors import FirstreadError, FolderNotFound, NoFilms, SplitError, TableError
-from firstread.film.files import as_written, write_atomic
+from firstread.film.files import as_written, csv_text, write_atomic
 
 WAYS = ("blocks", "patient", "series")
 COLUMNS = ("file", "label", "part", "patient", "series", "etiology", "sha256")
@@ -232,12 +230,11 @@ def save_split(split: Cohort, path: Path) -> None:
 
     A name that is no UTF-8 stands there `as_written`, and `load_split` finds its film by that.
     """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for r, sha in zip(split.rows, split.hashes, strict=True):
-        writer.writerow((r.file, r.label, r.part, r.patient, r.series, r.etiology, sha))
-    write_atomic(path, out.getvalue())
+    rows = (
+        (r.file, r.label, r.part, r.patient, r.series, r.etiology, sha)
+        for r, sha in zip(split.rows, split.hashes, strict=True)
+    )
+    write_atomic(path, csv_text(COLUMNS, rows))
 
 
 def load_split(path: Path, cohort: Cohort) -> Cohort:

@@ -39,6 +39,22 @@ def utf8(text: str) -> bytes:
     return text.encode(errors="backslashreplace")
 
 
+def csv_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    r"""A table as CSV.
+
+    >>> csv_text(("file", "label"), [("a, b.png", 1)])
+    'file,label\n"a, b.png",1\n'
+    """
+    import csv
+    import io
+
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return out.getvalue()
+
+
 def as_written(name: str) -> str:
     r"""A file's name as a file of ours that `write_atomic` wrote holds it.
 

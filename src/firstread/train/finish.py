@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import metadata
@@ -19,6 +17,7 @@ from firstread.cohort.split import load_split
 from firstread.cohort.table import Cohort
 from firstread.errors import RunError
 from firstread.evaluate.corruptions import FULL
+from firstread.film.files import csv_text
 from firstread.model.build import build_net
 from firstread.model.net import FilmNet
 from firstread.read.bundle import Bundle, write_bundle
@@ -146,9 +145,6 @@ def made_again(
 
 def val_csv(films: Cohort, logits: npt.NDArray[np.float64]) -> str:
     """Validation films with their logits, as a run keeps them."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("file", "label", "patient", "logit"))
-    for row, logit in zip(films.rows, logits, strict=True):
-        writer.writerow((row.file, row.label, row.patient, f"{logit:.6f}"))
-    return out.getvalue()
+    told = zip(films.rows, logits, strict=True)
+    rows = ((row.file, row.label, row.patient, f"{logit:.6f}") for row, logit in told)
+    return csv_text(("file", "label", "patient", "logit"), rows)

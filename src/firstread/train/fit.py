@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import logging
 import signal
 import sys
@@ -27,7 +25,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
-from firstread.film.files import write_atomic
+from firstread.film.files import csv_text, write_atomic
 from firstread.model.net import FilmNet
 from firstread.train.batches import Batches, epoch_order
 from firstread.train.checkpoint import SafeCheckpointIO
@@ -49,11 +47,8 @@ class _WriteHistory(Callback):
 
 def write_history(path: Path, history: list[dict[str, float]]) -> None:
     """One row an epoch as CSV."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(history[0]) if history else ["epoch"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({k: f"{v:.6g}" for k, v in row.items()} for row in history)
-    write_atomic(path, out.getvalue())
+    header = list(history[0]) if history else ["epoch"]
+    write_atomic(path, csv_text(header, ([f"{row[k]:.6g}" for k in header] for row in history)))
 
 
 def fit(

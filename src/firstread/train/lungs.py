@@ -36,6 +36,7 @@ from firstread.model.unet import WIDTHS, WORK, LungNet
 from firstread.train.alone import alone
 from firstread.train.checkpoint import SafeCheckpointIO
 from firstread.train.export import lungs_to_onnx
+from firstread.train.fit import write_history
 from firstread.train.lungs_augment import lung_augment
 from firstread.train.record import now, taken_up
 
@@ -215,9 +216,7 @@ def _fit(net: LungNet, train: _Part, job: LungJob, say: Say) -> list[dict[str, f
             "films": len(train.films),
         }
         SafeCheckpointIO().save_checkpoint(state, path)
-        lines = ["epoch,loss,seconds"]
-        lines += [f"{r['epoch']},{r['loss']:.6g},{r['seconds']:.6g}" for r in history]
-        write_atomic(job.out / "metrics.csv", "\n".join(lines) + "\n")
+        write_history(job.out / "metrics.csv", history)
     return history
 
 

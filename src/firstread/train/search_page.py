@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstread.evaluate.canvas import BLUE, INK, SOFT, VERMILLION, plain, png, sheet, svg
 from firstread.evaluate.page import picture, write_page
-from firstread.film.files import write_atomic
+from firstread.film.files import csv_text, write_atomic
 from firstread.train.recipe import Recipe, recipe_toml
+from firstread.train.record import now
 from firstread.train.space import Range, point_of, recipe_at, space_of
 
 if TYPE_CHECKING:
@@ -57,7 +55,7 @@ def write_search(
         "name": name,
         "value": "AUC on the validation part",
         "note": NOTE,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "date": now(),
         "seed": recipe.seed,
         "versions": {package: metadata.version(package) for package in PACKAGES},
         "recipe": recipe.to_dict(),
@@ -96,12 +94,8 @@ def label_of(key: str) -> str:
 
 def _table(trials: Trials, names: list[str]) -> str:
     columns = ("number", "folder", "state", "val_auc", "last_val_auc", "epochs", "seconds")
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow((*columns, *names))
-    for t in trials:
-        writer.writerow([t[c] for c in columns] + [t["params"].get(n, "") for n in names])
-    return out.getvalue()
+    rows = ([t[c] for c in columns] + [t["params"].get(n, "") for n in names] for t in trials)
+    return csv_text((*columns, *names), rows)
 
 
 def _rows(recipe: Recipe, best: Mapping[str, Any] | None) -> list[dict[str, Any]]:

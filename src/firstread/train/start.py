@@ -11,7 +11,6 @@ Validation on a patient whom the earlier run learnt from would flatter, so such 
 from __future__ import annotations
 
 import csv
-import io
 import json
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -26,7 +25,7 @@ from firstread.cohort.split import COLUMNS
 from firstread.cohort.table import Cohort
 from firstread.errors import RunError, SplitError
 from firstread.evaluate.runs import without_bundle
-from firstread.film.files import as_written
+from firstread.film.files import as_written, csv_text
 from firstread.model.build import build_net
 from firstread.model.names import Opening
 from firstread.model.net import FilmNet
@@ -79,11 +78,7 @@ class Start:
 
     def trained_csv(self) -> str:
         """The films it was trained on as CSV, in the columns of a split."""
-        out = io.StringIO()
-        writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.trained)
-        return out.getvalue()
+        return csv_text(COLUMNS, ([row[c] for c in COLUMNS] for row in self.trained))
 
 
 def load_start(folder: Path, recipe: Recipe) -> Start:

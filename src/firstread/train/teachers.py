@@ -14,10 +14,8 @@ probability for each training film.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import hashlib
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +28,7 @@ from torch import Tensor
 from firstread.cohort.table import Cohort
 from firstread.errors import RecipeError
 from firstread.evaluate.corruptions import shrunk
-from firstread.film.files import utf8, write_atomic
+from firstread.film.files import csv_text, utf8, write_atomic
 from firstread.model.build import build_net
 from firstread.model.net import FilmNet, channels_last
 from firstread.train.recipe import Recipe, load_recipe
@@ -96,12 +94,9 @@ def keep_opinions(
         some = [shrunk(film, size) for film in pixels[start : start + BATCH]]
         batch = torch.from_numpy(np.stack(some))
         parts.append(opinion_of(teachers, batch.unsqueeze(1).float() / 255.0).numpy())
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("file", "label", "probability"))
-    for row, p in zip(films.rows, np.concatenate(parts), strict=True):
-        writer.writerow((row.file, row.label, f"{p:.4f}"))
-    data = text.getvalue()
+    told = zip(films.rows, np.concatenate(parts), strict=True)
+    rows = ((row.file, row.label, f"{p:.4f}") for row, p in told)
+    data = csv_text(("file", "label", "probability"), rows)
     write_atomic(out / TEACHERS_CSV, data)
     return hashlib.sha256(utf8(data)).hexdigest()
 
