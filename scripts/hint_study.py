@@ -31,7 +31,7 @@ from firstread.evaluate.intervals import Sampler
 from firstread.evaluate.places import script_line
 from firstread.read.bundle import Bundle
 from firstread.train.gate import linear_probe
-from firstread.train.gate_graph import Films, Floats, features_of
+from firstread.train.gate_graph import Films, Floats, output_of
 
 FOLDS = 5
 CAUSES = ("bacterial", "viral")
@@ -48,7 +48,7 @@ def head_features(bundle: Bundle) -> Callable[[Films], Floats]:
         raise BundleError(f"{bundle.name}: has no head of one network; give one that `train` made")
     name = names[0]
     model.graph.output.append(onnx.ValueInfoProto(name=name))
-    read = features_of(model.SerializeToString(), name)
+    read = output_of(model.SerializeToString(), name)
 
     def of_films(films: Films) -> Floats:
         found = read(films)  # two rows a film where it is read mirrored as well

@@ -13,7 +13,7 @@ from firstread.read.gate import KINDS, gate_from_card, oddness, strangeness
 from firstread.train.export import to_onnx
 from firstread.train.gate import WEIGHT, residual, subspace, with_gate
 from firstread.train.gate_films import spoilt
-from firstread.train.gate_graph import features_of, joined, ungated
+from firstread.train.gate_graph import FEATURES, joined, output_of, ungated
 
 SIZE = 32
 
@@ -116,7 +116,7 @@ def test_a_gate_can_be_taken_out_again(films: np.ndarray, arch: str, mirror: boo
     val = small(films[60:70])
     gated = with_gate(graph, films[:20], val, 0)
     bare = ungated(gated[0])
-    assert np.array_equal(features_of(bare)(val), features_of(graph)(val))
+    assert np.array_equal(output_of(bare, FEATURES)(val), output_of(graph, FEATURES)(val))
     assert with_gate(bare, films[:20], val, 0)[1] == gated[1]
 
 

@@ -7,7 +7,6 @@ they are widened once, when the graph is loaded, and a logit moves by about a th
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import metadata
@@ -24,7 +23,7 @@ from firstread.errors import RunError
 from firstread.evaluate.corruptions import FULL
 from firstread.read.bundle import Bundle, write_bundle
 from firstread.train.point import choose_point, reader_of
-from firstread.train.start import finished_run
+from firstread.train.start import finished_run, split_rows
 
 KEPT = 64
 """Tensors of fewer values stay as they are: shapes, axes, and what is not worth it."""
@@ -148,12 +147,5 @@ def _map_of(bundle: Bundle) -> tuple[int, ...]:
 
 def _parts(run: Path) -> set[tuple[str, str]]:
     """(sha256, part) of each film of a run's split."""
-    path = run / "split.csv"
-    try:
-        with path.open(newline="", encoding="utf-8") as f:
-            return {(row["sha256"], row["part"]) for row in csv.DictReader(f)}
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError):
-        raise RunError(
-            f"{path}: missing or damaged, so that nobody can tell whom the run was trained on; "
-            "name another run"
-        ) from None
+    rows = split_rows(run / "split.csv", "name another run")
+    return {(row["sha256"], row["part"]) for row in rows}

@@ -18,7 +18,6 @@ from firstread.cohort.table import Cohort
 from firstread.errors import RunError
 from firstread.evaluate.corruptions import FULL
 from firstread.film.files import csv_text
-from firstread.model.build import build_net
 from firstread.model.net import FilmNet
 from firstread.read.bundle import Bundle, write_bundle
 from firstread.train.export import to_onnx
@@ -127,8 +126,7 @@ def made_again(
     state = finished_run(folder)
     recipe = make_recipe(state["recipe"], str(folder))
     start = load_start(folder, recipe)
-    net = build_net(recipe.arch, recipe.size, recipe.dropout, start.weights)
-    start.put_into(net)
+    net = start.network(recipe)
     split = load_split(folder / "split.csv", films)
     parts = (
         cached_films(split.part("train"), recipe.kept),
@@ -138,9 +136,9 @@ def made_again(
     if found != [state["films"][k] for k in ("train", "val")]:
         raise RunError(f"{folder}: was trained on other films; give --data what it was trained on")
     old = Bundle.load(folder / "bundle")
-    name = name or old.name
-    earlier = start.trained_on
-    return make_bundle(out, net, recipe, name, parts, state, say, twin, earlier=earlier)[0]
+    return make_bundle(
+        out, net, recipe, name or old.name, parts, state, say, twin, earlier=start.trained_on
+    )[0]
 
 
 def val_csv(films: Cohort, logits: npt.NDArray[np.float64]) -> str:

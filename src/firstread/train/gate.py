@@ -30,7 +30,7 @@ from torch.nn import functional as F
 from firstread.evaluate.corruptions import shrunk
 from firstread.read.gate import KINDS, oddness, strangeness
 from firstread.train.gate_films import STRENGTH, otherwise, spoilt, worse
-from firstread.train.gate_graph import LEAST, Subspace, features_of, joined
+from firstread.train.gate_graph import FEATURES, LEAST, Subspace, joined, output_of
 
 Films = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -77,7 +77,7 @@ def with_gate(
     rng = np.random.default_rng([seed, 7])
     drawn = np.sort(rng.permutation(len(train))[:TRAIN_FILMS])
     some = np.stack([shrunk(train[i], val.shape[-1]) for i in drawn])
-    read = features_of(graph)
+    read = output_of(graph, FEATURES)
     say(f"fitting the gate on {len(some)} films, whole and spoilt")
     learnt = quick or read
     other = otherwise(some, rng)

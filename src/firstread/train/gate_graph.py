@@ -17,6 +17,8 @@ Floats = npt.NDArray[np.float32]
 FEATURES = "features"
 """The graph's output that the probe works on: (n, k), averaged over maps."""
 
+BATCH = 32
+
 LEAST = 1e-6
 """Least squared length that a logarithm is taken of."""
 
@@ -30,16 +32,16 @@ class Subspace:
     axes: Floats
 
 
-def features_of(graph: bytes, output: str = FEATURES) -> Callable[[Films], Floats]:
-    """What reads an output (n, c) of a graph for films (n, s, s)."""
+def output_of(graph: bytes, output: str) -> Callable[[Films], Floats]:
+    """What reads an output (n, ...) of a graph for films (n, s, s)."""
     import onnxruntime as ort
 
     session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
 
     def read(films: Films) -> Floats:
         parts = [
-            session.run([output], {"film": np.ascontiguousarray(films[i : i + 32])})[0]
-            for i in range(0, len(films), 32)
+            session.run([output], {"film": np.ascontiguousarray(films[i : i + BATCH])})[0]
+            for i in range(0, len(films), BATCH)
         ]
         return np.concatenate(parts)
 

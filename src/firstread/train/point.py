@@ -19,9 +19,9 @@ import numpy.typing as npt
 
 from firstread.evaluate.corruptions import FAMILIES, corrupt, shrunk
 from firstread.evaluate.operating import OperatingPoint, fit_operating_point
+from firstread.train.gate_graph import output_of
 from firstread.train.twin import Shifted
 
-BATCH = 32
 COPIES = 3
 STRENGTH = 3
 ON = "the validation films, half as they are and half with corruptions of strength 3"
@@ -60,16 +60,8 @@ def made_worse(films: Films, size: int) -> Films:
 
 def reader_of(graph: bytes) -> Callable[[Films], Logits]:
     """What gives the logits (n,) of films (n, s, s) by an ONNX graph of ours."""
-    import onnxruntime as ort
-
-    session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
-
-    def read(films: Films) -> Logits:
-        parts = [films[i : i + BATCH] for i in range(0, len(films), BATCH)]
-        logits = [session.run(["logit"], {"film": np.ascontiguousarray(p)})[0] for p in parts]
-        return np.concatenate(logits).astype(np.float64)
-
-    return read
+    read = output_of(graph, "logit")
+    return lambda films: read(films).astype(np.float64)
 
 
 def choose_point(

@@ -13,7 +13,7 @@ import torch
 
 from firstread.model.net import FilmNet, channels_last
 from firstread.train.export import Reading
-from firstread.train.point import BATCH
+from firstread.train.gate_graph import BATCH
 
 Films = npt.NDArray[np.uint8]
 

@@ -215,9 +215,10 @@ def _network(
 ) -> FilmNet:
     """The network as it is before the first step, with what is frozen frozen."""
     torch.manual_seed(recipe.seed)
-    net = build_net(recipe.arch, recipe.size, recipe.dropout, weights)
     if start:
-        start.put_into(net)
+        net = start.network(recipe)
+    else:
+        net = build_net(recipe.arch, recipe.size, recipe.dropout, weights)
     net.opening = recipe.opening
     if recipe.freeze == "all but the last block" and not start:
         say("the head has learnt nothing yet; --start RUN would go on from one that has")

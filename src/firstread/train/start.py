@@ -67,9 +67,11 @@ class Start:
     trained: tuple[Row, ...]
     contents: frozenset[str]
 
-    def put_into(self, net: FilmNet) -> None:
-        """Give the network the run's weights, head and normalisation of the input as well."""
+    def network(self, recipe: Recipe) -> FilmNet:
+        """A network by `recipe` with the run's weights, its head and normalisation as well."""
+        net = build_net(recipe.arch, recipe.size, recipe.dropout, self.weights)
         net.load_state_dict(self.tensors)
+        return net
 
     @property
     def trained_on(self) -> tuple[str, ...]:
@@ -118,8 +120,9 @@ def load_start(folder: Path, recipe: Recipe) -> Start:
             f"give --size {was['size']}"
         )
     bundle = Bundle.load(folder / "bundle")
-    rows = _rows(folder / "split.csv")
-    before = _rows(folder / TRAINED_CSV) if (folder / TRAINED_CSV).is_file() else []
+    rows = split_rows(folder / "split.csv", "start from another run")
+    trained = folder / TRAINED_CSV
+    before = split_rows(trained, "start from another run") if trained.is_file() else []
     sha256 = file_sha256(checkpoint)
     return Start(
         folder,
@@ -197,7 +200,8 @@ def finished_run(folder: Path) -> dict[str, Any]:
     return state
 
 
-def _rows(path: Path) -> list[Row]:
+def split_rows(path: Path, do: str) -> list[Row]:
+    """The rows of a run's split. Raises `RunError`, whose last words are what to `do`."""
     try:
         with path.open(newline="", encoding="utf-8") as f:
             rows = list(csv.DictReader(f))
@@ -205,8 +209,7 @@ def _rows(path: Path) -> list[Row]:
         rows = []
     if not rows or not set(COLUMNS) <= set(rows[0]):
         raise RunError(
-            f"{path}: missing or damaged, so that nobody can tell whom the run was trained on; "
-            "start from another run"
+            f"{path}: missing or damaged, so that nobody can tell whom the run was trained on; {do}"
         )
     return rows
 

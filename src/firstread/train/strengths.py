@@ -61,15 +61,13 @@ class Augment:
         low, high = self.crop
         check(0 < low <= high <= 1, "augment.crop", self.crop, "0 < least <= most <= 1")
         check(self.stretch >= 1, "augment.stretch", self.stretch, "1 or more")
-        check(0 <= self.flip <= 1, "augment.flip", self.flip, "0 to 1")
         for key in NOT_NEGATIVE:
             value = getattr(self, key)
             check(value >= 0, f"augment.{key}", value, "0 or more")
         check(0 < self.pixelate <= 1, "augment.pixelate", self.pixelate, "0 to 1")
-        for key in ("swap", "hide", "spoilt"):
+        for key in ("flip", "swap", "hide", "spoilt", "impulse"):
             value = getattr(self, key)
             check(0 <= value <= 1, f"augment.{key}", value, "0 to 1")
-        check(0 <= self.impulse <= 1, "augment.impulse", self.impulse, "0 to 1")
         check(0 <= self.jpeg <= 90, "augment.jpeg", self.jpeg, "0 to 90")
 
     @property

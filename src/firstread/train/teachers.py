@@ -29,7 +29,6 @@ from firstread.cohort.table import Cohort
 from firstread.errors import RecipeError
 from firstread.evaluate.corruptions import shrunk
 from firstread.film.files import csv_text, utf8, write_atomic
-from firstread.model.build import build_net
 from firstread.model.net import FilmNet, channels_last
 from firstread.train.recipe import Recipe, load_recipe
 from firstread.train.start import load_start
@@ -67,9 +66,7 @@ def load_teachers(folders: Sequence[Path], recipes: Sequence[Recipe]) -> tuple[F
     """The networks of finished runs, in eval mode. Raises `RunError` as `load_start` does."""
     nets = []
     for folder, recipe in zip(folders, recipes, strict=True):
-        start = load_start(folder, recipe)
-        net = build_net(recipe.arch, recipe.size, recipe.dropout, start.weights)
-        start.put_into(net)
+        net = load_start(folder, recipe).network(recipe)
         net.opening = recipe.opening
         nets.append(channels_last(net).eval())
     return tuple(nets)
