@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from firstread.cli.engine import NAMES
+from firstread.cli import arguments
 from firstread.cli.main import main
 from firstread.errors import BundleError, EngineError, MissingExtra
 from firstread.film import decode, preprocess
@@ -135,7 +135,7 @@ def test_an_engine_that_nobody_asked_for_stops_no_reading(
 
 
 def test_the_verbs_name_the_same_engines() -> None:
-    assert (engine.AUTO, *ENGINES) == NAMES
+    assert (engine.AUTO, *ENGINES) == arguments.ENGINES
 
 
 def test_bfloat16_keeps_the_gate(bundle: Bundle) -> None:

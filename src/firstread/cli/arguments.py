@@ -11,6 +11,9 @@ from firstread.errors import OutputError
 MOST_SEED = 2**32 - 1
 """The largest seed that every generator takes (numpy's, torch's, Optuna's)."""
 
+ENGINES = ("auto", "onnxruntime", "openvino", "openvino-bf16")
+"""`firstread.read.engine.AUTO` and its `ENGINES`, without that room's libraries."""
+
 
 def seed(text: str) -> int:
     """A whole number from 0 to `MOST_SEED`."""
@@ -21,6 +24,16 @@ def seed(text: str) -> int:
     if not 0 <= value <= MOST_SEED:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to {MOST_SEED}")
     return value
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """Declare `--engine`."""
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default=ENGINES[0],
+        help="what runs the network; auto: the fastest that reads alike on this machine",
+    )
 
 
 def check_output(path: Path | None) -> None:

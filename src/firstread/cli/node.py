@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firstread.cli.engine import add_engine
+from firstread.cli.arguments import add_engine
 from firstread.errors import OutputError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from firstread.cli.engine import add_engine
+from firstread.cli.arguments import add_engine
 from firstread.errors import NoFilms
 from firstread.terminal import printable, say
 
