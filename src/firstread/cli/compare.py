@@ -55,24 +55,14 @@ def table(result: dict[str, Any]) -> str:
     """A comparison as a text table, the best run marked with a star."""
     from firstread.evaluate.page import duration, number, p_value
 
-    head = (
-        "run",
-        "px",
-        "accuracy",
-        "95 % interval",
-        "AUC",
-        "training",
-        "ms a film",
-        "p acc",
-        "p AUC",
-    )
-    lines = [head]
+    head = "  run|px|accuracy|95 % interval|AUC|training|ms a film|p acc|p AUC"
+    lines = [head.split("|")]
     for entry in result["runs"]:
         against = entry["against_best"]
         star = "* " if entry["name"] == result["best"] else "  "
         accuracy = entry["accuracy"]
         lines.append(
-            (
+            [
                 star + entry["name"],
                 str(entry["size"]),
                 number(accuracy),
@@ -82,19 +72,13 @@ def table(result: dict[str, Any]) -> str:
                 number(entry["read_ms"], 2),
                 p_value(against["mcnemar_p_holm"]) if against else "",
                 p_value(against["delong_p_holm"]) if against else "",
-            )
-        )
-    lines[0] = ("  run", *head[1:])
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    text = [
-        "  ".join(
-            [
-                line[0].ljust(widths[0]),
-                *(w.rjust(n) for w, n in zip(line[1:], widths[1:], strict=True)),
             ]
-        ).rstrip()
-        for line in lines
-    ]
+        )
+    first, *others = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    text = []
+    for name, *cells in lines:
+        aligned = (cell.rjust(n) for cell, n in zip(cells, others, strict=True))
+        text.append("  ".join([name.ljust(first), *aligned]).rstrip())
     text.append(
         f"{result['films']:,} validation films common to all, {result['positives']:,} with "
         "pneumonia. * best accuracy; p: against it (McNemar, DeLong; Holm-corrected)."

@@ -126,26 +126,9 @@ class Card:
             )
         if tuple(top.items("labels")) != LABELS:
             top.wrong("labels", f"must be {list(LABELS)}")
-        ready = top.child("preprocess")
-        size, frame = ready.take("size"), ready.raw.get("frame", "squash")
-        if frame not in FRAMES:
-            top.wrong("preprocess.frame", f"must be one of {', '.join(FRAMES)}")
-        if not isinstance(size, int) or isinstance(size, bool) or not 8 <= size <= 4096:
-            top.wrong("preprocess.size", "must be a whole number from 8 to 4096")
-        through = ready.raw.get("through", 0)
-        if not isinstance(through, int) or isinstance(through, bool) or not 0 <= through <= 4096:
-            top.wrong("preprocess.through", "must be a whole number from 0 to 4096")
-        onnx = top.child("onnx")
-        file = onnx.text("file")
-        if file in {".", ".."} or "/" in file or "\\" in file:
-            top.wrong("onnx.file", "must be a plain file name")
-        sha = onnx.text("sha256")
-        if len(sha) != 64:
-            top.wrong("onnx.sha256", "must be 64 hexadecimal digits")
-        calibration = top.child("calibration")
-        slope = calibration.number("slope")
-        if slope <= 0:
-            top.wrong("calibration.slope", "must be above 0")
+        ready = _preprocess(top.child("preprocess"))
+        file, sha = _onnx(top.child("onnx"))
+        calibration = _calibration(top.child("calibration"))
         table = top.child("thresholds")
         table.take("decision")
         for key in ("data", "training"):
@@ -154,21 +137,17 @@ class Card:
         low, high = refer.share("low"), refer.share("high")
         if low > high:
             top.wrong("refer", "low must not be above high")
+        ages = _ages(top)
         return cls(
             name=top.text("name"),
             arch=top.text("arch"),
             created=top.text("created"),
             version=top.text("version"),
             licence=top.text("licence"),
-            preprocess=Preprocess(size, frame, through),
+            preprocess=ready,
             onnx_file=file,
-            onnx_sha256=sha.lower(),
-            calibration=Calibration(
-                slope,
-                calibration.number("intercept"),
-                calibration.text("how", may_be_empty=True),
-                _bends(calibration),
-            ),
+            onnx_sha256=sha,
+            calibration=calibration,
             thresholds={
                 key: Threshold(
                     table.child(key).share("value"), table.child(key).text("how", may_be_empty=True)
@@ -176,10 +155,10 @@ class Card:
                 for key in table.raw
             },
             refer=Refer(low, high, refer.text("how", may_be_empty=True)),
-            notices=_with_ours(top.items("notices"), _ages(top)),
+            notices=_with_ours(top.items("notices"), ages),
             raw=top.raw,
             gate=_gate(top),
-            ages=_ages(top),
+            ages=ages,
         )
 
     @classmethod
@@ -192,6 +171,33 @@ class Card:
                 f"{where}: not valid JSON ({e}); copy the bundle again or export it anew"
             ) from None
         return cls.from_dict(raw, where)
+
+
+def _preprocess(ready: _Fields) -> Preprocess:
+    size, frame = ready.whole("size", 8, 4096), ready.raw.get("frame", "squash")
+    if frame not in FRAMES:
+        ready.wrong("frame", f"must be one of {', '.join(FRAMES)}")
+    through = ready.whole("through", 0, 4096) if "through" in ready.raw else 0
+    return Preprocess(size, frame, through)
+
+
+def _onnx(onnx: _Fields) -> tuple[str, str]:
+    """The graph's file and its sha256."""
+    file = onnx.text("file")
+    if file in {".", ".."} or "/" in file or "\\" in file:
+        onnx.wrong("file", "must be a plain file name")
+    sha = onnx.text("sha256")
+    if len(sha) != 64:
+        onnx.wrong("sha256", "must be 64 hexadecimal digits")
+    return file, sha.lower()
+
+
+def _calibration(told: _Fields) -> Calibration:
+    slope = told.number("slope")
+    if slope <= 0:
+        told.wrong("slope", "must be above 0")
+    how = told.text("how", may_be_empty=True)
+    return Calibration(slope, told.number("intercept"), how, _bends(told))
 
 
 def _gate(top: _Fields) -> Gate | None:
@@ -269,6 +275,12 @@ class _Fields:
         if not math.isfinite(value):
             self.wrong(key, "must be a finite number")
         return float(value)
+
+    def whole(self, key: str, low: int, high: int) -> int:
+        value = self.take(key)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            self.wrong(key, f"must be a whole number from {low} to {high}")
+        return int(value)
 
     def share(self, key: str) -> float:
         value = self.number(key)
