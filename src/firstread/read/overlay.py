@@ -61,17 +61,25 @@ def overlay_png(
     pixels: npt.NDArray[np.uint8],
     heat: npt.NDArray[np.float32],
     lungs: npt.NDArray[np.bool_] | None = None,
-    seen: Box = WHOLE,
 ) -> bytes:
     """A film (S, S) with the positive part of its map (h, w) laid over it, as PNG bytes.
 
-    `lungs`: their mask (S, S), whose outline is drawn, or None. `seen`: what of the film the map
-    and the mask are of.
+    `lungs`: their mask (S, S), whose outline is drawn, or None.
     """
+    return _png(with_map(pixels, heat, lungs), OURS)
+
+
+def with_map(
+    pixels: npt.NDArray[np.uint8],
+    heat: npt.NDArray[np.float32],
+    lungs: npt.NDArray[np.bool_] | None,
+    seen: Box = WHOLE,
+) -> npt.NDArray[np.uint8]:
+    """The same as colours (S, S, 3). `seen`: what of the film the map and the mask are of."""
     weight = _placed(strength(heat, pixels.shape[0]), seen)
     if lungs is not None:
         lungs = _placed(lungs.astype(np.float32), seen) >= 0.5
-    return _png(_laid_over(pixels, weight, lungs), OURS)
+    return _laid_over(pixels, weight, lungs)
 
 
 def _placed(picture: npt.NDArray[np.float32], seen: Box) -> npt.NDArray[np.float32]:

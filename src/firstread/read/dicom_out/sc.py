@@ -8,7 +8,6 @@ its own value is handed on, and where it has none, neither has the capture.
 
 from __future__ import annotations
 
-import io
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,7 @@ from firstread.read.dicom_out.sr import SERIES_DESCRIPTION
 from firstread.read.dicom_out.uids import without_clock
 from firstread.read.digits import in_digits
 from firstread.read.opinion import Opinion
-from firstread.read.overlay import overlay_png
+from firstread.read.overlay import with_map
 
 if TYPE_CHECKING:
     import pydicom
@@ -119,7 +118,7 @@ def film_with_map(opinion: Opinion, film: Film) -> npt.NDArray[np.uint8]:
         lungs = np.asarray(
             Image.fromarray(opinion.lungs).resize((long, long), Image.Resampling.NEAREST)
         )
-    mixed = Image.open(io.BytesIO(overlay_png(square, opinion.heat, lungs, opinion.seen)))
+    mixed = Image.fromarray(with_map(square, opinion.heat, lungs, opinion.seen))
     return np.array(mixed.resize((width, height), Image.Resampling.BILINEAR), np.uint8)
 
 
