@@ -17,7 +17,7 @@ import pytest
 
 import firstread.errors
 from firstread.cli import main as cli
-from firstread.cli.data import sub_verbs
+from firstread.cli.data import SUB_VERBS
 from firstread.cohort.columns import MISSING
 from firstread.cohort.headers import KNOWN
 from firstread.evaluate.masks import COLUMN
@@ -177,7 +177,7 @@ def options(verb: str, sub: str = "") -> list[str]:
     return [o for action in parser._actions for o in action.option_strings if o != "-h"]
 
 
-VERBS = [(v, "") for v, _ in cli.VERBS if v != "data"] + [("data", s) for s in sub_verbs()]
+VERBS = [(v, "") for v, _ in cli.VERBS if v != "data"] + [("data", s) for s in SUB_VERBS]
 
 
 @pytest.mark.parametrize(("verb", "sub"), VERBS)

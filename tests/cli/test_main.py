@@ -9,7 +9,7 @@ import pytest
 
 from firstread import __version__
 from firstread.cli import main as cli
-from firstread.cli.data import sub_verbs
+from firstread.cli.data import SUB_VERBS
 from firstread.errors import NoFilms
 
 
@@ -63,7 +63,7 @@ def test_a_process_ends_without_a_last_look_for_garbage() -> None:
     "verb",
     [
         *([name] for name, _ in cli.VERBS),
-        *(["data", name] for name in sub_verbs()),
+        *(["data", name] for name in SUB_VERBS),
         *(["lungs", name] for name in ("draw", "evaluate", "train")),
     ],
     ids=" ".join,
