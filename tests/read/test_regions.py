@@ -28,6 +28,13 @@ def heat_at(row: int, column: int) -> np.ndarray:
     return heat
 
 
+def lying(pixels: np.ndarray, told: str) -> bytes:
+    """A DICOM film with this PatientOrientation."""
+    rows, columns = pixels.shape
+    depth = {"Rows": rows, "Columns": columns, "PixelData": pixels.tobytes()}
+    return dicom_film(PatientOrientation=told.split("\\"), **depth)
+
+
 def test_the_zone_of_the_strongest_evidence_comes_first() -> None:
     mask = two_lungs()
     assert regions(heat_at(20, 8), mask)[0].zone == "right lower"
@@ -54,8 +61,7 @@ def test_an_opinion_names_sides_by_the_files_orientation(
 ) -> None:
     pixels = film_of(two_lungs())
     pixels[pixels.shape[0] // 3 :, : pixels.shape[1] // 2] += 20  # evidence in one lung
-    depth = {"Rows": pixels.shape[0], "Columns": pixels.shape[1], "PixelData": pixels.tobytes()}
-    opinion = reader.read(dicom_film(PatientOrientation=told.split("\\"), **depth))
+    opinion = reader.read(lying(pixels, told))
     assert opinion.regions
     zones = {r.zone.split()[0]: r.share for r in opinion.regions}
     assert (MIRRORED in opinion.notes) is (told == "R\\F")
@@ -69,9 +75,7 @@ def test_every_form_names_sides_by_the_files_orientation(
     """Without zones too: no sentence may take for granted what the note beside it denies."""
     pixels = film_of(two_lungs())
     pixels[-20:, -20:] = 255  # the strongest evidence: at the right of the picture
-    depth = {"Rows": pixels.shape[0], "Columns": pixels.shape[1], "PixelData": pixels.tobytes()}
-    film = dicom_film(PatientOrientation=told.split("\\"), **depth)
-    opinion = Reader(tiny_bundle(tmp_path / "tiny")).read(film)
+    opinion = Reader(tiny_bundle(tmp_path / "tiny")).read(lying(pixels, told))
     assert opinion.regions is None
     page, report = place_in_words(opinion), " ".join(sentences(opinion))
     for said in (page or "", report):
@@ -80,18 +84,14 @@ def test_every_form_names_sides_by_the_files_orientation(
 
 
 def test_zones_of_a_mirrored_film_do_not_take_its_hanging_for_granted(reader: Reader) -> None:
-    pixels = film_of(two_lungs())
-    depth = {"Rows": pixels.shape[0], "Columns": pixels.shape[1], "PixelData": pixels.tobytes()}
-    opinion = reader.read(dicom_film(PatientOrientation=["R", "F"], **depth))
+    opinion = reader.read(lying(film_of(two_lungs()), "R\\F"))
     said = " ".join(sentences(opinion))
     assert "Sides are the patient's, by the orientation that the file tells" in said
     assert "hung as usual" not in said
 
 
 def test_a_film_told_to_lie_otherwise_gets_no_zones(reader: Reader) -> None:
-    pixels = film_of(two_lungs())
-    depth = {"Rows": pixels.shape[0], "Columns": pixels.shape[1], "PixelData": pixels.tobytes()}
-    opinion = reader.read(dicom_film(PatientOrientation=["L", "H"], **depth))
+    opinion = reader.read(lying(film_of(two_lungs()), "L\\H"))
     assert (opinion.regions, opinion.regions_doubt) == (None, TURNED)
     assert opinion.decision == "refer"
     assert TURNED in opinion.reasons

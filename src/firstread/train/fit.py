@@ -25,6 +25,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
+from firstread.errors import RecipeError
 from firstread.film.files import csv_text, write_atomic
 from firstread.model.net import FilmNet
 from firstread.train.batches import Batches, epoch_order
@@ -207,9 +208,7 @@ def precision_for(recipe: Recipe, device: str) -> Precision:
 
 
 def device_for(wanted: str | None) -> str:
-    """The device asked for, else the best there is. Raises `FirstreadError` if it is not there."""
-    from firstread.errors import RecipeError
-
+    """The device asked for, else the best there is. Raises `RecipeError` if it is not there."""
     there = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),
