@@ -5,28 +5,22 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from firstread.cli import evaluate_studies as studies
 from firstread.cli.arguments import check_output, seed
 from firstread.errors import BundleError, FirstreadError, NoFilms
+
+if TYPE_CHECKING:
+    from firstread.cohort.table import Cohort
 
 HELP = "judge a model on labelled films: metrics with intervals, as JSON and an HTML report"
 
 SHIPPED = "shipped"
 
 SHOWN = (
-    "accuracy",
-    "balanced_accuracy",
-    "auc",
-    "sensitivity",
-    "specificity",
-    "precision",
-    "npv",
-    "f1",
-    "loss",
-    "ece",
-    "brier",
+    *("accuracy", "balanced_accuracy", "auc", "sensitivity", "specificity"),
+    *("precision", "npv", "f1", "loss", "ece", "brier"),
 )
 
 
@@ -73,7 +67,6 @@ def run(args: argparse.Namespace) -> int:
     """Score, measure, write and print; 1 if films were rejected or a study failed, else 0."""
     from firstread.cohort.copies import copies_warning
     from firstread.cohort.inputs import keep_inputs
-    from firstread.cohort.split import load_split
     from firstread.cohort.table import load_cohort
     from firstread.evaluate.doubts import doubts
     from firstread.evaluate.places import portable
@@ -90,21 +83,7 @@ def run(args: argparse.Namespace) -> int:
     cohort = load_cohort(args.data)
     given = [args.data, args.split, args.recalibrate_on, bundle_path, run_dir]
     keep_inputs([args.json, args.html], given, cohort.paths)
-    part = args.part
-    if args.split is not None:
-        cohort, part = load_split(args.split, cohort), part or "val"
-    if part is not None:
-        there = sorted({r.part for r in cohort.rows} - {""})
-        if not there:
-            raise NoFilms(f"{args.data}: in no parts; give --split, or leave --part away")
-        if part not in there:
-            raise NoFilms(f"no part {part!r}; there are {', '.join(there)}")
-        cohort = cohort.part(part)
-        if {r.label for r in cohort.rows} != {0, 1}:
-            raise NoFilms(
-                f"part {part!r} does not hold films of both classes; "
-                f"the parts are {', '.join(there) or 'not known'}"
-            )
+    cohort, part = _asked_for(args, cohort)
     local = studies.check(args, cohort, bundle_path)
     if local is not None:
         keep_inputs([args.json, args.html], [], local.paths)
@@ -114,13 +93,8 @@ def run(args: argparse.Namespace) -> int:
             f"{args.data}: all {len(scored)} films were rejected; the first because: "
             f"{'; '.join(scored.reasons[0])}"
         )
-    scored.data.update(
-        {
-            "given": portable(args.data),
-            "part": part,
-            "split": args.split and portable(args.split),
-        }
-    )
+    split = args.split and portable(args.split)
+    scored.data.update(given=portable(args.data), part=part, split=split)
     warnings = seen_warnings(cohort, scored.bundle["data"], run_dir) + copies_warning(cohort)
     prevalence, ages = scored.bundle["calibration"].get("prevalence"), scored.bundle["ages"]
     warnings += doubts(cohort, prevalence, ages)
@@ -152,6 +126,28 @@ def run(args: argparse.Namespace) -> int:
         if not isinstance(e, FirstreadError):  # told as such, once all that was measured is safe
             raise e
     return 1 if result["n_rejected"] or failed else 0
+
+
+def _asked_for(args: argparse.Namespace, films: Cohort) -> tuple[Cohort, str | None]:
+    """The films to score, and the part that they are if one was asked for."""
+    from firstread.cohort.split import load_split
+
+    part = args.part
+    if args.split is not None:
+        films, part = load_split(args.split, films), part or "val"
+    if part is None:
+        return films, None
+    there = sorted({r.part for r in films.rows} - {""})
+    if not there:
+        raise NoFilms(f"{args.data}: in no parts; give --split, or leave --part away")
+    if part not in there:
+        raise NoFilms(f"no part {part!r}; there are {', '.join(there)}")
+    films = films.part(part)
+    if {r.label for r in films.rows} != {0, 1}:
+        raise NoFilms(
+            f"part {part!r} does not hold films of both classes; the parts are {', '.join(there)}"
+        )
+    return films, part
 
 
 def _command(args: argparse.Namespace) -> str:
