@@ -107,25 +107,13 @@ def _train(
     recipe, out = job.recipe, job.out
     device, start, weights, split, taught = ready
     state = open_run(out, job.name, recipe, split, weights, start, device, taught)
-    if state.get("finished"):
-        gone = [name for name in MADE if not (out / name).is_file()]
-        if not gone:
-            say(f"{out} is finished already; delete it to train anew")
-            return state
-        if not (out / "checkpoints" / "last.ckpt").is_file():
-            raise RunError(f"{out}: lacks {gone[0]} and its checkpoint; delete it to train anew")
-        say(f"{out} is finished but lacks {gone[0]}; it is made again from the checkpoint")
+    if state.get("finished") and _is_whole(out, say):
+        return state
     if not (out / "split.csv").exists():
         save_split(split, out / "split.csv")
     if start and not (out / TRAINED_CSV).exists():
         write_atomic(out / TRAINED_CSV, start.trained_csv())
-
-    def train_one(teacher: Recipe, name: str, folder: Path) -> dict[str, Any]:
-        say(f"teacher {folder.name}: {name}")
-        own = replace(job, recipe=teacher, name=name, out=folder, start=None, gate=False)
-        return train(replace(own, split=out / "split.csv"), say, quiet=quiet)
-
-    teachers, told = taught_by(out, recipe, taught, train_one)
+    teachers, told = _teachers(job, taught, say, quiet)
     started = time.perf_counter()
     hows = {"train": recipe.kept, "val": recipe.seen}
     parts = [_decoded(split.part(name), how, name, say) for name, how in hows.items()]
@@ -182,6 +170,34 @@ def _train(
     state |= {"finished": True, "ended": now()}
     write_atomic(out / "run.json", json.dumps(state, indent=2) + "\n")
     return state
+
+
+def _is_whole(out: Path, say: Callable[[str], None]) -> bool:
+    """Whether a finished run lacks nothing; what it lacks can be made again.
+
+    Raises `RunError` where the checkpoint that it would be made of is gone too.
+    """
+    gone = [name for name in MADE if not (out / name).is_file()]
+    if not gone:
+        say(f"{out} is finished already; delete it to train anew")
+        return True
+    if not (out / "checkpoints" / "last.ckpt").is_file():
+        raise RunError(f"{out}: lacks {gone[0]} and its checkpoint; delete it to train anew")
+    say(f"{out} is finished but lacks {gone[0]}; it is made again from the checkpoint")
+    return False
+
+
+def _teachers(
+    job: Job, recipes: Sequence[Recipe], say: Callable[[str], None], quiet: bool
+) -> tuple[tuple[FilmNet, ...], list[dict[str, Any]]]:
+    """The networks of a job's teachers and their records, on the split of its own run."""
+
+    def train_one(teacher: Recipe, name: str, folder: Path) -> dict[str, Any]:
+        say(f"teacher {folder.name}: {name}")
+        own = replace(job, recipe=teacher, name=name, out=folder, start=None, gate=False)
+        return train(replace(own, split=job.out / "split.csv"), say, quiet=quiet)
+
+    return taught_by(job.out, job.recipe, recipes, train_one)
 
 
 def _beginning(job: Job) -> tuple[Start | None, Weights]:
