@@ -1,9 +1,12 @@
 import pytest
 
 pytest.importorskip("torch")
+pytest.importorskip("optuna")
+
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from firstread.train.recipe import Recipe, load_recipe
-from firstread.train.space import CROP_LOW, Choice, Range, point_of, recipe_at, space_of
+from firstread.train.space import CROP_LOW, point_of, recipe_at, space_of
 
 
 @pytest.mark.parametrize("name", ["default", "cnn", "vgg19"])
@@ -11,8 +14,8 @@ def test_a_recipe_is_a_point_of_its_own_space(name: str) -> None:
     recipe = load_recipe(name)
     point = point_of(recipe)
     for key, bounds in space_of(recipe).items():
-        if isinstance(bounds, Choice):
-            assert point[key] in bounds.options
+        if isinstance(bounds, CategoricalDistribution):
+            assert point[key] in bounds.choices
         else:
             assert bounds.low <= point[key] <= bounds.high
     assert recipe_at(recipe, point) == recipe
@@ -37,11 +40,11 @@ def test_features_computed_once_stay_so() -> None:
 def test_bounds_hold_unusual_values_and_none() -> None:
     recipe = Recipe(batch_size=48, weight_decay=0.9, dropout=0.8, lr=3.0)
     space = space_of(recipe)
-    assert space["batch_size"] == Choice((16, 32, 48, 64))
+    assert space["batch_size"] == CategoricalDistribution((16, 32, 48, 64))
     assert recipe_at(recipe, point_of(recipe)) == recipe
     # No decay at all has no place on a logarithmic axis: the least stands for it.
     assert point_of(Recipe(weight_decay=0.0))["weight_decay"] == 1e-4
     none = Recipe(weight_decay=0.0)
     assert recipe_at(none, point_of(none)) == none
-    assert isinstance(space["lr"], Range)
+    assert isinstance(space["lr"], FloatDistribution)
     assert space["lr"].log

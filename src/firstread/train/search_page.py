@@ -9,12 +9,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optuna.distributions import FloatDistribution
+
 from firstread.evaluate.canvas import BLUE, INK, SOFT, VERMILLION, plain, png, sheet, svg
 from firstread.evaluate.page import picture, write_page
 from firstread.film.files import csv_text, write_atomic
 from firstread.train.recipe import Recipe, recipe_toml
 from firstread.train.record import now
-from firstread.train.space import Range, point_of, recipe_at, space_of
+from firstread.train.space import point_of, recipe_at, space_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,10 +105,10 @@ def _rows(recipe: Recipe, best: Mapping[str, Any] | None) -> list[dict[str, Any]
     own = point_of(recipe)
     rows = []
     for key, bounds in space_of(recipe).items():
-        if isinstance(bounds, Range):
+        if isinstance(bounds, FloatDistribution):
             span = f"{bounds.low:.3g} to {bounds.high:.3g}" + (", log" if bounds.log else "")
         else:
-            span = ", ".join(str(o) for o in bounds.options)
+            span = ", ".join(str(o) for o in bounds.choices)
         rows.append(
             {
                 "name": label_of(key),
@@ -149,16 +151,16 @@ def search_figure(recipe: Recipe, trials: Trials) -> Figure:
     for i, (key, bounds) in enumerate(space.items()):
         axes = figure.add_subplot(grid[1 + i // COLUMNS, i % COLUMNS], sharey=top)
         plain(axes)
-        if isinstance(bounds, Range):
+        if isinstance(bounds, FloatDistribution):
             if bounds.log:
                 axes.set_xscale("log")
             _points(axes, trials, [t["params"][key] for t in trials], floor)
         else:
             # Evenly spaced, since no other number can come between.
-            places = [bounds.options.index(t["params"][key]) for t in trials]
+            places = [bounds.choices.index(t["params"][key]) for t in trials]
             _points(axes, trials, places, floor)
-            axes.set_xticks(range(len(bounds.options)), [str(o) for o in bounds.options])
-            axes.set_xlim(-0.5, len(bounds.options) - 0.5)
+            axes.set_xticks(range(len(bounds.choices)), [str(o) for o in bounds.choices])
+            axes.set_xlim(-0.5, len(bounds.choices) - 0.5)
         axes.set_xlabel(label_of(key))
         axes.minorticks_off()
         axes.tick_params(labelleft=i % COLUMNS == 0, labelsize=8)

@@ -8,31 +8,15 @@ Bounds are widened to hold the recipe's own value, so the recipe is a point of i
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import Any
+
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from firstread.train.recipe import Recipe
 
 CROP_LOW = "augment.crop.low"
 
-
-@dataclass(frozen=True)
-class Range:
-    """Real numbers from `low` to `high`, drawn evenly or, if `log`, evenly in the logarithm."""
-
-    low: float
-    high: float
-    log: bool = False
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of a few numbers."""
-
-    options: tuple[int, ...]
-
-
-Space = dict[str, Range | Choice]
+Space = dict[str, FloatDistribution | CategoricalDistribution]
 
 BATCH_SIZES = (16, 32, 64)
 LEAST_DECAY = 1e-4
@@ -49,19 +33,19 @@ def space_of(recipe: Recipe) -> Space:
     every epoch would have to run the frozen base again.
     """
     space: Space = {
-        "lr": Range(recipe.lr / 10, recipe.lr * 10, log=True),
-        "weight_decay": Range(LEAST_DECAY, max(0.3, recipe.weight_decay), log=True),
-        "dropout": Range(0.0, max(0.6, recipe.dropout)),
-        "label_smoothing": Range(0.0, max(0.2, recipe.label_smoothing)),
-        "batch_size": Choice(tuple(sorted({*BATCH_SIZES, recipe.batch_size}))),
+        "lr": FloatDistribution(recipe.lr / 10, recipe.lr * 10, log=True),
+        "weight_decay": FloatDistribution(LEAST_DECAY, max(0.3, recipe.weight_decay), log=True),
+        "dropout": FloatDistribution(0.0, max(0.6, recipe.dropout)),
+        "label_smoothing": FloatDistribution(0.0, max(0.2, recipe.label_smoothing)),
+        "batch_size": CategoricalDistribution(tuple(sorted({*BATCH_SIZES, recipe.batch_size}))),
     }
     if recipe.features_once:
         return space
     low, high = recipe.augment.crop
     if high > 0.08:
-        space[CROP_LOW] = Range(min(0.08, low), high)
+        space[CROP_LOW] = FloatDistribution(min(0.08, low), high)
     for name, most in AUGMENT.items():
-        space[f"augment.{name}"] = Range(0.0, max(most, getattr(recipe.augment, name)))
+        space[f"augment.{name}"] = FloatDistribution(0.0, max(most, getattr(recipe.augment, name)))
     return space
 
 
@@ -75,7 +59,7 @@ def point_of(recipe: Recipe) -> dict[str, float | int]:
             value = getattr(recipe.augment, name.removeprefix("augment."))
         else:
             value = getattr(recipe, name)
-        if isinstance(bounds, Range):
+        if isinstance(bounds, FloatDistribution):
             value = min(max(float(value), bounds.low), bounds.high)
         point[name] = value
     return point

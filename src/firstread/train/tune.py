@@ -25,22 +25,16 @@ from typing import Any
 
 import optuna
 from lightning.pytorch.callbacks import Callback
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-)
 from optuna.trial import Trial, TrialState
 
 from firstread.cohort.split import save_split, split_of
 from firstread.cohort.table import Cohort
 from firstread.errors import OutputError, RunError
 from firstread.train.alone import alone
-from firstread.train.recipe import Recipe
 from firstread.train.record import told_of
 from firstread.train.run import Job, first_weights, train
 from firstread.train.search_page import write_search
-from firstread.train.space import Choice, Range, point_of, recipe_at, space_of
+from firstread.train.space import point_of, recipe_at, space_of
 from firstread.train.teachers import teacher_recipes
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -161,23 +155,13 @@ def _ask_again(study: optuna.Study, number: int) -> None:
     study.enqueue_trial({**asked, **trial.params}, user_attrs=trial.user_attrs)
 
 
-def _distributions(recipe: Recipe) -> dict[str, BaseDistribution]:
-    made: dict[str, BaseDistribution] = {}
-    for name, bounds in space_of(recipe).items():
-        if isinstance(bounds, Range):
-            made[name] = FloatDistribution(bounds.low, bounds.high, log=bounds.log)
-        elif isinstance(bounds, Choice):
-            made[name] = CategoricalDistribution(bounds.options)
-    return made
-
-
 def _one(study: optuna.Study, search: Search, say: Callable[[str], None], quiet: bool) -> None:
     """Ask for a trial, run it and tell the study what came of it."""
     used = {t.user_attrs[FOLDER] for t in study.get_trials() if FOLDER in t.user_attrs}
     study.sampler = optuna.samplers.TPESampler(
         seed=(search.job.recipe.seed * 100_003 + len(used)) % 2**32, n_startup_trials=RANDOM_TRIALS
     )
-    trial = study.ask(_distributions(search.job.recipe))
+    trial = study.ask(dict(space_of(search.job.recipe)))
     if FOLDER not in trial.user_attrs:
         trial.set_user_attr(FOLDER, f"trial-{len(used):03d}")
     name = trial.user_attrs[FOLDER]
