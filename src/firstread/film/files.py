@@ -85,9 +85,14 @@ def write_atomic_parts(path: Path, parts: Iterable[bytes]) -> None:
             if target.exists():
                 Path(out.name).chmod(target.stat().st_mode & 0o777)
     except OSError as e:
-        raise OutputError(
-            f"{path}: cannot be written ({e.strerror}); free space or choose another place"
-        ) from None
+        raise cannot_write(path, e) from None
+
+
+def cannot_write(path: str | Path, e: OSError) -> OutputError:
+    """What is raised in the place of `e` where a file could not be written."""
+    return OutputError(
+        f"{path}: cannot be written ({e.strerror}); free space or choose another place"
+    )
 
 
 def real(path: str | Path) -> Path:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from firstread.errors import OutputError
+from firstread.film.files import cannot_write
 from firstread.read.entry import Entry, entry_of
 from firstread.read.journal import Journal, Key
 from firstread.read.judged import Judged, Source
@@ -210,7 +210,7 @@ class Batch:
             path.parent.mkdir(parents=True, exist_ok=True)
             return path.open("wb", buffering=0)
         except OSError as e:
-            raise _cannot(path, e) from None
+            raise cannot_write(path, e) from None
 
     def _line(self, lines: IO[bytes] | None, entry: Entry) -> None:
         if self.wanted.stream:
@@ -219,7 +219,7 @@ class Batch:
             try:
                 lines.write(json_line(entry).encode() + b"\n")
             except OSError as e:
-                raise _cannot(self.wanted.jsonl, e) from None
+                raise cannot_write(self.wanted.jsonl, e) from None
 
 
 def key_of(source: Source) -> Key:
@@ -239,9 +239,3 @@ def _take_away(place: Path) -> None:
                 ours = b"firstread" in file.read(2**20)
             if ours:
                 place.unlink()
-
-
-def _cannot(path: Path, e: OSError) -> OutputError:
-    return OutputError(
-        f"{path}: cannot be written ({e.strerror}); free space or choose another place"
-    )

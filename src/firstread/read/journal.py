@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from firstread.errors import OutputError
+from firstread.film.files import cannot_write
 from firstread.read.entry import Entry
 
 MARK = b'{"firstread_journal": 1, '
@@ -183,10 +184,7 @@ class Journal:
         return offset
 
     def _cannot(self, e: OSError) -> OutputError:
-        place = self.path or tempfile.gettempdir()
-        return OutputError(
-            f"{place}: cannot be written ({e.strerror}); free space or choose another place"
-        )
+        return cannot_write(self.path or tempfile.gettempdir(), e)
 
 
 def _entry(raw: dict[str, Any]) -> Entry:
