@@ -36,6 +36,17 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def given(args: argparse.Namespace, *names: str) -> list[str | Path]:
+    """Those of the options `names` that were given, for a command line that repeats them."""
+    words: list[str | Path] = []
+    for name in names:
+        value = getattr(args, name)
+        if value is not None and (name, value) != ("seed", 0):
+            text = value if isinstance(value, Path) else str(value)
+            words += [f"--{name.replace('_', '-')}", text]
+    return words
+
+
 def check_output(path: Path | None) -> None:
     """Refuse a place that cannot be written to before, not after, the films are read."""
     if path is None:

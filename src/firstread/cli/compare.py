@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from firstread.cli.arguments import given
+
 HELP = "hold several runs against each other"
 
 
@@ -44,11 +46,7 @@ def run(args: argparse.Namespace) -> int:
 def _command(args: argparse.Namespace) -> str:
     from firstread.evaluate.places import command_line
 
-    words: list[str | Path] = ["firstread", "compare", *args.runs]
-    for name in ("html", "json"):
-        if getattr(args, name) is not None:
-            words += [f"--{name}", getattr(args, name)]
-    return command_line(words)
+    return command_line(["firstread", "compare", *args.runs, *given(args, "html", "json")])
 
 
 def table(result: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstread.cli import evaluate_studies as studies
-from firstread.cli.arguments import check_output, seed
+from firstread.cli.arguments import check_output, given, seed
 from firstread.errors import BundleError, FirstreadError, NoFilms
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def run(args: argparse.Namespace) -> int:
     for path in (args.json, args.html):
         check_output(path)
     cohort = load_cohort(args.data)
-    given = [args.data, args.split, args.recalibrate_on, bundle_path, run_dir]
-    keep_inputs([args.json, args.html], given, cohort.paths)
+    read = [args.data, args.split, args.recalibrate_on, bundle_path, run_dir]
+    keep_inputs([args.json, args.html], read, cohort.paths)
     cohort, part = _asked_for(args, cohort)
     local = studies.check(args, cohort, bundle_path)
     if local is not None:
@@ -156,10 +156,7 @@ def _command(args: argparse.Namespace) -> str:
 
     model = args.model if args.model == SHIPPED else Path(args.model)
     words: list[str | Path] = ["firstread", "evaluate", model]
-    for name in ("data", "split", "part", "prevalence", "seed", "json", "html"):
-        value = getattr(args, name)
-        if value is not None and (name, value) != ("seed", 0):
-            words += [f"--{name}", value if isinstance(value, Path) else str(value)]
+    words += given(args, "data", "split", "part", "prevalence", "seed", "json", "html")
     for column in args.by:
         words += ["--by", column]
     return command_line(words + studies.words(args))

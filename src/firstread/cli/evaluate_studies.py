@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from firstread.cli.arguments import given
 from firstread.errors import DataError
 
 if TYPE_CHECKING:
@@ -75,18 +76,13 @@ def _films_wanted(text: str) -> int:
 
 def words(args: argparse.Namespace) -> list[str | Path]:
     """The options of `add_arguments` as they were given, for the command line to repeat."""
-    given: list[str | Path] = ["--corruptions"] if args.corruptions else []
+    said: list[str | Path] = ["--corruptions"] if args.corruptions else []
     for how in _ways(args):
-        given += ["--occlude", how]
-    if args.masks is not None:
-        given += ["--masks", args.masks]
+        said += ["--occlude", how]
+    said += given(args, "masks")
     if args.heat_energy:
-        given.append("--heat-energy")
-    if args.map_curves is not None:
-        given += ["--map-curves", str(args.map_curves)]
-    if args.recalibrate_on is not None:
-        given += ["--recalibrate-on", args.recalibrate_on]
-    return given
+        said.append("--heat-energy")
+    return said + given(args, "map_curves", "recalibrate_on")
 
 
 def check(args: argparse.Namespace, cohort: Cohort, bundle_path: Path | None) -> Cohort | None:

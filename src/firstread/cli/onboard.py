@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firstread.cli.arguments import check_output, seed
+from firstread.cli.arguments import check_output, given, seed
 from firstread.errors import DataError, OutputError
 
 if TYPE_CHECKING:
@@ -212,8 +212,8 @@ def _drift(args: argparse.Namespace) -> int:
     for path in pages:
         check_output(path)
     keep_inputs(pages, [args.data, args.drift])
-    given = _films(args.data)
-    films, copies = without_copies(given)
+    there = _films(args.data)
+    films, copies = without_copies(there)
     first = base.get("film_of_patient") != "drawn"  # a baseline from before: held against alike
     warnings = [
         *copies,
@@ -224,7 +224,7 @@ def _drift(args: argparse.Namespace) -> int:
     look = look_at(bundle, films, progress("read"))
     drawn = look.some(one_a_patient(films.patients, first))
     result = compare(base, drawn, bundle.card.onnx_sha256) | {
-        "n_films": len(given),
+        "n_films": len(there),
         "warnings": warnings,
         "format": 1,
         "data": {"source": portable(args.data), "baseline": portable(args.drift)},
@@ -271,16 +271,10 @@ def _command(args: argparse.Namespace) -> str:
     """The command line that makes the same result again."""
     from firstread.evaluate.places import command_line
 
-    words: list[str | Path] = ["firstread", "onboard", args.data]
-    for name in ("out", "bundle", "drift"):
-        if getattr(args, name) is not None:
-            words += [f"--{name}", getattr(args, name)]
+    names = ["out", "bundle", "drift"]
     if args.drift is None:
-        for name in ("sensitivity", "prevalence", "interval", "seed", "signed_by", "date"):
-            value = getattr(args, name)
-            if value is not None and (name, value) != ("seed", 0):
-                words += [f"--{name.replace('_', '-')}", str(value)]
-    return command_line(words)
+        names += ["sensitivity", "prevalence", "interval", "seed", "signed_by", "date"]
+    return command_line(["firstread", "onboard", args.data, *given(args, *names)])
 
 
 def lines(result: dict[str, Any]) -> list[str]:
