@@ -20,7 +20,8 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol, cast
 
-from firstread.errors import FirstreadError, MissingExtra
+from firstread import __version__
+from firstread.errors import FirstreadError
 from firstread.terminal import say
 
 VERBS = (
@@ -38,8 +39,7 @@ VERBS = (
 """Each verb is a module of `firstread.cli` with HELP, add_arguments(parser), run(args)."""
 
 IN_TRAIN = "kagglehub lightning onnx onnxscript optuna safetensors tensorboard torch"
-EXTRAS = dict.fromkeys(IN_TRAIN.split(), "train")
-"""Which extra brings a package that the base install is without."""
+"""Packages that the extra `train` brings, and the base install is without."""
 
 NO_PLACE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
 """Errors of a path that leads nowhere, to the wrong kind of thing, or in a circle."""
@@ -104,22 +104,22 @@ def _guarded(arguments: list[str], debug: bool) -> int:
     except BrokenPipeError:
         _stop_printing()
         return 0
-    except FirstreadError as e:
-        _trace(debug)
-        say(str(e))
-    except ModuleNotFoundError as e:
-        _trace(debug)
-        say(str(_missing(e, arguments)))
-    except OSError as e:
-        _trace(debug)
-        say(_os_error(e))
-    except MemoryError:
-        _trace(debug)
-        say("out of memory; use a smaller batch or size, or a larger machine")
     except Exception as e:
         _trace(debug)
-        say(f"unexpected error ({type(e).__name__}: {e}); run again with --debug")
-    return 2
+        say(_in_words(e, arguments))
+        return 2
+
+
+def _in_words(e: Exception, arguments: list[str]) -> str:
+    if isinstance(e, FirstreadError):
+        return str(e)
+    if isinstance(e, ModuleNotFoundError):
+        return _missing(e, arguments)
+    if isinstance(e, OSError):
+        return _os_error(e)
+    if isinstance(e, MemoryError):
+        return "out of memory; use a smaller batch or size, or a larger machine"
+    return f"unexpected error ({type(e).__name__}: {e}); run again with --debug"
 
 
 def _run(arguments: list[str]) -> int:
@@ -135,16 +135,6 @@ def _verb(name: str) -> Verb:
     return cast(Verb, importlib.import_module(f"firstread.cli.{name}"))
 
 
-class _Version(argparse.Action):
-    """`--version`, looked up only when asked for."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from firstread import __version__
-
-        print(f"firstread {__version__}")
-        parser.exit()
-
-
 def _parser(asked: str | None) -> argparse.ArgumentParser:
     """The parser, with the arguments of the one verb `asked` for filled in."""
     parser = argparse.ArgumentParser(
@@ -153,7 +143,10 @@ def _parser(asked: str | None) -> argparse.ArgumentParser:
         epilog=NOTICE,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    version = f"firstread {__version__}"
+    parser.add_argument(
+        "--version", action="version", version=version, help="show the version and exit"
+    )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
     for name, line in VERBS:
@@ -208,15 +201,15 @@ def _keep_stderr() -> None:
     sys.stderr = own
 
 
-def _missing(error: ModuleNotFoundError, arguments: list[str]) -> FirstreadError:
+def _missing(error: ModuleNotFoundError, arguments: list[str]) -> str:
     package = (error.name or "").split(".")[0]
     verb = next((a for a in arguments if not a.startswith("-")), "this")
-    if package in EXTRAS:
-        return MissingExtra(
+    if package in IN_TRAIN.split():
+        return (
             f"{verb} needs {package}, which is not installed; "
-            f"pip install 'firstread[{EXTRAS[package]}]', or in a checkout scripts/setup.sh test"
+            "pip install 'firstread[train]', or in a checkout scripts/setup.sh test"
         )
-    return MissingExtra(f"{verb} needs a module that is missing ({error}); run with --debug")
+    return f"{verb} needs a module that is missing ({error}); run with --debug"
 
 
 def _os_error(e: OSError) -> str:
