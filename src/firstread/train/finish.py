@@ -20,6 +20,7 @@ from firstread.evaluate.corruptions import FULL
 from firstread.film.files import csv_text
 from firstread.model.net import FilmNet
 from firstread.read.bundle import Bundle, write_bundle
+from firstread.read.card import LABELS
 from firstread.train.export import to_onnx
 from firstread.train.fit import precision_for
 from firstread.train.gate import with_gate
@@ -84,7 +85,7 @@ def make_bundle(
         "created": now(),
         "version": metadata.version("firstread"),
         "licence": "Apache-2.0",
-        "labels": ["no pneumonia", "pneumonia"],
+        "labels": list(LABELS),
         "preprocess": recipe.seen.to_dict(),
         **point.to_card(),
         **told_gate,
