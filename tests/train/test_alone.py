@@ -20,7 +20,7 @@ def test_a_second_one_is_refused(films: Path, tmp_path: Path) -> None:
         alone(tmp_path / "run", "training"),
         pytest.raises(RunError, match="another training runs here"),
     ):
-        train(tiny_job(films, tmp_path / "run"), quiet=True)
+        train(tiny_job(films, tmp_path / "run"))
     assert [p.name for p in (tmp_path / "run").iterdir()] == [".lock"]
 
 

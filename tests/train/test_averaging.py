@@ -38,7 +38,7 @@ def test_weights_that_a_run_keeps_are_those_of_its_end(films: Path, tmp_path: Pa
     kept = {}
     for ema in (0.0, 0.999):
         out = tmp_path / str(ema)
-        train(tiny_job(films, out, ema=ema), quiet=True)
+        train(tiny_job(films, out, ema=ema))
         state = SafeCheckpointIO().load_checkpoint(out / "checkpoints" / "last.ckpt")["state_dict"]
         kept[ema] = torch.cat([v.ravel() for k, v in state.items() if k.endswith("weight")])
     assert torch.nn.functional.cosine_similarity(kept[0.0], kept[0.999], dim=0) > 0.99

@@ -28,7 +28,7 @@ def runs(films: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         patch.setenv("FIRSTREAD_CACHE", str(cache))
         for seed in (0, 1):
             job = tiny_job(films, folder / str(seed), seed=seed, epochs=1)
-            train(job, quiet=True)
+            train(job)
             made.append(job.out)
     return made
 
@@ -54,12 +54,12 @@ def test_runs_without_a_gate_go_together_too(films: Path, tmp_path: Path) -> Non
     made = []
     for seed in (0, 1):
         job = replace(tiny_job(films, tmp_path / str(seed), seed=seed, epochs=1), gate=False)
-        train(job, quiet=True)
+        train(job)
         made.append(job.out)
     both = ensemble(made, load_cohort(films), tmp_path / "both", "both")
     told = [Bundle.load(run / "bundle").card.raw["data"]["trained_on"] for run in made]
     assert both.card.raw["data"]["trained_on"] == told[0] == told[1]
-    train(tiny_job(films, tmp_path / "other", arch="resnet10", epochs=1), quiet=True)
+    train(tiny_job(films, tmp_path / "other", arch="resnet10", epochs=1))
     with pytest.raises(RunError, match="a map of another size"):
         ensemble([made[0], tmp_path / "other"], load_cohort(films), tmp_path / "x", "x")
 
@@ -68,7 +68,7 @@ def test_what_any_member_goes_on_from_is_told(
     runs: list[Path], films: Path, tmp_path: Path
 ) -> None:
     job = replace(tiny_job(films, tmp_path / "on", epochs=1), start=runs[1], gate=False)
-    train(job, quiet=True)
+    train(job)
     card = ensemble([runs[0], job.out], load_cohort(films), tmp_path / "both", "both").card.raw
     origin = json.loads((job.out / "run.json").read_text())["start"]
     assert card["data"]["earlier_sha256"] == [origin["data_sha256"]]

@@ -42,7 +42,7 @@ def test_the_small_cnn_learns_the_synthetic_films(tmp_path: Path) -> None:
     recipe = tiny_recipe(epochs=8, batch_size=20, lr=3e-3, ema=0.0, augment={})
     module = fit(
         net_for(recipe), recipe, (films[:200], films[200:]), (labels[:200], labels[200:]),
-        tmp_path, quiet=True,
+        tmp_path,
     )  # fmt: skip
     first, last = module.history[0], module.history[-1]
     assert last["val_auc"] > 0.85
@@ -65,7 +65,7 @@ def test_a_frozen_base_does_not_move(tmp_path: Path) -> None:
     recipe = tiny_recipe(arch="mobilenet_v2", freeze="base", epochs=1, ema=0.0, batch_size=12)
     net = net_for(recipe)
     before = {k: v.clone() for k, v in net.state_dict().items()}
-    fit(net, recipe, (films, films), (labels, labels), tmp_path, quiet=True)
+    fit(net, recipe, (films, films), (labels, labels), tmp_path)
     after = net.state_dict()
     moved = {k for k in before if not torch.equal(before[k], after[k])}
     assert moved == {"head.layers.0.weight", "head.layers.0.bias"}
@@ -79,7 +79,7 @@ def test_features_computed_once_train_the_head_alone(tmp_path: Path) -> None:
     with torch.inference_mode():
         features = net.features(torch.from_numpy(films).unsqueeze(1) / 255).half().numpy()
     trunk = {k: v.clone() for k, v in net.trunk.state_dict().items()}
-    module = fit(net, recipe, (features, features), (labels, labels), tmp_path, quiet=True)
+    module = fit(net, recipe, (features, features), (labels, labels), tmp_path)
     assert len(module.history) == 2
     assert all(torch.equal(v, net.trunk.state_dict()[k]) for k, v in trunk.items())
 

@@ -48,7 +48,7 @@ class Kill(Callback):
         if trainer.current_epoch == 2 and batch_idx == 1:
             os.kill(os.getpid(), signal.SIGKILL)
 
-train(tiny_job(Path(sys.argv[1]), Path(sys.argv[2])), callbacks=(Kill(),), quiet=True)
+train(tiny_job(Path(sys.argv[1]), Path(sys.argv[2])), callbacks=(Kill(),))
 """
 
 
@@ -65,7 +65,7 @@ class Press(Callback):
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
-    train(tiny_job(Path(sys.argv[1]), Path(sys.argv[2])), callbacks=(Press(),), quiet=True)
+    train(tiny_job(Path(sys.argv[1]), Path(sys.argv[2])), callbacks=(Press(),))
 except KeyboardInterrupt:
     sys.exit(0 if signal.getsignal(signal.SIGINT) is signal.default_int_handler else 3)
 except SystemExit:  # without a word
@@ -135,7 +135,7 @@ def whole(films: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) ->
         patch.setenv("FIRSTREAD_CACHE", str(cache))
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
-        train(tiny_job(films, out), quiet=True)
+        train(tiny_job(films, out))
         torch.set_num_threads(threads)
     return out
 
@@ -171,7 +171,7 @@ def test_killed_and_resumed_is_the_run_never_stopped(
     assert len(history(out)) == 2
     assert json.loads((out / "run.json").read_text())["finished"] is False
     said: list[str] = []
-    train(tiny_job(films, out), said.append, quiet=True)
+    train(tiny_job(films, out), said.append)
     assert "resumed after epoch 2" in said
     assert_same(whole, out)
 
@@ -186,15 +186,15 @@ def test_killed_while_the_bundle_is_made(
 ) -> None:
     """All epochs are done; what is left must be made from the averaged weights."""
     if not changes["ema"]:
-        train(tiny_job(films, tmp_path / "whole", **changes), quiet=True)
+        train(tiny_job(films, tmp_path / "whole", **changes))
         whole = tmp_path / "whole"
     out = tmp_path / "run"
 
     with monkeypatch.context() as patch:
         patch.setattr(finish, "to_onnx", stopped)
         with pytest.raises(Stop):
-            train(tiny_job(films, out, **changes), quiet=True)
-    state = train(tiny_job(films, out, **changes), quiet=True)
+            train(tiny_job(films, out, **changes))
+    state = train(tiny_job(films, out, **changes))
     assert state["epochs_run"] == 4
     assert_same(whole, out)
 
@@ -218,21 +218,21 @@ def test_patience_keeps_the_best_epoch_also_when_killed(
     changes = {"epochs": 6, "patience": 2}
     aucs([0.5, 0.8, 0.7, 0.6, 0.9, 0.9])
     whole = tmp_path / "whole"
-    state = train(tiny_job(films, whole, **changes), quiet=True)
+    state = train(tiny_job(films, whole, **changes))
     assert state["epochs_run"] == 4
     assert state["val_auc"] == pytest.approx(0.8)
 
     out = tmp_path / "run"
     aucs([0.5, 0.8, 0.7])
     with pytest.raises(Stop):
-        train(tiny_job(films, out, **changes), callbacks=(StopAt(3),), quiet=True)
+        train(tiny_job(films, out, **changes), callbacks=(StopAt(3),))
     aucs([0.6, 0.9, 0.9])
     with monkeypatch.context() as patch:
         patch.setattr(finish, "to_onnx", stopped)
         with pytest.raises(Stop):
-            train(tiny_job(films, out, **changes), quiet=True)
+            train(tiny_job(films, out, **changes))
     aucs([0.9, 0.9])  # not asked for: the fit had ended
-    assert train(tiny_job(films, out, **changes), quiet=True)["epochs_run"] == 4
+    assert train(tiny_job(films, out, **changes))["epochs_run"] == 4
     assert_same(whole, out)
 
 
@@ -241,12 +241,12 @@ def test_a_run_that_was_moved_still_knows_its_best_epoch(
 ) -> None:
     changes = {"epochs": 6, "patience": 3}
     aucs([0.5, 0.9, 0.6, 0.7, 0.65])
-    train(tiny_job(films, tmp_path / "whole", **changes), quiet=True)
+    train(tiny_job(films, tmp_path / "whole", **changes))
     aucs([0.5, 0.9, 0.6, 0.7, 0.65])
     with pytest.raises(Stop):
-        train(tiny_job(films, tmp_path / "here", **changes), callbacks=(StopAt(3),), quiet=True)
+        train(tiny_job(films, tmp_path / "here", **changes), callbacks=(StopAt(3),))
     shutil.move(tmp_path / "here", tmp_path / "there")
-    train(tiny_job(films, tmp_path / "there", **changes), quiet=True)
+    train(tiny_job(films, tmp_path / "there", **changes))
     assert_same(tmp_path / "whole", tmp_path / "there")
 
 
@@ -261,7 +261,7 @@ def test_an_epoch_that_diverged_is_never_the_best(
         return found * torch.nan if self.current_epoch and not torch.is_grad_enabled() else found
 
     monkeypatch.setattr(module.FilmFit, "_logits", logits)
-    state = train(tiny_job(films, tmp_path / "run", epochs=3, patience=3), quiet=True)
+    state = train(tiny_job(films, tmp_path / "run", epochs=3, patience=3))
     rows = history(tmp_path / "run")
     assert [row["val_auc"] for row in rows[1:]] == ["0", "0"]
     assert state["val_auc"] == pytest.approx(float(rows[0]["val_auc"]), abs=1e-5)
@@ -284,7 +284,7 @@ def test_a_signal_to_end_is_told_as_an_interrupt(films: Path, tmp_path: Path, na
 def test_a_finished_run_is_left_alone(whole: Path, films: Path) -> None:
     before = {p: p.stat().st_mtime_ns for p in whole.rglob("*") if p.is_file()}
     said: list[str] = []
-    assert train(tiny_job(films, whole), said.append, quiet=True)["finished"] is True
+    assert train(tiny_job(films, whole), said.append)["finished"] is True
     assert "finished already" in said[-1]
     assert {p: p.stat().st_mtime_ns for p in whole.rglob("*") if p.is_file()} == before
 
@@ -297,24 +297,24 @@ def test_what_is_gone_of_a_finished_run_is_made_again(
     shutil.copytree(whole, out)
     (out / gone).unlink()
     said: list[str] = []
-    state = train(tiny_job(films, out), said.append, quiet=True)
+    state = train(tiny_job(films, out), said.append)
     assert f"lacks {gone}" in said[0]
     assert_same(whole, out)
     assert state["train_seconds"] == json.loads((whole / "run.json").read_text())["train_seconds"]
     (out / gone).unlink()
     shutil.rmtree(out / "checkpoints")
     with pytest.raises(RunError, match="and its checkpoint; delete it to train anew"):
-        train(tiny_job(films, out), quiet=True)
+        train(tiny_job(films, out))
 
 
 def test_another_recipe_or_other_films_are_refused(
     whole: Path, films: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(RunError, match="holds another run"):
-        train(tiny_job(films, whole, lr=0.01), quiet=True)
+        train(tiny_job(films, whole, lr=0.01))
     others = write_folder(tmp_path / "others", 24, seed=2, size=48)
     with pytest.raises(RunError, match="holds another run"):
-        train(tiny_job(others, whole), quiet=True)
+        train(tiny_job(others, whole))
 
 
 def test_the_size_a_table_tells_is_part_of_a_run_that_keeps_the_aspect(films: Path) -> None:
@@ -345,9 +345,9 @@ def test_a_run_keeps_the_precision_it_began_with(
     for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
         monkeypatch.setattr(torch.cpu, name, lambda: False)
     with pytest.raises(Stop):
-        train(job, callbacks=(Watch(),), quiet=True)
+        train(job, callbacks=(Watch(),))
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
-    state = train(job, callbacks=(Watch(),), quiet=True)
+    state = train(job, callbacks=(Watch(),))
     assert {*used, state["precision"]} == {"32-true"}
 
 
@@ -355,7 +355,7 @@ def test_weights_that_do_not_fit_leave_no_folder_in_the_way(films: Path, tmp_pat
     torch.save({"features.0.0.weight": torch.zeros(2, 3)}, tmp_path / "w.pth")
     job = tiny_job(films, tmp_path / "run", arch="mobilenet_v2", pretrained=True)
     with pytest.raises(WeightsError):
-        train(replace(job, weights=str(tmp_path / "w.pth")), quiet=True)
+        train(replace(job, weights=str(tmp_path / "w.pth")))
     assert not (tmp_path / "run").exists()
 
 
@@ -363,7 +363,7 @@ def test_weights_that_do_not_fit_leave_no_folder_in_the_way(films: Path, tmp_pat
 def test_a_frozen_base_reads_the_cache_without_a_warning(films: Path, tmp_path: Path) -> None:
     changes = {"freeze": "base", "augment": {}, "epochs": 1, "arch": "resnet10"}
     job = replace(tiny_job(films, tmp_path / "run", **changes), weights="none", gate=False)
-    assert train(job, quiet=True)["feature_seconds"] > 0
+    assert train(job)["feature_seconds"] > 0
 
 
 def test_a_part_of_one_class_is_refused_before_the_fit(films: Path, tmp_path: Path) -> None:
@@ -372,7 +372,7 @@ def test_a_part_of_one_class_is_refused_before_the_fit(films: Path, tmp_path: Pa
     kept = [r for r in split.rows if r.part == "train" or r.label == 0]
     save_split(Cohort(split.root, tuple(kept)), tmp_path / "s.csv")
     with pytest.raises(SplitError, match="part val holds no pneumonia film"):
-        train(replace(job, split=tmp_path / "s.csv"), quiet=True)
+        train(replace(job, split=tmp_path / "s.csv"))
     assert not (tmp_path / "run").exists()
 
 
@@ -384,7 +384,7 @@ def test_a_part_whose_readable_films_are_of_one_class_is_said(part: str, tmp_pat
         if row.label == 1:
             row.path.write_bytes(b"no film: " + row.file.encode())
     with pytest.raises(NoFilms, match=f"of the {part} part not one pneumonia film can be decoded"):
-        train(tiny_job(tmp_path / "films", tmp_path / "run"), quiet=True)
+        train(tiny_job(tmp_path / "films", tmp_path / "run"))
 
 
 def test_a_run_goes_on_with_the_films_it_began_with(
@@ -404,36 +404,36 @@ def test_a_run_goes_on_with_the_films_it_began_with(
 
     with monkeypatch.context() as patch:
         patch.setattr(cache_room, "decode", failing)
-        train(tiny_job(films, tmp_path / "whole"), quiet=True)
+        train(tiny_job(films, tmp_path / "whole"))
         job = tiny_job(films, tmp_path / "run")
         with pytest.raises(Stop):
-            train(job, callbacks=(StopAt(2),), quiet=True)
+            train(job, callbacks=(StopAt(2),))
         again = tiny_job(films, tmp_path / "again")
         with pytest.raises(Stop):
-            train(again, callbacks=(StopAt(0),), quiet=True)
+            train(again, callbacks=(StopAt(0),))
         lost.add(some[7])
         shutil.rmtree(tmp_path / "cache")
         with pytest.raises(RunError, match="1 films that training began with cannot be decoded"):
-            train(job, quiet=True)
+            train(job)
     said: list[str] = []
-    assert len(train(job, said.append, quiet=True)["failed_films"]) == 6
+    assert len(train(job, said.append)["failed_films"]) == 6
     assert "6 films that could not be decoded when training began stay left out" in said
     assert_same(tmp_path / "whole", job.out)
-    assert train(again, quiet=True)["failed_films"] == [], "nothing was learnt without them yet"
+    assert train(again)["failed_films"] == [], "nothing was learnt without them yet"
 
 
 def test_corrected_labels_make_another_run(whole: Path, films: Path) -> None:
     job = tiny_job(films, whole)
     rows = (replace(job.films.rows[0], label=1), *job.films.rows[1:])
     with pytest.raises(RunError, match="films or labels differ"):
-        train(replace(job, films=Cohort(job.films.root, rows)), quiet=True)
+        train(replace(job, films=Cohort(job.films.root, rows)))
 
 
 def test_a_broken_film_is_told_and_the_run_can_be_exported(tmp_path: Path) -> None:
     films = write_folder(tmp_path / "films", 24, seed=3, size=48)
     load_cohort(films).paths[0].write_bytes(b"no film")
     job = tiny_job(films, tmp_path / "run", epochs=1)
-    state = train(replace(job, gate=False), quiet=True)
+    state = train(replace(job, gate=False))
     assert len(state["failed_films"]) == 1
     told = Bundle.load(tmp_path / "run" / "bundle").card.raw["data"]
     assert told["films"] + told["validation_films"] == 47
@@ -444,22 +444,22 @@ def test_a_broken_film_is_told_and_the_run_can_be_exported(tmp_path: Path) -> No
 def test_a_folder_that_is_no_run_is_refused(films: Path, tmp_path: Path) -> None:
     (tmp_path / "letters.txt").write_text("private")
     with pytest.raises(RunError, match="not empty and no run of ours"):
-        train(tiny_job(films, tmp_path), quiet=True)
+        train(tiny_job(films, tmp_path))
     damaged = tmp_path / "damaged"
     damaged.mkdir()
     (damaged / "run.json").write_text("{")
     with pytest.raises(RunError, match="damaged"):
-        train(tiny_job(films, damaged), quiet=True)
+        train(tiny_job(films, damaged))
 
 
 def test_a_damaged_checkpoint_is_said(films: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     with pytest.raises(Stop):
-        train(tiny_job(films, out), callbacks=(StopAt(1),), quiet=True)
+        train(tiny_job(films, out), callbacks=(StopAt(1),))
     last = out / "checkpoints" / "last.ckpt"
     last.write_bytes(last.read_bytes()[:-100])
     with pytest.raises(RunError, match="the checkpoint is damaged"):
-        train(tiny_job(films, out), quiet=True)
+        train(tiny_job(films, out))
 
 
 def test_killed_while_the_folder_was_opened(films: Path, tmp_path: Path) -> None:
@@ -468,16 +468,16 @@ def test_killed_while_the_folder_was_opened(films: Path, tmp_path: Path) -> None
     out.mkdir()
     (out / ".run.json.0123.part").write_text("{")
     with pytest.raises(Stop):
-        train(tiny_job(films, out), callbacks=(StopAt(0),), quiet=True)
+        train(tiny_job(films, out), callbacks=(StopAt(0),))
     (out / "recipe.json").unlink()
     with pytest.raises(Stop):
-        train(tiny_job(films, out), callbacks=(StopAt(0),), quiet=True)
+        train(tiny_job(films, out), callbacks=(StopAt(0),))
     assert (out / "recipe.json").is_file()
 
 
 def test_a_fit_that_diverges_is_said(films: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="diverged"):
-        train(tiny_job(films, tmp_path / "run", lr=1e30, epochs=2), quiet=True)
+        train(tiny_job(films, tmp_path / "run", lr=1e30, epochs=2))
 
 
 class Watch(pl.Callback):
@@ -515,7 +515,7 @@ def test_the_official_val_and_test_are_never_used(
     monkeypatch.setattr(room, "_decoded", spy)
     seen = Watch()
     job = Job(tiny_recipe(epochs=1), "tiny", load_cohort(root), tmp_path / "run", device="cpu")
-    train(job, callbacks=(seen,), quiet=True)
+    train(job, callbacks=(seen,))
     assert all(f.startswith("train/") for part in used.values() for f in part)
     assert set(used) == {"train", "val"}
     assert not set(used["train"]) & set(used["val"])

@@ -45,7 +45,7 @@ def made(films: Path, cache: Path, out: Path, **changes: Any) -> Path:
         patch.setenv("FIRSTREAD_CACHE", str(cache))
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
-        train(tiny_job(films, out, **changes), quiet=True)
+        train(tiny_job(films, out, **changes))
         torch.set_num_threads(threads)
     return out
 
@@ -58,7 +58,7 @@ def first(films: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 def go_on(films: Path, out: Path, start: Path, **changes: Any) -> dict[str, Any]:
     job = replace(tiny_job(films, out, **{**STILL, **changes}), start=start)
-    return train(job, quiet=True)
+    return train(job)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -93,7 +93,7 @@ def test_it_goes_on_from_the_network_that_was_exported(
 
 def test_it_goes_on_from_a_run_that_reads_films_mirrored_too(films: Path, tmp_path: Path) -> None:
     how = {"mirror": True, "grain": 0.02}
-    train(tiny_job(films, tmp_path / "first", epochs=1, **how), quiet=True)
+    train(tiny_job(films, tmp_path / "first", epochs=1, **how))
     go_on(films, tmp_path / "second", tmp_path / "first", **how)
     assert np.allclose(logits(tmp_path / "second"), logits(tmp_path / "first"), atol=1e-4)
 
@@ -102,8 +102,8 @@ def test_what_is_read_may_be_evened_further_than_what_was_learnt_from(
     films: Path, tmp_path: Path
 ) -> None:
     how = {"grain": 0.02, "epochs": 1}
-    train(tiny_job(films, tmp_path / "plain", **how), quiet=True)
-    train(tiny_job(films, tmp_path / "finer", **how, read_grain=0.002), quiet=True)
+    train(tiny_job(films, tmp_path / "plain", **how))
+    train(tiny_job(films, tmp_path / "finer", **how, read_grain=0.002))
     saved = [
         SafeCheckpointIO().load_checkpoint(tmp_path / run / "checkpoints" / "last.ckpt")
         for run in ("plain", "finer")
@@ -193,7 +193,7 @@ def test_the_best_epoch_is_taken_where_that_was_kept(
     aucs = [0.9, 0.5, 0.5]
     with monkeypatch.context() as patch:
         patch.setattr(module, "binary_auroc", lambda *_: torch.tensor(aucs.pop(0)))
-        train(tiny_job(films, tmp_path / "a", epochs=3, patience=3, lr=0.01), quiet=True)
+        train(tiny_job(films, tmp_path / "a", epochs=3, patience=3, lr=0.01))
     go_on(films, tmp_path / "b", tmp_path / "a")
     assert np.allclose(logits(tmp_path / "b"), logits(tmp_path / "a"), atol=1e-4)
 
@@ -217,7 +217,7 @@ def test_resumed_it_is_the_same_run(
     assert logits(tmp_path / "run") == logits(tmp_path / "whole")
     alone = tiny_job(films, tmp_path / "run", **{**STILL, **changes})
     with pytest.raises(RunError, match=r"holds another run .*start"):
-        train(replace(alone, weights="none"), quiet=True)
+        train(replace(alone, weights="none"))
 
 
 def test_a_weight_s_own_padding_is_found_again(films: Path, tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_a_weight_s_own_padding_is_found_again(films: Path, tmp_path: Path) -> N
     save_file(tensors, tmp_path / "w.safetensors", metadata=told)
     changes = {"arch": "mobilenet_v2", "pretrained": True, "epochs": 1}
     job = tiny_job(films, tmp_path / "a", **changes)
-    train(replace(job, weights=str(tmp_path / "w.safetensors")), quiet=True)
+    train(replace(job, weights=str(tmp_path / "w.safetensors")))
     start = load_start(tmp_path / "a", tiny_recipe(**changes, seed=1))
     assert start.weights.record.padding == "same"
     assert start.weights.record.licence == "Some"
@@ -289,7 +289,7 @@ def test_a_recipe_that_does_not_fit_is_refused(
 def test_two_sources_of_weights_are_refused(first: Path, films: Path, tmp_path: Path) -> None:
     job = replace(tiny_job(films, tmp_path / "run"), start=first, weights="none")
     with pytest.raises(WeightsError, match="leave --weights or --start away"):
-        train(job, quiet=True)
+        train(job)
 
 
 def test_validation_on_those_it_learnt_from_is_refused(
@@ -301,7 +301,7 @@ def test_validation_on_those_it_learnt_from_is_refused(
         tiny_job(films, tmp_path / "run", **STILL), start=first, split=tmp_path / "other.csv"
     )
     with pytest.raises(SplitError, match=r"was trained on the patients of \d+ validation films"):
-        train(job, quiet=True)
+        train(job)
     # Nor on the same films at another size, whose bytes are others.
     for row in cohort.rows:
         (tmp_path / "large" / row.file).parent.mkdir(parents=True, exist_ok=True)
@@ -309,7 +309,7 @@ def test_validation_on_those_it_learnt_from_is_refused(
     large = load_cohort(tmp_path / "large")
     save_split(make_split(large, SplitPlan(block=1)), tmp_path / "large.csv")
     with pytest.raises(SplitError, match="validation would flatter"):
-        train(replace(job, films=large, split=tmp_path / "large.csv"), quiet=True)
+        train(replace(job, films=large, split=tmp_path / "large.csv"))
     assert not (tmp_path / "run").exists()
 
 
@@ -328,7 +328,7 @@ def test_another_hospital_s_films_may_bear_the_same_names(cache: Path, tmp_path:
     save_split(split, tmp_path / "there.csv")
     job = tiny_job(there, tmp_path / "b", **STILL)
     job = replace(job, start=tmp_path / "a", split=tmp_path / "there.csv")
-    assert train(job, quiet=True)["finished"] is True
+    assert train(job)["finished"] is True
     # One film in common, and a name is a name.
     shared = next(r for r in split.rows if r.part == "train")
     shutil.copy(here / shared.file, there / shared.file)
@@ -336,4 +336,4 @@ def test_another_hospital_s_films_may_bear_the_same_names(cache: Path, tmp_path:
     save_split(make_split(films, SplitPlan(block=1)), tmp_path / "shared.csv")
     job = replace(job, films=films, out=tmp_path / "c", split=tmp_path / "shared.csv")
     with pytest.raises(SplitError, match="validation would flatter"):
-        train(job, quiet=True)
+        train(job)

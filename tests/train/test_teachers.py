@@ -107,7 +107,7 @@ def test_teachers_see_the_crop_before_it_is_spoilt() -> None:
 def test_a_run_with_teachers(teacher: str, films: Path, tmp_path: Path) -> None:
     changes = {"teachers": [teacher, teacher], "distil": 0.7, "epochs": 3}
     whole, out = tmp_path / "whole", tmp_path / "run"
-    state = train(tiny_job(films, whole, **changes), quiet=True)
+    state = train(tiny_job(films, whole, **changes))
     assert [t["recipe"]["seed"] for t in state["teachers"]] == [1, 2]
     cards = [Bundle.load(whole / "teachers" / k / "bundle").card for k in "01"]
     names = [card.name for card in cards]
@@ -123,16 +123,16 @@ def test_a_run_with_teachers(teacher: str, films: Path, tmp_path: Path) -> None:
     assert training["train_seconds"] >= sum(t["train_seconds"] for t in training["teachers"])
 
     with pytest.raises(Stop):  # in the pupil's third epoch; the teachers are there
-        train(tiny_job(films, out, **changes), callbacks=(StopAt(),), quiet=True)
+        train(tiny_job(films, out, **changes), callbacks=(StopAt(),))
     before = (out / "teachers/1/run.json").stat().st_mtime_ns
-    train(tiny_job(films, out, **changes), quiet=True)
+    train(tiny_job(films, out, **changes))
     assert (out / "teachers/1/run.json").stat().st_mtime_ns == before
     assert (out / "val.csv").read_bytes() == (whole / "val.csv").read_bytes()
     assert (out / "teachers.csv").read_bytes() == kept
 
     toml(Path(teacher), lr=0.01)  # the same name, another teacher
     with pytest.raises(RunError, match="holds another run"):
-        train(tiny_job(films, whole, **changes), quiet=True)
+        train(tiny_job(films, whole, **changes))
 
 
 def test_teachers_are_asked_at_the_size_they_read(films: Path, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_teachers_are_asked_at_the_size_they_read(films: Path, tmp_path: Path) -
         quick = toml(tmp_path / f"{arch}.toml", arch=arch, keep_size=48)
         changes = {"arch": arch, "keep_size": 48, "epochs": 1, "teachers": [quick], "distil": 0.5}
         job = tiny_job(films, tmp_path / arch, **changes)
-        train(job, quiet=True)
+        train(job)
         rows = list(csv.DictReader((job.out / "teachers.csv").read_text().splitlines()))
         (net,) = load_teachers([job.out / "teachers" / "0"], teacher_recipes(job.recipe))
         part = make_split(job.films, SplitPlan()).part("train")

@@ -47,7 +47,7 @@ class Pretend:
         self.fail_at = self.poor_at = self.nan_at = self.full_at = ""
 
     def __call__(
-        self, job: Job, say: Any = None, callbacks: tuple[Any, ...] = (), quiet: bool = False
+        self, job: Job, say: Any = None, callbacks: tuple[Any, ...] = ()
     ) -> dict[str, Any]:
         self.jobs.append(job)
         name = job.out.name
@@ -296,7 +296,7 @@ def test_two_at_once_are_refused(films: Path, tmp_path: Path, pretend: Pretend) 
 def test_a_real_search(films: Path, tmp_path: Path) -> None:
     """Two trials that really train; the best one's bundle can be read with."""
     out = tmp_path / "search"
-    result = tune(search(films, out, 2, epochs=2, ema=0.0), quiet=True)
+    result = tune(search(films, out, 2, epochs=2, ema=0.0))
     assert [t["epochs"] for t in result["trials"]] == [2, 2]
     assert result["trials"][0]["params"] == point_of(tiny_recipe(epochs=2, ema=0.0))
     folder = out / result["best"]["folder"]

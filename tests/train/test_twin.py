@@ -27,12 +27,12 @@ def pair(films: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     base = tmp_path_factory.mktemp("pair")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FIRSTREAD_CACHE", str(cache))
-        train(tiny_job(films, base / "run", epochs=1), quiet=True)
+        train(tiny_job(films, base / "run", epochs=1))
         cohort = load_cohort(films)
         save_split(make_split(cohort, SplitPlan(by="series")), base / "split.csv")
         job = Job(tiny_recipe(epochs=1), "tiny", cohort, base / "twin", base / "split.csv",
                   device="cpu")  # fmt: skip
-        train(job, quiet=True)
+        train(job)
     return base / "run", base / "twin"
 
 

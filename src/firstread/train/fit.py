@@ -60,7 +60,6 @@ def fit(
     out: Path,
     device: str = "cpu",
     callbacks: tuple[Any, ...] = (),
-    quiet: bool = False,
     lungs: npt.NDArray[np.uint8] | None = None,
     teachers: tuple[FilmNet, ...] = (),
     say: Callable[[str], None] = lambda text: None,
@@ -106,7 +105,7 @@ def fit(
         module.load_state_dict(saved["state_dict"])
         module.history = list(saved["history"])
     else:
-        _drive(module, val, recipe, out, device, precision, extra, last if saved else None, quiet)
+        _drive(module, val, recipe, out, device, precision, extra, last if saved else None)
     if recipe.patience:
         state = SafeCheckpointIO().load_checkpoint(folder / "best.ckpt")["state_dict"]
         module.load_state_dict(state)
@@ -145,11 +144,10 @@ def _drive(
     precision: Precision,
     callbacks: list[Any],
     resume: Path | None,
-    quiet: bool,
 ) -> None:
     """Let Lightning run the epochs that are left. Ctrl-C and SIGTERM end as `KeyboardInterrupt`."""
     interrupt = signal.getsignal(signal.SIGINT)
-    bar = not quiet and sys.stdout is not None and sys.stdout.isatty()
+    bar = sys.stdout is not None and sys.stdout.isatty()
     with _hush():
         trainer = pl.Trainer(
             accelerator=device,

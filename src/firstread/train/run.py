@@ -63,10 +63,7 @@ class Job:
 
 
 def train(
-    job: Job,
-    say: Callable[[str], None] = lambda text: None,
-    callbacks: tuple[Any, ...] = (),
-    quiet: bool = False,
+    job: Job, say: Callable[[str], None] = lambda text: None, callbacks: tuple[Any, ...] = ()
 ) -> dict[str, Any]:
     """Train, choose the operating point on the validation part, write the bundle.
 
@@ -84,7 +81,7 @@ def train(
         _network(job.recipe, weights, start, lambda text: None)  # raises where they do not fit
     ready = _Ready(device, start, weights, split, teacher_recipes(job.recipe))
     with alone(job.out, "training"):  # of what is refused before nothing is left
-        return _train(job, ready, say, callbacks, quiet)
+        return _train(job, ready, say, callbacks)
 
 
 class _Ready(NamedTuple):
@@ -98,11 +95,7 @@ class _Ready(NamedTuple):
 
 
 def _train(
-    job: Job,
-    ready: _Ready,
-    say: Callable[[str], None],
-    callbacks: tuple[Any, ...],
-    quiet: bool,
+    job: Job, ready: _Ready, say: Callable[[str], None], callbacks: tuple[Any, ...]
 ) -> dict[str, Any]:
     recipe, out = job.recipe, job.out
     device, start, weights, split, taught = ready
@@ -113,7 +106,7 @@ def _train(
         save_split(split, out / "split.csv")
     if start and not (out / TRAINED_CSV).exists():
         write_atomic(out / TRAINED_CSV, start.trained_csv())
-    teachers, told = _teachers(job, taught, say, quiet)
+    teachers, told = _teachers(job, taught, say)
     started = time.perf_counter()
     hows = {"train": recipe.kept, "val": recipe.seen}
     parts = [_decoded(split.part(name), how, name, say) for name, how in hows.items()]
@@ -143,7 +136,6 @@ def _train(
         device=device,
         precision=state["precision"],  # that of the run, wherever it goes on
         callbacks=callbacks,
-        quiet=quiet,
         lungs=lungs,
         teachers=teachers,
         say=say,
@@ -188,14 +180,14 @@ def _is_whole(out: Path, say: Callable[[str], None]) -> bool:
 
 
 def _teachers(
-    job: Job, recipes: Sequence[Recipe], say: Callable[[str], None], quiet: bool
+    job: Job, recipes: Sequence[Recipe], say: Callable[[str], None]
 ) -> tuple[tuple[FilmNet, ...], list[dict[str, Any]]]:
     """The networks of a job's teachers and their records, on the split of its own run."""
 
     def train_one(teacher: Recipe, name: str, folder: Path) -> dict[str, Any]:
         say(f"teacher {folder.name}: {name}")
         own = replace(job, recipe=teacher, name=name, out=folder, start=None, gate=False)
-        return train(replace(own, split=job.out / "split.csv"), say, quiet=quiet)
+        return train(replace(own, split=job.out / "split.csv"), say)
 
     return taught_by(job.out, job.recipe, recipes, train_one)
 

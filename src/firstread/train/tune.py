@@ -53,9 +53,7 @@ class Search:
     trials: int
 
 
-def tune(
-    search: Search, say: Callable[[str], None] = lambda text: None, quiet: bool = False
-) -> dict[str, Any]:
+def tune(search: Search, say: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
     """Run trials until `search.trials` are finished; returns the content of trials.json.
 
     DIR/ then holds study.db, split.csv, trial-000/ (the recipe itself), trial-001/ ...,
@@ -69,7 +67,7 @@ def tune(
         result = None
         try:
             while _finished(study) < search.trials:
-                _one(study, search, say, quiet)
+                _one(study, search, say)
                 result = _write(study, search)
                 _tidy(search.job.out, result)
         except KeyboardInterrupt:
@@ -155,7 +153,7 @@ def _ask_again(study: optuna.Study, number: int) -> None:
     study.enqueue_trial({**asked, **trial.params}, user_attrs=trial.user_attrs)
 
 
-def _one(study: optuna.Study, search: Search, say: Callable[[str], None], quiet: bool) -> None:
+def _one(study: optuna.Study, search: Search, say: Callable[[str], None]) -> None:
     """Ask for a trial, run it and tell the study what came of it."""
     used = {t.user_attrs[FOLDER] for t in study.get_trials() if FOLDER in t.user_attrs}
     study.sampler = optuna.samplers.TPESampler(
@@ -175,7 +173,7 @@ def _one(study: optuna.Study, search: Search, say: Callable[[str], None], quiet:
         gate=False,  # nobody reads films with a trial, and it costs as much as some trainings
     )
     try:
-        state = train(job, say, callbacks=(_Report(trial),), quiet=quiet)
+        state = train(job, say, callbacks=(_Report(trial),))
     except optuna.TrialPruned as e:
         study.tell(trial, state=TrialState.PRUNED)
         say(f"{name}: {e}")
