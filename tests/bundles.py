@@ -1,4 +1,4 @@
-"""A bundle small enough for tests: its logit is the film's mean brightness.
+"""A bundle small enough for tests: its logit is the film's mean brightness; and films for it.
 
 `tiny_bundle(folder)` writes one and returns its path. logit = (mean - 0.5) * 10 with the
 mean on 0 to 1, so a black film scores -5, a white one +5; the map is the film itself,
@@ -10,7 +10,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from firstread.read.bundle import write_bundle
+
+
+def film(path: Path, mean: int, shape: tuple[int, int] = (64, 64)) -> Path:
+    """A picture of noise around `mean`, enough spread not to pass for a blank; its folder too."""
+    rng = np.random.default_rng(mean)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.clip(rng.normal(mean, 8, shape), 0, 255).astype(np.uint8)).save(path)
+    return path
 
 
 def tiny_onnx(size: int = 32) -> bytes:

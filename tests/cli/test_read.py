@@ -15,17 +15,10 @@ import pytest
 from PIL import Image
 from pydicom.fileset import FileSet
 
-from bundles import tiny_bundle
+from bundles import film, tiny_bundle
 from firstread.cli.main import main
 from firstread.read.opinion import Opinion
 from firstread.read.reader import Readable, Reader
-
-
-def film(path: Path, mean: int) -> Path:
-    rng = np.random.default_rng(mean)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.clip(rng.normal(mean, 8, (64, 64)), 0, 255).astype(np.uint8)).save(path)
-    return path
 
 
 @pytest.fixture

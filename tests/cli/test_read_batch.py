@@ -9,11 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from bundles import tiny_bundle
+from bundles import film, tiny_bundle
 from firstread.cli.main import main
 from firstread.film.walk import Source
 from firstread.read.batch import Batch
@@ -22,18 +21,11 @@ from firstread.read.reader import Reader
 from firstread.read.wanted import Wanted
 
 
-def film(path: Path, mean: int, shape: tuple[int, int] = (64, 48)) -> Path:
-    rng = np.random.default_rng(mean)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.clip(rng.normal(mean, 8, shape), 0, 255).astype(np.uint8)).save(path)
-    return path
-
-
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with films/ (six, from dark to bright) and a bundle."""
     for i in range(6):
-        film(tmp_path / f"films/{i}.png", 40 + 36 * i)
+        film(tmp_path / f"films/{i}.png", 40 + 36 * i, (64, 48))
     tiny_bundle(tmp_path / "bundle")
     monkeypatch.chdir(tmp_path)
     return tmp_path

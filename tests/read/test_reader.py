@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import firstread
-from bundles import gated_bundle, tiny_bundle, tiny_card, tiny_onnx
+from bundles import film, gated_bundle, tiny_bundle, tiny_card, tiny_onnx
 from dicom_films import dicom_film
 from firstread.errors import BundleError
 from firstread.film import Film, Preprocess
@@ -24,14 +24,6 @@ from firstread.read.bundle import write_bundle
 from firstread.read.gate import KINDS, NO_GATE, Verdict
 from firstread.read.reader import Reader
 from forked import in_child
-
-
-def film(path: Path, mean: int, size: int = 64) -> Path:
-    """A picture of noise around `mean`, enough spread not to pass for a blank."""
-    rng = np.random.default_rng(mean)
-    pixels = np.clip(rng.normal(mean, 8, (size, size)), 0, 255).astype(np.uint8)
-    Image.fromarray(pixels).save(path)
-    return path
 
 
 @pytest.fixture(scope="module")
