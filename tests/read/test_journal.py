@@ -143,6 +143,23 @@ def test_only_one_process_writes_it(tmp_path: Path) -> None:
     first.close(done=True)
 
 
+def test_where_no_open_file_can_be_taken_away_it_goes_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlink = Path.unlink
+
+    def as_on_windows(path: Path) -> None:
+        if not journal._file.closed:
+            raise PermissionError(13, "used by another process", str(path))
+        unlink(path)
+
+    journal = Journal(tmp_path / "o.part", HEADER)
+    journal.add(keys(1)[0], entry("a.png"))
+    monkeypatch.setattr(Path, "unlink", as_on_windows)
+    journal.close(done=True)
+    assert not (tmp_path / "o.part").exists()
+
+
 def test_without_a_path_it_is_only_a_place_on_disk(tmp_path: Path) -> None:
     journal = Journal(None, HEADER)
     offsets = [journal.add(key, entry(key.name)) for key in keys(2)]

@@ -98,13 +98,22 @@ class Journal:
 
     def close(self, done: bool) -> None:
         """Let go of the journal; with `done`, or if no film is in it, take it away."""
-        with contextlib.suppress(OSError):
-            if self.path is not None and (done or self._end == self._first):
-                self.path.unlink()
-            else:
+        away = self.path if done or self._end == self._first else None
+        left = None
+        try:
+            if away is None:
                 os.fsync(self._file.fileno())
+            else:
+                away.unlink()  # while it is held: once let go of, it may be another process's
+        except PermissionError:  # Windows takes away no file that is open
+            left = away
+        except OSError:
+            pass
         with contextlib.suppress(OSError):  # a full disk, told before
             self._file.close()
+        if left is not None:
+            with contextlib.suppress(OSError):
+                left.unlink()
 
     def _open(self) -> IO[bytes]:
         if self.path is None:
