@@ -41,6 +41,46 @@ def test_a_folder_is_walked_and_litter_skipped(tmp_path: Path) -> None:
     assert find_films([tmp_path]) == sorted(wanted)
 
 
+def test_what_systems_keep_on_a_disk_is_no_folder_of_films(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = touch(tmp_path / "a.png")
+    for thrown_away in ("$RECYCLE.BIN/S-1/$R1.png", "#recycle/b.png", "@eaDir/a.png/XL.png"):
+        touch(tmp_path / thrown_away)
+    scandir = os.scandir
+
+    def refusing(folder: Path) -> object:
+        if folder.name in {"lost+found", "System Volume Information"}:
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    for locked in ("lost+found", "System Volume Information"):
+        (tmp_path / locked).mkdir()
+    monkeypatch.setattr(files.os, "scandir", refusing)
+    assert find_films([tmp_path]) == [film]
+    # Named by themselves they are looked into.
+    assert [p.name for p in find_films([tmp_path / "#recycle"])] == ["b.png"]
+
+
+def test_junctions_of_windows_are_links_to_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Entry:
+        """A folder's entry as Python 3.12 and later give it on Windows."""
+
+        def __init__(self, entry: os.DirEntry[str]):
+            self.name, self.path, self.is_dir = entry.name, entry.path, entry.is_dir
+
+        def is_junction(self) -> bool:
+            return self.name == "junction"
+
+    film = touch(tmp_path / "real" / "x.png")
+    touch(tmp_path / "junction" / "x.png")
+    entries = files._entries
+    monkeypatch.setattr(files, "_entries", lambda *given, **how: map(Entry, entries(*given, **how)))
+    assert find_films([tmp_path]) == [film]
+
+
 def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
     film = touch(tmp_path / "real" / "x.png")
     (tmp_path / "walk").mkdir()

@@ -19,8 +19,13 @@ from firstread.film.leftovers import part_file
 DICOMDIR = "DICOMDIR"
 """The table of contents of a DICOM medium (PS3.10): DICOM, and no film."""
 
-LITTER = frozenset({"__MACOSX", "Thumbs.db", "DICOMDIR"})
-"""Names that unpackers and viewers leave among films."""
+LITTER = frozenset(
+    {"__MACOSX", "Thumbs.db", "DICOMDIR", "lost+found", "System Volume Information"}
+    | {"$RECYCLE.BIN", "$Recycle.Bin", "#recycle", "@Recycle", "@eaDir"}
+)
+"""Names that unpackers and viewers leave among films, and what systems and network disks keep at
+the top of a disk or in each folder: places that nobody may list, films that were thrown away, small
+copies of films."""
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
@@ -105,9 +110,9 @@ def find_films(paths: Iterable[Path]) -> list[Path]:
     """The films under `paths`, in the order given, each folder's films sorted by path.
 
     A file is returned as it is, whatever its ending: the user has named it. A folder is
-    walked, not through links to other folders; hidden names and the litter of unpackers are
-    skipped; a file counts as a film by its ending, or, without one, by the DICOM mark. No
-    path is returned twice. Raises `FolderNotFound` for a path that does not exist.
+    walked, not through links to other folders; hidden names and `LITTER` are skipped; a file
+    counts as a film by its ending, or, without one, by the DICOM mark. No path is returned twice.
+    Raises `FolderNotFound` for a path that does not exist.
     """
     found: dict[Path, None] = {}
     for path in map(Path, paths):
@@ -134,7 +139,9 @@ def walk_films(folder: Path, also: tuple[str, ...] = ()) -> Iterator[Path]:
         elif is_litter(entry.name):
             continue
         elif entry.is_dir(follow_symlinks=False):
-            ways.append(_entries(Path(entry.path)))
+            # To Windows a junction is a folder, and one into a folder above it would never end.
+            if not getattr(entry, "is_junction", bool)():
+                ways.append(_entries(Path(entry.path)))
         elif _is_film(Path(entry.path), also):
             yield Path(entry.path)
 
@@ -156,7 +163,7 @@ def _entries(folder: Path, top: bool = False) -> Iterator[os.DirEntry[str]]:
 
 
 def is_litter(name: str) -> bool:
-    """Whether a file or folder of that name is a hidden one, or what unpackers leave."""
+    """Whether a file or folder of that name is a hidden one, or `LITTER`."""
     return name.startswith(".") or name in LITTER
 
 
