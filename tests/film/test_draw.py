@@ -43,6 +43,18 @@ def test_masks_mirror_the_folder(tmp_path: Path, finder: LungFinder) -> None:
         assert (np.asarray(mask) != two_lungs()).mean() < 0.01
 
 
+def test_a_film_that_goes_meanwhile_ends_nothing(tmp_path: Path, finder: LungFinder) -> None:
+    films = tmp_path / "films"
+    for name in ("a.png", "b.png", "c.png"):
+        save(films / name, film_of(two_lungs()))
+    drawn = draw_masks([films], tmp_path / "masks", finder)
+    assert next(drawn).problem is None
+    (films / "b.png").unlink()
+    b, c = drawn
+    assert "no such file" in str(b.problem)
+    assert c.problem is None
+
+
 def test_two_films_of_one_mask_are_refused(tmp_path: Path, finder: LungFinder) -> None:
     for name in ("a.png", "a.bmp"):
         save(tmp_path / "films" / name, film_of(two_lungs()))

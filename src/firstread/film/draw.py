@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from firstread.errors import FilmError, NoFilms, OutputError
+from firstread.errors import FilmError, FolderNotFound, NoFilms, OutputError
 from firstread.film.decode import FILM_SUFFIXES, decode
 from firstread.film.files import find_films, write_atomic
 from firstread.film.lungs import SIDE, LungFinder, doubt
@@ -92,7 +92,7 @@ def draw_masks(
 def _draw(path: Path, place: Path, finder: LungFinder) -> str | None:
     try:
         film = decode(path, reduce_to=SIDE)
-    except FilmError as e:
+    except (FilmError, FolderNotFound) as e:  # gone since the folder was walked
         return str(e)
     mask = finder.mask(preprocess(film, Preprocess(SIDE)))
     problem = plainly_no_film(film) or doubt(mask)
