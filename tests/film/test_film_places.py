@@ -25,3 +25,5 @@ def test_a_user_whom_the_system_does_not_know(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", nobody)
     assert str(os.getuid()) in str(cache_folder())
+    monkeypatch.delattr(os, "getuid")  # as on Windows
+    assert cache_folder().name == "firstread"

@@ -15,5 +15,6 @@ def cache_folder() -> Path:
         try:
             base = str(Path.home() / ".cache")
         except RuntimeError:  # a user whom the system does not know, as in many containers
-            base = f"{tempfile.gettempdir()}/cache-of-{os.getuid()}"
+            whose = os.getuid() if hasattr(os, "getuid") else "me"  # on Windows each has one
+            base = f"{tempfile.gettempdir()}/cache-of-{whose}"
     return Path(base) / "firstread"
