@@ -130,6 +130,7 @@ def test_the_verbs_code_is_ours(code: int, verb: Callable[..., None]) -> None:
         (OSError(errno.ENAMETOOLONG, "File name too long", "a"), 2, "a: file name too long; check"),
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "a/b"), 2, "check the path"),
         (ModuleNotFoundError("no", name="torch.nn"), 2, "pip install 'firstread[train]'"),
+        (ModuleNotFoundError("no", name="fcntl"), 2, "run it on Linux or macOS"),
         (ModuleNotFoundError("no", name="elsewhere"), 2, "missing"),
         (MemoryError(), 2, "out of memory"),
         (ZeroDivisionError("oops"), 2, "unexpected error (ZeroDivisionError: oops); run again"),

@@ -209,6 +209,8 @@ def _missing(error: ModuleNotFoundError, arguments: list[str]) -> str:
             f"{verb} needs {package}, which is not installed; "
             "pip install 'firstread[train]', or in a checkout scripts/setup.sh test"
         )
+    if package == "fcntl":
+        return f"{verb} needs POSIX file locks, which Windows lacks; run it on Linux or macOS"
     return f"{verb} needs a module that is missing ({error}); run with --debug"
 
 
