@@ -4,6 +4,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 
@@ -77,6 +78,14 @@ def test_the_same_opinion_gives_the_same_bytes(bundle: Bundle) -> None:
     first = opinion_pdf(opinion(bundle), bundle)
     assert opinion_pdf(opinion(bundle), bundle) == first
     assert not re.search(rb"/(CreationDate|ModDate)", first)
+
+
+def test_what_a_user_has_set_for_pictures_changes_no_page(bundle: Bundle) -> None:
+    first = opinion_pdf(opinion(bundle), bundle)
+    dark = {"savefig.facecolor": "black", "savefig.bbox": "tight", "pdf.fonttype": 42}
+    with matplotlib.rc_context({**dark, "text.usetex": True}):
+        assert opinion_pdf(opinion(bundle), bundle) == first
+        assert matplotlib.rcParams["savefig.facecolor"] == "black"
 
 
 def test_rejected_films_show_no_map(bundle: Bundle, tmp_path: Path) -> None:

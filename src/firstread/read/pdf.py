@@ -60,18 +60,23 @@ def opinion_pdf(opinion: Opinion, bundle: Bundle) -> bytes:
     Pictures are drawn where the opinion has pixels, the map where it has `heat` as well and the
     film was not turned away.
     """
+    import matplotlib
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), dpi=72)
-    y = _head(figure, opinion, bundle)
-    y = _decision(figure, opinion, _digits(opinion, bundle), y)
-    y = _pictures(figure, opinion, y)
-    _table(figure, _rows(opinion, bundle), y)
-    _foot(figure, bundle)
-    out = io.BytesIO()
-    # Dates and versions in a file would make the same opinion another file.
-    nothing = {"CreationDate": None, "Producer": None, "Creator": "firstread"}
-    figure.savefig(out, format="pdf", metadata={"Title": "Opinion on one film", **nothing})
+    # A user's matplotlibrc, a dark one say, is for pictures of the user's own. The backend, which
+    # can be chosen once only, is not asked for here.
+    own = {k: v for k, v in matplotlib.rcParamsDefault.items() if not k.startswith("backend")}
+    with matplotlib.rc_context(own):
+        figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), dpi=72)
+        y = _head(figure, opinion, bundle)
+        y = _decision(figure, opinion, _digits(opinion, bundle), y)
+        y = _pictures(figure, opinion, y)
+        _table(figure, _rows(opinion, bundle), y)
+        _foot(figure, bundle)
+        out = io.BytesIO()
+        # Dates and versions in a file would make the same opinion another file.
+        nothing = {"CreationDate": None, "Producer": None, "Creator": "firstread"}
+        figure.savefig(out, format="pdf", metadata={"Title": "Opinion on one film", **nothing})
     return out.getvalue()
 
 
