@@ -79,6 +79,13 @@ def test_no_film_is_replaced_by_its_mask(tmp_path: Path, finder: LungFinder) -> 
     assert {p: p.read_bytes() for p in films.rglob("*.png")} == before
 
 
+def test_links_in_a_circle_are_no_place_for_masks(tmp_path: Path, finder: LungFinder) -> None:
+    save(tmp_path / "a.png", film_of(two_lungs()))
+    (tmp_path / "masks").symlink_to("masks")
+    with pytest.raises(OutputError, match="cannot be written"):
+        list(draw_masks([tmp_path / "a.png"], tmp_path / "masks", finder))
+
+
 def test_films_named_by_uid_have_masks_of_their_own(tmp_path: Path, finder: LungFinder) -> None:
     films, grey = tmp_path / "films", film_of(two_lungs())
     films.mkdir()

@@ -13,7 +13,7 @@ from PIL import Image
 
 from firstread.errors import FilmError, FolderNotFound, NoFilms, OutputError
 from firstread.film.decode import FILM_SUFFIXES, decode
-from firstread.film.files import find_films, write_atomic
+from firstread.film.files import find_films, real, write_atomic
 from firstread.film.lungs import SIDE, LungFinder, doubt
 from firstread.film.preprocess import Preprocess, preprocess
 from firstread.film.quality import plainly_no_film
@@ -57,7 +57,7 @@ def draw_masks(
     """
     paths = list(paths)
     for path in paths:
-        if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
+        if path.is_dir() and real(out).is_relative_to(real(path)):
             raise OutputError(
                 f"{out}: lies in {path}, where its masks would pass for films; "
                 "give a folder beside it"
@@ -75,9 +75,9 @@ def draw_masks(
             raise OutputError(
                 f"{place}: would be the mask of {taken[place]} and of {film}; draw them apart"
             )
-    films = {film.resolve() for film in places}
+    films = {real(film) for film in places}
     for place in taken:
-        if place.resolve() in films:
+        if real(place) in films:
             raise OutputError(f"{place}: is one of the films; give --out another folder")
     for film, place in places.items():
         if place.exists() and not replace:
