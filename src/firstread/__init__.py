@@ -10,6 +10,7 @@ children of one to five years from one hospital.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ __all__ = ["FirstreadError", "Opinion", "Reader", "__version__"]
 
 __version__ = "0.1.0"
 """Here and not looked up in the installed metadata, which takes 10 ms of a cold start."""
+
+# From 1.29 on onnxruntime reports its use to its maker: machine, program, graph, number of runs. It
+# asks for this once, when it is first imported, which no module of ours does before this one.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _WHERE = {
     "FirstreadError": "firstread.errors",

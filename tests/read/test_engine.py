@@ -195,6 +195,24 @@ def test_nothing_that_reports_over_the_network_is_imported() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_onnxruntime_keeps_its_use_to_itself(tmp_path: Path) -> None:
+    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    paths = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+    def run(code: str, **more: str) -> str:
+        # Nothing else of the environment, which may forbid it as well (`CI`).
+        env = {**home, **paths, **more}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=env)
+        return done.stdout.decode().strip() or done.stderr.decode()
+
+    assert run("from firstread.read.engine import open_bundle; open_bundle(); print(1)") == "1"
+    # What waits to be sent, and the number it gives the machine, would lie in the cache.
+    assert not [path for path in tmp_path.rglob("*") if "onnxruntime" in path.name]
+    # A user who wants it is not overruled.
+    told = "import os, firstread; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    assert [run(told), run(told, ORT_DISABLE_TELEMETRY="0")] == ["1", "0"]
+
+
 class Stub:
     """An OpenVINO whose model runs in the process that compiled it, and never in a fork."""
 
