@@ -42,6 +42,8 @@ def test_bounds_hold_unusual_values_and_none() -> None:
     space = space_of(recipe)
     assert space["batch_size"] == CategoricalDistribution((16, 32, 48, 64))
     assert recipe_at(recipe, point_of(recipe)) == recipe
+    little = Recipe(weight_decay=1e-5)
+    assert recipe_at(little, point_of(little)) == little
     # No decay at all has no place on a logarithmic axis: the least stands for it.
     assert point_of(Recipe(weight_decay=0.0))["weight_decay"] == 1e-4
     none = Recipe(weight_decay=0.0)

@@ -32,9 +32,12 @@ def space_of(recipe: Recipe) -> Space:
     A recipe whose features are computed once keeps its films as they are: with augmentation
     every epoch would have to run the frozen base again.
     """
+    decay = recipe.weight_decay
     space: Space = {
         "lr": FloatDistribution(recipe.lr / 10, recipe.lr * 10, log=True),
-        "weight_decay": FloatDistribution(LEAST_DECAY, max(0.3, recipe.weight_decay), log=True),
+        "weight_decay": FloatDistribution(
+            min(LEAST_DECAY, decay or LEAST_DECAY), max(0.3, decay), log=True
+        ),
         "dropout": FloatDistribution(0.0, max(0.6, recipe.dropout)),
         "label_smoothing": FloatDistribution(0.0, max(0.2, recipe.label_smoothing)),
         "batch_size": CategoricalDistribution(tuple(sorted({*BATCH_SIZES, recipe.batch_size}))),
