@@ -70,6 +70,9 @@ class Pretend:
         if name == self.full_at:
             raise OutputError("run.json: cannot be written (No space left on device)")
         (job.out / "bundle").mkdir(exist_ok=True)
+        for heavy in ("checkpoints", "bundle"):  # a recipe with a teacher leaves its run as well
+            (job.out / "teachers" / "0" / heavy).mkdir(parents=True, exist_ok=True)
+        (job.out / "teachers" / "0" / "val.csv").touch()
         return {"val_auc": module.history[-1]["val_auc"], "failed_films": []}
 
 
@@ -135,6 +138,7 @@ def test_what_a_search_leaves(films: Path, tmp_path: Path, pretend: Pretend) -> 
     # Heavy things go, but for the best one's bundle.
     assert not list(out.glob("trial-*/checkpoints"))
     assert [p.parent.name for p in out.glob("trial-*/bundle")] == [best["folder"]]
+    assert {p.name for p in out.glob("trial-*/teachers/0/*")} == {"val.csv"}
 
 
 def test_the_same_number_again_does_nothing_and_a_larger_one_goes_on(

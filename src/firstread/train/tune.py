@@ -257,9 +257,15 @@ def _write(study: optuna.Study, search: Search) -> dict[str, Any]:
 
 
 def _tidy(out: Path, result: dict[str, Any]) -> None:
-    """Drop what is heavy: checkpoints of finished trials, bundles of all but the best."""
+    """Drop what is heavy: checkpoints of finished trials, bundles of all but the best; and of
+    their teachers, whose opinions stay, both."""
     best = result["best"]["folder"] if result["best"] else None
     for trial in result["trials"]:
-        shutil.rmtree(out / trial["folder"] / "checkpoints", ignore_errors=True)
+        folder = out / trial["folder"]
+        teachers = list(folder.glob("teachers/*"))
+        heavy = [run / "checkpoints" for run in (folder, *teachers)]
+        heavy += [run / "bundle" for run in teachers]
         if trial["folder"] != best:
-            shutil.rmtree(out / trial["folder"] / "bundle", ignore_errors=True)
+            heavy.append(folder / "bundle")
+        for gone in heavy:
+            shutil.rmtree(gone, ignore_errors=True)
