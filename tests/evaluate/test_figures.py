@@ -79,3 +79,11 @@ def test_curves_is_a_picture():
 )
 def test_curves_survive_gaps(rows):
     assert figures.curves(rows).startswith(b"\x89PNG")
+
+
+def test_the_only_epoch_is_told_as_one(monkeypatch):
+    monkeypatch.setattr(figures, "png", lambda figure: figure)
+    drawn = figures.curves([{"epoch": 0.0, "val_loss": 0.6, "val_auc": 0.9}])
+    for axes in drawn.axes:
+        least, most = axes.get_xlim()
+        assert [tick for tick in axes.get_xticks() if least <= tick <= most] == [0]

@@ -57,6 +57,12 @@ def test_everything_is_written(tmp_path: Path) -> None:
     assert [r["val_auc"] for r in rows] == ["0.95", "", "0.97", "0.97", ""]
 
 
+def test_the_only_trial_is_told_as_one() -> None:
+    top = search_figure(RECIPE, TRIALS[:1]).axes[0]
+    least, most = top.get_xlim()
+    assert [tick for tick in top.get_xticks() if least <= tick <= most] == [0]
+
+
 def test_the_figure_has_a_panel_for_everything_searched() -> None:
     figure = search_figure(RECIPE, TRIALS)
     assert len(figure.axes) == 1 + len(space_of(RECIPE))

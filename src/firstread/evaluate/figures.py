@@ -205,7 +205,8 @@ def curves(history: Sequence[Mapping[str, Any]]) -> bytes:
     right.set(xlabel="Epoch", ylabel="Accuracy, AUC")
     for axes in (left, right):
         plain(axes)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        # One tick is enough: to have two, a run of one epoch would get some at parts of it.
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False, fontsize=9, labelcolor=INK)
     return png(figure)

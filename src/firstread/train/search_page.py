@@ -138,7 +138,7 @@ def search_figure(recipe: Recipe, trials: Trials) -> Figure:
     _points(top, trials, [t["number"] for t in trials], floor)
     _best_so_far(top, trials)
     top.set(xlabel="Trial", ylabel="Validation AUC")
-    top.xaxis.set_major_locator(MaxNLocator(integer=True))
+    top.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if top.get_legend_handles_labels()[0]:
         top.legend(
             loc="lower right",  # of the legend, which stands above the axes and hides no trial
