@@ -9,6 +9,8 @@ import pytest
 pytest.importorskip("lightning")
 pytest.importorskip("optuna")
 
+import optuna
+
 from firstread.cli import tune as verb
 from firstread.cli.main import main
 from firstread.train import search_page
@@ -63,6 +65,18 @@ def test_a_search_its_end_and_ctrl_c(place: Path, capsys: pytest.CaptureFixture[
 
     assert tune(place, 3, "--seed", 6, "--epochs", 1) == 2
     assert "holds another search" in capsys.readouterr().err
+
+
+def test_a_search_that_only_diverged_says_what_helps(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def diverge(*_: Any, **__: Any) -> None:
+        raise optuna.TrialPruned("stopped after epoch 1: it diverged")
+
+    monkeypatch.setattr(room, "train", diverge)
+    assert tune(place, 2) == 0
+    assert "every trial diverged" in (out := capsys.readouterr().out)
+    assert "a lower lr" in out
 
 
 def test_help_warns(capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,7 +45,11 @@ def run(args: argparse.Namespace) -> int:
     result = tune(search, say=lambda text: print(text, flush=True))
     best = result["best"]
     if best is None:
-        print("every trial was stopped early: none has a value yet; give a larger --trials")
+        # The median of the others stops none before some have run to their end.
+        print(
+            "every trial diverged, so none has a value: give a recipe with a lower lr and another "
+            "--out, or a larger --trials"
+        )
     else:
         print(f"best of {len(result['trials'])}: {best['folder']}, AUC {best['val_auc']:.4f}")
         print(result["note"])
