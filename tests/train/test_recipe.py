@@ -177,6 +177,11 @@ def test_impossible_values(key: str, value: Any) -> None:
         make_recipe({key: value}, "mine")
 
 
+def test_a_value_that_is_refused_is_not_offered() -> None:
+    with pytest.raises(RecipeError, match="use above 0 to 1"):
+        make_recipe({"augment": {"pixelate": 0.0}}, "mine")
+
+
 def test_what_does_not_go_together() -> None:
     assert make_recipe({"lung_share": 0.1, "augment": {"hide": 0.1}}, "mine").wants_lungs
     with pytest.raises(RecipeError, match="focus or lung_share"):

@@ -64,7 +64,7 @@ class Augment:
         for key in NOT_NEGATIVE:
             value = getattr(self, key)
             check(value >= 0, f"augment.{key}", value, "0 or more")
-        check(0 < self.pixelate <= 1, "augment.pixelate", self.pixelate, "0 to 1")
+        check(0 < self.pixelate <= 1, "augment.pixelate", self.pixelate, "above 0 to 1")
         for key in ("flip", "swap", "hide", "spoilt", "impulse"):
             value = getattr(self, key)
             check(0 <= value <= 1, f"augment.{key}", value, "0 to 1")
