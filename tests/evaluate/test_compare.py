@@ -154,3 +154,14 @@ def test_runs_that_were_chosen_here_are_told(tmp_path):
     assert "trial-003: its epoch was chosen" in epoch
     assert "a trial of a search" in trial
     assert compare_runs([runs[0], write_run(tmp_path / "b", 1.0)], "", no_times)["warnings"] == []
+
+
+def test_runs_that_differ_in_who_the_patients_are_are_told(two):
+    table = two[1] / "val.csv"
+    kept = table.read_text()
+    table.write_text(kept.replace(",p1", ",child1"))  # the same patients by other names
+    assert compare_runs(two, time_reading=no_times)["warnings"] == []
+    table.write_text(kept.replace(",p1,", ",p2,"))
+    for runs in (two, two[::-1]):
+        (said,) = compare_runs(runs, time_reading=no_times)["warnings"]
+        assert f"by {runs[1].name} than by {runs[0].name}, which counts" in said

@@ -73,12 +73,13 @@ def compare_runs(
     """Compare training runs on the films they share, as one JSON object.
 
     ``films positives patients``: numbers; ``left_out``: films a run has and others lack;
-    ``warnings``: sentences about runs that were chosen on these very films; ``best``: the name of
-    the run with the highest accuracy (AUC, then the faster reader, where equal); ``runs``: for
-    each its name, path, arch, size, train_seconds, read_ms, threshold, the estimates ``accuracy
-    auc sensitivity specificity precision f1 loss brier`` as {"value", "low", "high", "method"},
-    and ``against_best`` (null for the best itself): the paired differences, the tests, and a
-    finding in words. `time_reading` gives the milliseconds a film of each run. Raises `RunError`,
+    ``warnings``: sentences about runs that were chosen on these very films, or that take others
+    for one patient than the first run does; ``best``: the name of the run with the highest
+    accuracy (AUC, then the faster reader, where equal); ``runs``: for each its name, path, arch,
+    size, train_seconds, read_ms, threshold, the estimates ``accuracy auc sensitivity specificity
+    precision f1 loss brier`` as {"value", "low", "high", "method"}, and ``against_best`` (null for
+    the best itself): the paired differences, the tests, and a finding in words. `time_reading`
+    gives the milliseconds a film of each run. Raises `RunError`,
     `DataError`.
     """
     if len(paths) < 2:
@@ -91,7 +92,7 @@ def compare_runs(
             "the films common to the runs are all of one class; train them with one and the "
             "same --data and --split"
         )
-    patients = [runs[0].films[file].patient or file for file in files]
+    patients = _patients(runs[0], files)
     sampler = Sampler(patients)
     entries = [_measure(run, files, truth, sampler) for run in runs]
     for entry, ms in zip(entries, time_reading(runs), strict=True):
@@ -113,7 +114,10 @@ def compare_runs(
         "left_out": {r.name: len(r.films) - len(files) for r in runs if len(r.films) > len(files)},
         "best": runs[best].name,
         "runs": entries,
-        "warnings": [said for run in runs for said in _chosen_here(run)],
+        "warnings": [
+            *_other_patients(runs, files),
+            *(said for run in runs for said in _chosen_here(run)),
+        ],
         "how": HOW,
         "notices": [*dict.fromkeys(n for run in runs for n in run.bundle.card.notices), *NOTICES],
         "command": command,
@@ -140,6 +144,31 @@ def write_comparison(path: Path, result: dict[str, Any]) -> None:
         "compare.html",
         {"result": result, "notices": result["notices"], "time_figure": drawn},
     )
+
+
+def _patients(run: Run, files: Sequence[str]) -> list[str]:
+    return [run.films[file].patient or file for file in files]
+
+
+def _other_patients(runs: Sequence[Run], files: Sequence[str]) -> list[str]:
+    """Which runs take other films for one patient's than the first run, by whose all is judged.
+
+    What the patients are called does not matter, as nothing hangs on it.
+    """
+    first = _patients(runs[0], files)
+    others = [(run.name, _patients(run, files)) for run in runs[1:]]
+    unlike = [
+        name
+        for name, of in others
+        if not len(set(zip(first, of, strict=True))) == len(set(first)) == len(set(of))
+    ]
+    if not unlike:
+        return []
+    return [
+        f"which films are of one patient is told otherwise by {', '.join(unlike)} than by "
+        f"{runs[0].name}, which counts here: intervals and p-values hang on it, so train all on "
+        "one --data"
+    ]
 
 
 def _chosen_here(run: Run) -> list[str]:
