@@ -99,6 +99,7 @@ def test_what_only_a_run_or_weights_make_sensible_is_not_searched(
     run = ["tune", given, "--data", place / "films", "--out", place / "search", "--trials", 1]
     assert main([str(word) for word in run]) == 2
     assert said in capsys.readouterr().err
+    assert not (place / "search").exists()
 
 
 def test_no_trials_are_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

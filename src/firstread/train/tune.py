@@ -61,7 +61,9 @@ def tune(search: Search, say: Callable[[str], None] = lambda text: None) -> dict
     written anew after every trial, whole or not at all. Of the trials only the best keeps
     its bundle. Raises `RunError` if the folder holds another search or is in use.
     """
-    with alone(search.job.out, "search"), _study(search) as study:
+    split = split_of(search.job.films, search.job.split, search.job.out)
+    identity = _identity(search, split)  # of what is refused before nothing is left
+    with alone(search.job.out, "search"), _study(search, split, identity) as study:
         for trial in study.get_trials(states=(TrialState.RUNNING,)):
             _ask_again(study, trial.number)
         result = None
@@ -81,14 +83,12 @@ def tune(search: Search, say: Callable[[str], None] = lambda text: None) -> dict
 
 
 @contextlib.contextmanager
-def _study(search: Search) -> Iterator[optuna.Study]:
+def _study(search: Search, split: Cohort, identity: str) -> Iterator[optuna.Study]:
     """The study in DIR/study.db, made now or taken up again if it is the same search."""
     from sqlalchemy.exc import SQLAlchemyError
     from sqlalchemy.pool import NullPool
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    split = split_of(search.job.films, search.job.split, search.job.out)
-    identity = _identity(search, split)
     path = search.job.out / "study.db"
     if not path.exists() and any(not p.name.startswith(".") for p in search.job.out.iterdir()):
         raise RunError(f"{search.job.out}: not empty and no search of ours; give another --out")
