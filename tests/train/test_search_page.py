@@ -45,6 +45,8 @@ def test_everything_is_written(tmp_path: Path) -> None:
     assert result["best"]["folder"] == "trial-002"  # the first of two as good
     assert json.loads((tmp_path / "trials.json").read_text())["note"] == NOTE
     assert load_recipe(str(tmp_path / "best.toml")).lr == RECIPE.lr * 3
+    head = (tmp_path / "best.toml").read_text().splitlines()[0]
+    assert "`firstread tune` around <mine>: trial-002, the best of 5 trials" in head
     assert (tmp_path / "search.png").read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "search.html").read_text()
     assert NOTE in page

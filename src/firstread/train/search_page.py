@@ -67,8 +67,8 @@ def write_search(
     }
     if best:
         said = (
-            f"# Found by `firstread tune {name}`: {best['folder']}, the best of {len(trials)} "
-            f"trials,\n# validation AUC {best['val_auc']:.4f}.\n# {NOTE}\n"
+            f"# Found by `firstread tune` around {name}: {best['folder']}, the best of "
+            f"{len(trials)} trials,\n# validation AUC {best['val_auc']:.4f}.\n# {NOTE}\n"
         )
         write_atomic(out / "best.toml", said + recipe_toml(recipe_at(recipe, best["params"])))
     write_atomic(out / "trials.csv", _table(trials, list(result["own"])))
