@@ -17,7 +17,7 @@ from firstread import Reader
 from firstread.clinic import node as module
 from firstread.clinic.deliver import Peer
 from firstread.clinic.node import Node, Settings
-from firstread.clinic.queue import FAILED, READ, SENT, TRIES, Queue
+from firstread.clinic.queue import FAILED, READ, RECEIVED, RESERVE, SENT, TRIES, Queue
 from nodes import bundle, until
 
 __all__ = ["bundle"]  # a fixture
@@ -113,6 +113,23 @@ def test_a_file_that_does_not_come_back_is_the_reason(
     node, log = begin()
     until(lambda: node.queue.counts() == {FAILED: 1})
     assert has(log, f"failed film={gone.stem[:12]}: its file cannot be opened (No such file")
+
+
+def test_no_results_are_begun_in_the_room_that_sending_needs(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that waited for a peer filled the disk to its end; when the peer was back, none could
+    be put down as sent, so none was sent, and none deleted."""
+    put(tmp_path, 1)
+    free = [RESERVE // 2 - 1]
+    monkeypatch.setattr(Queue, "_free", lambda queue: free[0])
+    node, log = begin()
+    until(lambda: has(log, "waiting for room to write results"))
+    assert node.queue.counts() == {RECEIVED: 1}
+    assert list(node.queue.results.iterdir()) == []
+    node.queue.check_room()  # what waits may be sent
+    free[0] += 1
+    until(lambda: node.queue.counts() == {READ: 1}, lambda: str(log))
 
 
 def test_a_film_begun_three_times_is_read_after_all_others(begin: Begin, tmp_path: Path) -> None:

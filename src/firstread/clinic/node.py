@@ -176,8 +176,9 @@ class Node:
             film = self._bytes_of(key)
             if film is None:
                 return
+            place = self.queue.place(key)  # first: without room the reading would be in vain
             opinion = self._reader.read(film)
-            files = write_results(opinion, film, self.queue.place(key), self.settings.anonymous)
+            files = write_results(opinion, film, place, self.settings.anonymous)
         except OutputError:
             raise
         except FirstreadError as e:

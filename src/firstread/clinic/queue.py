@@ -189,8 +189,13 @@ class Queue:
             self._db.execute("update films set tries = max(0, tries - 1) where key = ?", (key,))
 
     def place(self, key: str) -> Path:
-        """An empty folder for the film's results."""
+        """An empty folder for the film's results.
+
+        Raises `OutputError` where half of the reserve is gone: results that fill the disk to its
+        end leave the journal no room to say that any was sent, and so none is sent nor deleted.
+        """
         path = self.results / key
+        self.check_room(self.reserve // 2)
         try:
             shutil.rmtree(path, ignore_errors=True)  # of a reading that did not come to its end
             path.mkdir(mode=0o700)
@@ -238,11 +243,12 @@ class Queue:
             ).fetchall()
         return [Delivery(key, peer, self.results / file) for key, file in rows]
 
-    def check_room(self) -> None:
-        """Raise `OutputError` where the journal has no room to say that something was sent."""
+    def check_room(self, room: int = ROOM) -> None:
+        """Raise `OutputError` where less than `room` bytes are free; by default, what the journal
+        needs to say that something was sent."""
         with self._errors():
             free = self._free()
-        if free < ROOM:
+        if free < room:
             raise OutputError(f"{self.folder}: the disk is full; free space")
 
     def delivered(self, delivery: Delivery) -> None:
