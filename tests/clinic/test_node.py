@@ -162,6 +162,7 @@ def test_a_film_without_results_is_kept_and_stops_no_other(start: Start, tmp_pat
     node.end()
     (kept,) = (node.queue / "films").glob("*.dcm")
     assert pydicom.dcmread(kept).PixelData == pydicom.dcmread(bad).PixelData
+    assert len(list((node.queue / "results").iterdir())) == 1  # no empty folder of the bad one
 
 
 def test_a_film_that_failed_is_read_again_when_it_is_sent_again(

@@ -223,12 +223,7 @@ class Queue:
         """No result can be made of this film; it is kept."""
         with self._lock, self._errors():
             self._db.execute("update films set state = ? where key = ?", (FAILED, key))
-
-    def drop(self, key: str) -> None:
-        """The film needs no reading and no result; remember it, delete it."""
-        with self._lock, self._errors():
-            self._db.execute("update films set state = ? where key = ?", (SENT, key))
-            self.film(key).unlink(missing_ok=True)
+        shutil.rmtree(self.results / key, ignore_errors=True)
 
     # Sending
 
