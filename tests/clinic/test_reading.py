@@ -18,6 +18,8 @@ from firstread.clinic import node as module
 from firstread.clinic.deliver import Peer
 from firstread.clinic.node import Node, Settings
 from firstread.clinic.queue import FAILED, READ, RECEIVED, RESERVE, SENT, TRIES, Queue
+from firstread.errors import OutputError
+from firstread.read.dicom_out import is_anonymous
 from nodes import bundle, until
 
 __all__ = ["bundle"]  # a fixture
@@ -111,8 +113,9 @@ def test_a_file_that_does_not_come_back_is_the_reason(
     (gone,) = put(tmp_path, 1)
     gone.unlink()
     node, log = begin()
-    until(lambda: node.queue.counts() == {FAILED: 1})
-    assert has(log, f"failed film={gone.stem[:12]}: its file cannot be opened (No such file")
+    why = "its file cannot be opened (No such file"
+    until(lambda: has(log, f"failed film={gone.stem[:12]}: {why}"))
+    assert node.queue.counts() == {FAILED: 1}
 
 
 def test_no_results_are_begun_in_the_room_that_sending_needs(
@@ -215,3 +218,30 @@ def test_results_that_wait_for_nobody_are_told_and_sent_again(
     assert node.queue.peers() == {}
     assert len(set(got)) == len(got) == 4
     assert list((tmp_path / "q").rglob("*.dcm")) == []
+
+
+@pytest.mark.parametrize("resend", [False, True])
+def test_named_results_that_wait_are_not_sent_where_anonymous_ones_are_wanted(
+    begin: Begin, tmp_path: Path, archive: tuple[Peer, list[str]], resend: bool
+) -> None:
+    """Anonymous ones of before are, and named ones of another address stop nothing."""
+    peer, got = archive
+    away = Peer("AWAY", peer.host, peer.port)
+    for seed, anonymous in enumerate((False, True)):
+        begin.end()
+        put(tmp_path, seed)
+        node, _ = begin(send=() if resend else (away,), anonymous=anonymous and resend)
+        until(lambda node=node, seed=seed: node.queue.counts() == {READ: seed + 1})
+    begin.end()
+    named = [f for f in (tmp_path / "q" / "results").glob("*/*.dcm") if not is_anonymous(f)]
+    told = rf"{len(named)} results in .*results name their patients .* without --anonymous"
+    with pytest.raises(OutputError, match=told):
+        begin(send=(peer if resend else away,), resend=resend, anonymous=True)
+    begin(send=(peer,), anonymous=True)
+    assert not got
+    begin.end()
+    for file in named:
+        file.unlink()
+    begin(send=(peer if resend else away,), resend=resend, anonymous=True)
+    until(lambda: len(got) == 4 - len(named) or not resend)
+    begin.end()  # before its archive: what calls one that is gone leaves a socket open

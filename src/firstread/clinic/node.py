@@ -27,8 +27,8 @@ from firstread.clinic.deliver import Deliverer, Peer
 from firstread.clinic.listener import Listener
 from firstread.clinic.queue import TRIES, Note, Queue
 from firstread.errors import FirstreadError, MissingExtra, OutputError
+from firstread.read.dicom_out import is_anonymous, write_results
 from firstread.read.dicom_out import require as require_results
-from firstread.read.dicom_out import write_results
 
 if TYPE_CHECKING:
     from firstread.read.reader import Reader
@@ -91,6 +91,8 @@ class Node:
         self._peers = tuple(dict.fromkeys(settings.send))  # two threads would send each twice
         at = (settings.listen, settings.port)
         try:
+            if settings.anonymous:
+                self._refuse_named()
             if settings.resend:
                 count = self.queue.resend([str(peer) for peer in self._peers])
                 note(f"resend: {count} results that lie here wait for those that --send names")
@@ -127,6 +129,18 @@ class Node:
         """The name of a thread that ended though nobody asked it to; None where all run on."""
         threads = (self._reading, *self._senders)
         return next((thread.name for thread in threads if not thread.is_alive()), None)
+
+    def _refuse_named(self) -> None:
+        """Send no result with a patient in it that was made before `anonymous` was asked for: its
+        film is gone, so it cannot be made anew without."""
+        resend, peers = self.settings.resend, [str(peer) for peer in self._peers]
+        results = self.queue.results
+        files = list(results.glob("*/*.dcm")) if resend else self.queue.waiting(peers)
+        if named := sum(file.exists() and not is_anonymous(file) for file in files):
+            raise OutputError(
+                f"{named} results in {results} name their patients and would be sent; start "
+                "without --anonymous until they are, or move them out of the folder"
+            )
 
     def _tell(self) -> None:
         s = self.settings

@@ -277,6 +277,12 @@ class Queue:
         with self._lock, self._errors():
             return dict(self._db.execute("select peer, count(*) from deliveries group by peer"))
 
+    def waiting(self, peers: Sequence[str]) -> list[Path]:
+        """The results that wait for one of `peers`."""
+        with self._lock, self._errors():
+            rows = self._db.execute("select file, peer from deliveries").fetchall()
+        return [self.results / file for file in {file for file, peer in rows if peer in peers}]
+
     def kept(self) -> int:
         """How many films have results here that wait for no peer."""
         with self._lock, self._errors():

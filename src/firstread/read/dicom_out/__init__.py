@@ -21,13 +21,13 @@ from firstread.errors import FilmError, FirstreadError, MissingExtra, Unreadable
 from firstread.film.decode import decode
 from firstread.film.files import write_atomic
 from firstread.film.quiet import quiet
-from firstread.read.dicom_out.own import is_own
+from firstread.read.dicom_out.own import is_anonymous, is_own
 from firstread.read.opinion import REJECTED, Opinion
 
 if TYPE_CHECKING:
     import pydicom
 
-__all__ = ["is_own", "require", "write_results"]
+__all__ = ["is_anonymous", "is_own", "require", "write_results"]
 
 HIDDEN = "No picture was made: the film's own pixels are marked as holding the patient's identity."
 """Said where an anonymous result has no picture."""

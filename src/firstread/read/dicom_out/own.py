@@ -1,11 +1,14 @@
-"""Telling a picture of ours from a film, so that what an archive sends back is not read."""
+"""Telling a picture of ours from a film, so that what an archive sends back is not read; and
+anonymous results from others."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import firstread
 from firstread.film.dicom import MAKER
+from firstread.film.quiet import quiet
 from firstread.read.dicom_out.uids import derive
 
 if TYPE_CHECKING:
@@ -44,3 +47,15 @@ def is_own(header: pydicom.Dataset) -> bool:
         return True
     made_by = text("ManufacturerModelName"), text("DeviceSerialNumber")
     return text("SeriesInstanceUID") == derive("sc series", text("StudyInstanceUID"), *made_by)
+
+
+def is_anonymous(path: Path) -> bool:
+    """Whether the result in a file of ours was made without its patient; no if it does not tell."""
+    import pydicom
+
+    try:
+        with quiet:
+            header = pydicom.dcmread(path, stop_before_pixels=True)
+            return str(header.get("PatientIdentityRemoved") or "") == "YES"
+    except Exception:  # pydicom raises nearly anything on broken bytes
+        return False
