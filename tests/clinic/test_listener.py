@@ -160,3 +160,21 @@ def test_what_is_larger_than_any_film_is_refused_for_good(
     assert "larger than any film" in log[-1]
     assert status(sender, dicom_film(2, size=32)) == 0
     sender.release()
+
+
+def test_a_film_for_which_there_is_no_memory_may_be_sent_again(
+    listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0xC000 would say that the film is broken."""
+
+    def none_left(data: bytes) -> None:
+        raise MemoryError
+
+    port, log = listen()
+    sender = call(port)
+    with monkeypatch.context() as short:
+        short.setattr(storage, "CountedBytes", none_left)
+        assert status(sender, dicom_film(1, size=32)) == 0xA700
+    assert "no memory for it now" in log[-1]
+    assert status(sender, dicom_film(1, size=32)) == 0
+    sender.release()

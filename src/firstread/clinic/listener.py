@@ -190,6 +190,9 @@ class Listener:
         except OutputError as e:
             self._note(f"refused film={name} status=0x{NO_ROOM:04X}: {e}")
             return NO_ROOM
+        except MemoryError:  # it may be sent again, when others are through
+            self._note(f"refused film={name} status=0x{NO_ROOM:04X}: no memory for it now")
+            return NO_ROOM
         except Exception as e:  # an error of ours must not take the association down
             self._note(f"refused a film, status=0x{BROKEN:04X}: {type(e).__name__}")
             return BROKEN

@@ -158,7 +158,7 @@ def look_at(event: Event) -> Arrival | Refusal:
 
     Only its header must be sound; whether its pixels are is the reader's to say, who then gives a
     reason. Our own captures, which an archive may route back, are a `Refusal` with `SUCCESS`:
-    the archive has them, and reading them would go round in circles.
+    the archive has them, and reading them would go round in circles. Raises `MemoryError`.
     """
     import pydicom
 
@@ -175,6 +175,8 @@ def look_at(event: Event) -> Arrival | Refusal:
             found = str(ds.get("SOPInstanceUID", "")), str(ds.get("SOPClassUID", ""))
             whole = all(name in ds for name in ("Rows", "Columns", "PixelData"))
             ours = is_own(ds)
+    except MemoryError:  # not the film's fault
+        raise
     except Exception as e:  # pydicom raises nearly anything on broken bytes
         return Refusal(BROKEN, f"a broken data set ({type(e).__name__})")
     if not found[0] or not found[1] or not whole:
