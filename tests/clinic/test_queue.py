@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from firstread.clinic import journal
 from firstread.clinic.queue import FAILED, READ, RECEIVED, SENT, Queue, short
 from firstread.errors import OutputError
 
@@ -211,6 +212,21 @@ def test_a_broken_journal_is_said(tmp_path: Path) -> None:
     (tmp_path / "journal.sqlite").write_bytes(b"no database at all" * 100)
     with pytest.raises(OutputError, match=r"journal is broken .* move journal.sqlite\* out"):
         Queue(tmp_path)
+
+
+def test_a_journal_that_cannot_be_written_is_said_at_the_start(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of another user, who tried the node first: each film was refused, by a node that ran."""
+    queue.close()
+
+    def connect(folder: Path) -> sqlite3.Connection:
+        place = f"file:{folder / journal.NAME}?mode=ro"
+        return sqlite3.connect(place, uri=True, isolation_level=None)
+
+    monkeypatch.setattr(journal, "connect", connect)
+    with pytest.raises(OutputError, match=r"cannot be written .* check whose files"):
+        Queue(queue.folder)
 
 
 def test_only_the_owner_may_look(queue: Queue) -> None:

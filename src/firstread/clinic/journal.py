@@ -32,11 +32,13 @@ def connect(folder: Path) -> sqlite3.Connection:
 
 
 def prepare(db: sqlite3.Connection) -> None:
-    """Make its tables if they are missing."""
+    """Make its tables if they are missing. Raises where it cannot be written, as one that another
+    user began: a node would run on it and refuse each film."""
     # WAL with FULL: a commit is on the disk when it returns, for one fsync.
     db.execute("pragma journal_mode = wal")
     db.execute("pragma synchronous = full")
     db.executescript(SCHEMA)
+    db.execute("delete from films where false")  # asks to write, and needs no room for it
 
 
 @contextlib.contextmanager
@@ -71,4 +73,6 @@ def why(error: sqlite3.Error) -> str:
             f"its journal is broken ({error}); move {NAME}* out of the folder and start again, "
             "with --resend where --send is given: films and results that lie there are taken up"
         )
+    if code == sqlite3.SQLITE_READONLY:
+        return f"its journal cannot be written ({error}); check whose files they are, and the disk"
     return f"its journal cannot be used ({error}); free space or check the disk"
