@@ -244,7 +244,7 @@ class Queue:
         with self._errors():
             free = self._free()
         if free < room:
-            raise OutputError(f"{self.folder}: the disk is full; free space")
+            raise OutputError(f"{self.folder}: the disk is nearly full; free space")
 
     def delivered(self, delivery: Delivery) -> None:
         """The peer has it; what all peers have is deleted."""
