@@ -13,7 +13,7 @@ from firstread.read.gate import KINDS, gate_from_card, oddness, strangeness
 from firstread.train.export import to_onnx
 from firstread.train.gate import WEIGHT, residual, subspace, with_gate
 from firstread.train.gate_films import spoilt
-from firstread.train.gate_graph import FEATURES, joined, output_of, ungated
+from firstread.train.gate_graph import joined
 
 SIZE = 32
 
@@ -107,17 +107,6 @@ def test_the_graph_computes_what_the_fit_did() -> None:
     assert np.allclose(found[:, :5], wanted, rtol=1e-4, atol=1e-3)
     # The first nine lie within what they span, but for rounding.
     assert np.allclose(found[9:, 5], 2.0 * residual(features[9:], space) - 0.5, rtol=1e-3)
-
-
-@pytest.mark.parametrize(("arch", "mirror"), [("resnet10", False), ("mobilenet_v2", True)])
-def test_a_gate_can_be_taken_out_again(films: np.ndarray, arch: str, mirror: bool) -> None:
-    torch.manual_seed(1)
-    graph = to_onnx(build_net(arch, SIZE, 0.0, Weights(SCRATCH, {})), SIZE, mirror)
-    val = small(films[60:70])
-    gated = with_gate(graph, films[:20], val, 0)
-    bare = ungated(gated[0])
-    assert np.array_equal(output_of(bare, FEATURES)(val), output_of(graph, FEATURES)(val))
-    assert with_gate(bare, films[:20], val, 0)[1] == gated[1]
 
 
 def test_the_same_seed_gives_the_same_gate(films: np.ndarray) -> None:

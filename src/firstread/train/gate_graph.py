@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -109,29 +108,5 @@ def joined(
         [*kept, helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape)]
     )
     onnx.checker.check_model(model)
-    data: bytes = model.SerializeToString()
-    return data
-
-
-def ungated(graph: bytes) -> bytes:
-    """A bundle's graph as it was before its gate: with the output `features` again."""
-    import onnx
-    from onnx import TensorProto, helper
-
-    model = onnx.load_from_string(graph)
-
-    def ours(name: str) -> bool:
-        return name == OUTPUT or name.startswith("gate/")
-
-    def keep(items: Any, names: Callable[[Any], list[str]]) -> None:
-        kept = [item for item in items if not any(map(ours, names(item)))]
-        del items[:]
-        items.extend(kept)
-
-    keep(model.graph.node, lambda node: list(node.output))
-    keep(model.graph.initializer, lambda constant: [constant.name])
-    keep(model.graph.output, lambda output: [output.name])
-    shape: list[str | int | None] = ["n", None]
-    model.graph.output.append(helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, shape))
     data: bytes = model.SerializeToString()
     return data
