@@ -8,7 +8,7 @@ import pytest
 from firstread.cohort import table as module
 from firstread.cohort.split import SplitPlan, load_split, make_split, save_split
 from firstread.cohort.synthetic import write_folder
-from firstread.cohort.table import Cohort, load_cohort
+from firstread.cohort.table import Cohort, FilmRow, load_cohort
 from firstread.errors import ClassFolderError, FolderNotFound, NoFilms, TableError
 
 
@@ -374,3 +374,22 @@ def test_a_patient_whom_nobody_knows_is_no_one_patient(tmp_path: Path) -> None:
     rows = "a.png,NORMAL,NA\nb.png,1,unknown\nc.png,1,P7\nperson5_virus_9.jpeg,1,?\n"
     cohort = load_cohort(table(tmp_path, f"file,label,patient\n{rows}"))
     assert cohort.patients == ["film-a.png", "film-b.png", "P7", "virus-5"]
+
+
+@pytest.mark.parametrize(
+    ("told", "size"),
+    [
+        (("1024", "900"), (1024, 900)),
+        (("1024.0", " 900.0"), (1024, 900)),  # as pandas writes a column with a blank
+        (("1024", ""), None),
+        (("1024.5", "900"), None),
+        (("0", "900"), None),
+        (("²", "900"), None),
+        (("9" * 5000, "900"), None),
+    ],
+)
+def test_a_size_before_storing_is_taken_as_tables_write_it(
+    told: tuple[str, str], size: tuple[int, int] | None
+) -> None:
+    extra = dict(zip(("original_width", "original_height"), told, strict=True))
+    assert FilmRow("a.png", Path("a.png"), 1, "p", extra=extra).true_size == size

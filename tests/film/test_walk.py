@@ -88,6 +88,24 @@ def test_loops_of_links_end(tmp_path: Path) -> None:
     assert found(tmp_path)[0] == ["d/a.dcm"]
 
 
+def test_links_that_are_not_followed_are_told(tmp_path: Path) -> None:
+    touch(tmp_path / "in" / "a.dcm")
+    touch(tmp_path / "archive" / "b.dcm")
+    (tmp_path / "in" / "link.dcm").symlink_to(tmp_path / "archive" / "b.dcm")  # a film: read
+    (tmp_path / "in" / "notes.txt").symlink_to(tmp_path / "gone.txt")
+    (tmp_path / "in" / "IM0001").symlink_to(tmp_path / "gone")
+    names, notes = found(tmp_path / "in")
+    assert (names, notes) == (["a.dcm", "link.dcm"], [])
+    (tmp_path / "in" / "2024").symlink_to(tmp_path / "archive")
+    (tmp_path / "in" / "lost.png").symlink_to(tmp_path / "gone.png")
+    names, notes = found(tmp_path / "in")
+    assert names == ["a.dcm", "link.dcm"]
+    where = os.path.join(tmp_path, "in")  # noqa: PTH118
+    assert notes == [
+        f"{where}: 2 links are not followed (first: {where}/2024); name what is to be read"
+    ]
+
+
 def test_the_walk_goes_on_only_as_films_are_asked_for(tmp_path: Path) -> None:
     touch(tmp_path / "a" / "1.dcm")
     touch(tmp_path / "b" / "2.dcm")

@@ -17,6 +17,7 @@ another, squashed perhaps; preprocessing that keeps the aspect needs them.
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -52,6 +53,10 @@ LABEL_WORDS = {
 TAKEN_COLUMNS = {"file", "label", "patient", "part", "split"}
 
 
+_PIXELS = re.compile(r"\s*(0*[1-9][0-9]{0,5})(?:\.0*)?\s*")
+"""A size in a cell. With `.0` it leaves pandas, where another row of the column is blank."""
+
+
 @dataclass(frozen=True)
 class FilmRow:
     """One film of a cohort. `label`: 1 pneumonia, 0 normal, None not known."""
@@ -79,9 +84,8 @@ class FilmRow:
     def true_size(self) -> tuple[int, int] | None:
         """Width and height in pixels before the film was stored at another size, if told."""
         told = [self.extra.get(name, "") for name in ("original_width", "original_height")]
-        if not all(text.isdigit() and int(text) > 0 for text in told):
-            return None
-        return int(told[0]), int(told[1])
+        width, height = (_PIXELS.fullmatch(text) for text in told)
+        return (int(width[1]), int(height[1])) if width and height else None
 
     @property
     def is_alone(self) -> bool:

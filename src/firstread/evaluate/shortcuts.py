@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from firstread.cohort.table import Cohort, FilmRow
+from firstread.cohort.table import Cohort
 from firstread.evaluate.calibration import Floats
 from firstread.evaluate.intervals import Estimate, Sampler, json_of
 from firstread.evaluate.metrics import Bools
@@ -37,8 +37,10 @@ def shortcut_numbers(cohort: Cohort) -> dict[str, tuple[Floats, str]]:
     would hide it. NaN where a film's size is not told.
     """
     headers = np.array([_header(path) for path in cohort.paths]).reshape(-1, 4)
-    original = np.array([_original(row) for row in cohort.rows]).reshape(-1, 2)
-    told = np.isfinite(original).all(axis=1)
+    original = np.array(
+        [row.true_size or (np.nan, np.nan) for row in cohort.rows], np.float64
+    ).reshape(-1, 2)
+    told = np.isfinite(original[:, 0])
     labels = cohort.labels == 1
     # Of each class alike: told of one class alone, it could be compared with nothing.
     known = bool(told.mean() > 0.5) and all(
@@ -69,15 +71,6 @@ def sharpness_of(pixels: npt.NDArray[np.uint8] | None) -> float:
         return float("nan")
     rows = np.diff(pixels.astype(np.int32), 2, axis=0)
     return float(np.abs(np.diff(rows, 2, axis=1)).mean() * math.sqrt(math.pi / 2) / 6)
-
-
-def _original(row: FilmRow) -> tuple[float, float]:
-    try:
-        width = float(row.extra["original_width"])
-        height = float(row.extra["original_height"])
-    except (KeyError, ValueError):
-        return np.nan, np.nan
-    return (width, height) if width > 0 and height > 0 else (np.nan, np.nan)
 
 
 def _header(path: Path) -> tuple[float, float, float, float]:

@@ -9,7 +9,7 @@ leaves of the temporary one, the next process that writes beside it takes away
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from firstread.errors import FolderNotFound, OutputError
@@ -125,11 +125,17 @@ def find_films(paths: Iterable[Path]) -> list[Path]:
     return list(found)
 
 
-def walk_films(folder: Path, also: tuple[str, ...] = ()) -> Iterator[Path]:
+def walk_films(
+    folder: Path,
+    also: tuple[str, ...] = (),
+    passed: Callable[[Path], object] = lambda link: None,
+) -> Iterator[Path]:
     """The films below `folder` as `find_films` has them, sorted, while they are being found.
 
     Only the entries of the folders on the way down are held. `also`: endings that count as
-    well, lower case. Raises `FolderNotFound` for a folder that cannot be listed.
+    well, lower case. `passed` is told each link that may lead to films and is not followed: to a
+    folder, or by its name a film that is not there. Raises `FolderNotFound` for a folder that
+    cannot be listed.
     """
     ways = [_entries(folder, top=True)]
     while ways:
@@ -142,8 +148,12 @@ def walk_films(folder: Path, also: tuple[str, ...] = ()) -> Iterator[Path]:
             # To Windows a junction is a folder, and one into a folder above it would never end.
             if not getattr(entry, "is_junction", bool)():
                 ways.append(_entries(Path(entry.path)))
+            else:
+                passed(Path(entry.path))
         elif _is_film(Path(entry.path), also):
             yield Path(entry.path)
+        elif entry.is_symlink() and _may_hold_films(Path(entry.path), also):
+            passed(Path(entry.path))
 
 
 def _entries(folder: Path, top: bool = False) -> Iterator[os.DirEntry[str]]:
@@ -165,6 +175,15 @@ def _entries(folder: Path, top: bool = False) -> Iterator[os.DirEntry[str]]:
 def is_litter(name: str) -> bool:
     """Whether a file or folder of that name is a hidden one, or `LITTER`."""
     return name.startswith(".") or name in LITTER
+
+
+def _may_hold_films(link: Path, also: tuple[str, ...]) -> bool:
+    """Whether a link that is no film leads to a folder, or to nothing and is called as a film."""
+    named = link.suffix.lower() in {*FILM_SUFFIXES, *also}
+    try:
+        return link.is_dir() or (named and not link.exists())
+    except (OSError, RuntimeError):  # links in a circle, before 3.13
+        return named
 
 
 def _is_film(path: Path, also: tuple[str, ...]) -> bool:

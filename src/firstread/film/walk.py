@@ -81,13 +81,21 @@ def _under(given: str, note: Note) -> Iterator[Source]:
         yield from _file(given, path, note)
         return
     empty = True
-    for film in walk_films(path, also=(ZIP,)):
+    links: list[str] = []
+
+    def passed(link: Path) -> None:
+        links.append(os.path.join(given, os.path.relpath(link, path)))  # noqa: PTH118
+
+    for film in walk_films(path, (ZIP,), passed):
         if film.name.upper() == DICOMDIR:
             continue
         name = os.path.join(given, os.path.relpath(film, path))  # noqa: PTH118 keeps "./"
         for source in _file(name, film, note):
             empty = False
             yield source
+    if links:
+        few = "1 link is" if len(links) == 1 else f"{len(links):,} links are"
+        note(f"{given}: {few} not followed (first: {links[0]}); name what is to be read")
     if empty:
         note(f"{given}: no films in this folder")
 
