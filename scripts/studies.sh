@@ -51,6 +51,28 @@ for recipe in studies/trials/*.toml; do
         --hospital "$hospital" --choose "$RUNS/hospital.csv" --json "$RESULTS/trials/$name.json"
 done
 
+#    And `full-6` once more: without the films whose labels networks doubt that never saw them, and
+#    from weights that were warmed up on the films without their labels.
+step "$RESULTS/doubtful.json" \
+    $bin/python scripts/doubtful_labels.py studies/trials/light.toml --table "$table" \
+    --split "$RUNS/series.csv" --runs "$RUNS/doubt" --out "$RUNS/series-cleaned.csv" \
+    --json "$RESULTS/doubtful.json"
+step "$RUNS/warm.safetensors" \
+    $bin/python scripts/self_supervised.py studies/trials/full-6.toml --table "$table" \
+    --split "$RUNS/series.csv" --out "$RUNS/warm.safetensors"
+once_more() {  # NAME SPLIT [OPTION...]
+    local name=$1 split=$2
+    shift 2
+    step "$RUNS/$name/bundle/card.json" \
+        $bin/firstread train studies/trials/full-6.toml --seed 0 "$@" --data "$table" \
+        --split "$split" --out "$RUNS/$name"
+    step "$RESULTS/trials/$name.json" \
+        $bin/python scripts/trials.py "$name" "$RUNS/$name" --table "$table" \
+        --hospital "$hospital" --choose "$RUNS/hospital.csv" --json "$RESULTS/trials/$name.json"
+}
+once_more full-cleaned "$RUNS/series-cleaned.csv"
+once_more full-warm "$RUNS/series.csv" --weights "$RUNS/warm.safetensors"
+
 # 3. Candidates at full size. Validation: the last eighth of the patients of each series, the very
 #    split that the runs make themselves. Those named settle-* are second steps. `default-7` and
 #    `settle-7` are the recipes `default` and `settle`, as those with 5 and 6 were of earlier

@@ -87,6 +87,8 @@ def purpose(name: str) -> str:
     return {
         "default-5-seed1": "`default-5`, seed 1.",
         "settle-5-seed1": "`settle-5`, seed 1: what `settle-hide` is held against.",
+        "full-cleaned": "`full-6`, without the films whose labels other networks doubt.",
+        "full-warm": "`full-6`, its weights warmed up on the same films without their labels.",
         "full-kinds": "`full-6`, viral told from bacterial in training, which makes three classes: "
         "the code of commit ada9120, gone since. Its minutes hold a halt of nearly two hours.",
         "full-cutmix": "`full-6`, a box of another film in half of the films, their labels mixed "
