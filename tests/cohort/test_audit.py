@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from firstread.cohort import audit as audit_room
 from firstread.cohort import findings
 from firstread.cohort.audit import audit, load_for_audit, misnamed_folders
 from firstread.cohort.audit_page import render_audit_page, write_audit_page
 from firstread.cohort.synthetic import write_folder
 from firstread.errors import FolderNotFound, NoFilms, SplitError, TableError
+from firstread.film import files
 
 
 def _codes(report: dict[str, Any]) -> dict[str, str]:
@@ -318,6 +320,20 @@ def test_what_may_be_films_and_is_passed_over(tmp_path: Path) -> None:
     assert "1 linked folder not followed (first: PNEUMONIA/ward 7)" in texts
     assert "1 film linked to nothing (first: PNEUMONIA/z.dcm)" in texts
     assert "3 files passed over for the ending: 2 .jfif, 1 .webp" in texts
+
+
+def test_junctions_of_windows_are_passed_over_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To Windows they are folders and no links, and nothing was said of the films behind them."""
+    films = write_folder(tmp_path / "set", 4, size=64)
+    (films / "NORMAL" / "ward 8").mkdir()
+    shutil.copy(next((films / "NORMAL").glob("*.jpeg")), films / "NORMAL" / "ward 8" / "x.jpeg")
+    for room in (files, audit_room):
+        monkeypatch.setattr(room, "is_junction", lambda place: place.name == "ward 8")
+    report = _audit(films)
+    assert report["films"] == 8
+    assert report["passed_over"]["links"] == ["NORMAL/ward 8"]
 
 
 def test_ids_that_may_be_those_of_films_are_noted(

@@ -41,7 +41,7 @@ from firstread.cohort.tags import crowded
 from firstread.cohort.twins import LISTED, describe_twins, find_twins, identical
 from firstread.errors import ClassFolderError, NoFilms
 from firstread.film.decode import FILM_SUFFIXES
-from firstread.film.files import find_films, is_litter
+from firstread.film.files import find_films, is_junction, is_litter
 
 UNREAD = frozenset({
     ".jfif", ".jpe", ".webp", ".gif", ".jp2", ".j2k", ".heic", ".avif", ".ima", ".img", ".nii",
@@ -255,7 +255,7 @@ def _passed_over(cohort: Cohort) -> dict[str, Any]:
         links += [
             (here / name).relative_to(cohort.root).as_posix()
             for name in folders
-            if (here / name).is_symlink() and here / name not in used
+            if ((here / name).is_symlink() or is_junction(here / name)) and here / name not in used
         ]
         kinds = {name: Path(name).suffix.lower() for name in files if not is_litter(name)}
         endings.update(kind for kind in kinds.values() if kind in UNREAD)

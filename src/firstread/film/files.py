@@ -145,8 +145,7 @@ def walk_films(
         elif is_litter(entry.name):
             continue
         elif entry.is_dir(follow_symlinks=False):
-            # To Windows a junction is a folder, and one into a folder above it would never end.
-            if not getattr(entry, "is_junction", bool)():
+            if not is_junction(entry):  # one into a folder above it would never end
                 ways.append(_entries(Path(entry.path)))
             else:
                 passed(Path(entry.path))
@@ -175,6 +174,11 @@ def _entries(folder: Path, top: bool = False) -> Iterator[os.DirEntry[str]]:
 def is_litter(name: str) -> bool:
     """Whether a file or folder of that name is a hidden one, or `LITTER`."""
     return name.startswith(".") or name in LITTER
+
+
+def is_junction(place: Path | os.DirEntry[str]) -> bool:
+    """Whether it is a link of Windows that passes for a folder; never before Python 3.12."""
+    return bool(getattr(place, "is_junction", bool)())
 
 
 def _may_hold_films(link: Path, also: tuple[str, ...]) -> bool:
