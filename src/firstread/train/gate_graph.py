@@ -1,4 +1,4 @@
-"""The gate in a bundle's graph: put in where the features were an output, and taken out again."""
+"""The gate in a bundle's graph: put in where the features were an output."""
 
 from __future__ import annotations
 
