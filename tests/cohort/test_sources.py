@@ -14,6 +14,7 @@ def test_every_record_can_be_used(source: Source) -> None:
     assert bool(source.ways) != bool(source.manual)
     for text in (source.title, source.licence, source.citation, source.note, *source.manual):
         assert "\n" not in text
+    assert len({way.name for way in source.ways}) == len(source.ways)
     for way in source.ways:
         assert way.page.startswith("https://")
         assert bool(way.url) != bool(way.handle)
