@@ -3,6 +3,7 @@
 import io
 import xml.etree.ElementTree as ET
 
+import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
@@ -87,3 +88,15 @@ def test_the_only_epoch_is_told_as_one(monkeypatch):
     for axes in drawn.axes:
         least, most = axes.get_xlim()
         assert [tick for tick in axes.get_xticks() if least <= tick <= most] == [0]
+
+
+def test_what_a_user_has_set_for_pictures_changes_none_of_ours():
+    def drawn():
+        rows = [{"epoch": float(i), "loss": 0.6, "val_auc": 0.9} for i in range(2)]
+        return figures.curves(rows), figures.confusion([[5, 1], [2, 7]], ["a", "b"], ["a", "b"])
+
+    ours = drawn()
+    dark = {"axes.facecolor": "black", "savefig.bbox": "tight", "font.size": 30}
+    with matplotlib.rc_context(dark):
+        assert drawn() == ours
+        assert matplotlib.rcParams["axes.facecolor"] == "black"

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import pytest
 
 pytest.importorskip("torch")
@@ -80,3 +81,12 @@ def test_the_figure_has_a_panel_for_everything_searched() -> None:
 @pytest.mark.parametrize("trials", [[], [trial(0, None, 0.6)], [trial(0, None)], [trial(0, 0.9)]])
 def test_few_trials_and_none_complete(trials: list[dict[str, Any]]) -> None:
     svg(search_figure(load_recipe("vgg19"), trials), "few")
+
+
+def test_what_a_user_has_set_for_pictures_does_not_change_it(tmp_path: Path) -> None:
+    for name, face in (("a", "white"), ("b", "black")):
+        (tmp_path / name).mkdir()
+        with matplotlib.rc_context({"axes.facecolor": face}):
+            write_search(tmp_path / name, "<mine>", RECIPE, TRIALS)
+    pictures = [(tmp_path / name / "search.png").read_bytes() for name in "ab"]
+    assert pictures[0] == pictures[1]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from firstread.evaluate.canvas import BLUE, INK, SOFT, VERMILLION, plain, sheet, svg
+from firstread.read.drawing import as_it_comes
 
 LINES = (
     ("map", "order of the map", BLUE, "-"),
@@ -20,6 +21,7 @@ PANELS = (
 )
 
 
+@as_it_comes()
 def map_curves(study: Mapping[str, Any]) -> str:
     """Both curves beside each other as SVG. `study`: of `map_curves.map_curve_study`, n > 0."""
     figure = sheet(9.0, 3.5)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from firstread.evaluate.canvas import BLUE, INK, SOFT, VERMILLION, plain, png, sheet, svg
+from firstread.read.drawing import as_it_comes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,6 +58,7 @@ class Timed:
     milliseconds: float | None
 
 
+@as_it_comes()
 def roc(
     fpr: Sequence[float], tpr: Sequence[float], marks: Sequence[Mark] = (), note: str = ""
 ) -> str:
@@ -70,6 +72,7 @@ def roc(
     return svg(figure, f"ROC curve. {note}")
 
 
+@as_it_comes()
 def precision_recall(
     recall: Sequence[float],
     precision: Sequence[float],
@@ -87,6 +90,7 @@ def precision_recall(
     return svg(figure, f"Precision-recall curve. {note}")
 
 
+@as_it_comes()
 def reliability(bins: Sequence[Bin], note: str = "") -> str:
     """Reliability diagram as SVG: observed share against predicted, counts below."""
     figure = sheet(4.4, 4.6)
@@ -126,6 +130,7 @@ def reliability(bins: Sequence[Bin], note: str = "") -> str:
     return svg(figure, f"Reliability diagram. {note} {counts}")
 
 
+@as_it_comes()
 def selective(coverage: Sequence[float], error: Sequence[float], marks: Sequence[Mark] = ()) -> str:
     """Error among the films decided against the share that is decided, as SVG."""
     figure = sheet(4.4, 3.4)
@@ -138,6 +143,7 @@ def selective(coverage: Sequence[float], error: Sequence[float], marks: Sequence
     return svg(figure, "Error among the films decided against the share that is decided.")
 
 
+@as_it_comes()
 def confusion(matrix: Sequence[Sequence[int]], rows: Sequence[str], columns: Sequence[str]) -> str:
     """Confusion matrix as SVG. `matrix`: counts, a row a true class, a column a decision."""
     n_rows, n_columns = len(rows), len(columns)
@@ -175,6 +181,7 @@ def confusion(matrix: Sequence[Sequence[int]], rows: Sequence[str], columns: Seq
     return svg(figure, f"Confusion matrix. {words}")
 
 
+@as_it_comes()
 def curves(history: Sequence[Mapping[str, Any]]) -> bytes:
     """Loss and accuracy a epoch of a training run, as PNG bytes.
 
@@ -212,6 +219,7 @@ def curves(history: Sequence[Mapping[str, Any]]) -> bytes:
     return png(figure)
 
 
+@as_it_comes()
 def accuracy_against_time(models: Sequence[Timed]) -> str:
     """Accuracy against training time and against reading time, two panels, as SVG.
 

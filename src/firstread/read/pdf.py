@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firstread.read.bundle import Bundle
 from firstread.read.digits import in_digits, limits_in_digits
+from firstread.read.drawing import as_it_comes
 from firstread.read.opinion import NO_PNEUMONIA, PNEUMONIA, REFER, REJECTED, Opinion
 from firstread.read.page import place_in_words
 
@@ -54,29 +55,25 @@ class _Row(NamedTuple):
     lines: tuple[str, ...]
 
 
+@as_it_comes()
 def opinion_pdf(opinion: Opinion, bundle: Bundle) -> bytes:
     """The page on an opinion, given by `bundle`, as PDF bytes.
 
     Pictures are drawn where the opinion has pixels, the map where it has `heat` as well and the
     film was not turned away.
     """
-    import matplotlib
     from matplotlib.figure import Figure
 
-    # A user's matplotlibrc, a dark one say, is for pictures of the user's own. The backend, which
-    # can be chosen once only, is not asked for here.
-    own = {k: v for k, v in matplotlib.rcParamsDefault.items() if not k.startswith("backend")}
-    with matplotlib.rc_context(own):
-        figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), dpi=72)
-        y = _head(figure, opinion, bundle)
-        y = _decision(figure, opinion, _digits(opinion, bundle), y)
-        y = _pictures(figure, opinion, y)
-        _table(figure, _rows(opinion, bundle), y)
-        _foot(figure, bundle)
-        out = io.BytesIO()
-        # Dates and versions in a file would make the same opinion another file.
-        nothing = {"CreationDate": None, "Producer": None, "Creator": "firstread"}
-        figure.savefig(out, format="pdf", metadata={"Title": "Opinion on one film", **nothing})
+    figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), dpi=72)
+    y = _head(figure, opinion, bundle)
+    y = _decision(figure, opinion, _digits(opinion, bundle), y)
+    y = _pictures(figure, opinion, y)
+    _table(figure, _rows(opinion, bundle), y)
+    _foot(figure, bundle)
+    out = io.BytesIO()
+    # Dates and versions in a file would make the same opinion another file.
+    nothing = {"CreationDate": None, "Producer": None, "Creator": "firstread"}
+    figure.savefig(out, format="pdf", metadata={"Title": "Opinion on one film", **nothing})
     return out.getvalue()
 
 

@@ -14,6 +14,7 @@ from optuna.distributions import FloatDistribution
 from firstread.evaluate.canvas import BLUE, INK, SOFT, VERMILLION, plain, png, sheet, svg
 from firstread.evaluate.page import picture, write_page
 from firstread.film.files import csv_text, write_atomic
+from firstread.read.drawing import as_it_comes
 from firstread.train.recipe import Recipe, recipe_toml
 from firstread.train.record import now
 from firstread.train.space import point_of, recipe_at, space_of
@@ -42,6 +43,7 @@ COLUMNS = 4
 Trials = Sequence[Mapping[str, Any]]
 
 
+@as_it_comes()
 def write_search(
     out: Path, name: str, recipe: Recipe, trials: list[dict[str, Any]]
 ) -> dict[str, Any]:
