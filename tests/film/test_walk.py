@@ -94,6 +94,8 @@ def test_links_that_are_not_followed_are_told(tmp_path: Path) -> None:
     (tmp_path / "in" / "link.dcm").symlink_to(tmp_path / "archive" / "b.dcm")  # a film: read
     (tmp_path / "in" / "notes.txt").symlink_to(tmp_path / "gone.txt")
     (tmp_path / "in" / "IM0001").symlink_to(tmp_path / "gone")
+    (tmp_path / "in" / "monday").mkdir()
+    (tmp_path / "in" / "latest").symlink_to("monday")  # is come to anyway
     names, notes = found(tmp_path / "in")
     assert (names, notes) == (["a.dcm", "link.dcm"], [])
     (tmp_path / "in" / "2024").symlink_to(tmp_path / "archive")

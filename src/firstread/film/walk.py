@@ -84,6 +84,8 @@ def _under(given: str, note: Note) -> Iterator[Source]:
     links: list[str] = []
 
     def passed(link: Path) -> None:
+        if os.path.exists(link) and _below(link, path):  # noqa: PTH110 walked anyway
+            return
         links.append(os.path.join(given, os.path.relpath(link, path)))  # noqa: PTH118
 
     for film in walk_films(path, (ZIP,), passed):
