@@ -213,6 +213,42 @@ def test_onnxruntime_keeps_its_use_to_itself(tmp_path: Path) -> None:
     assert [run(told), run(told, ORT_DISABLE_TELEMETRY="0")] == ["1", "0"]
 
 
+FIRST_LOOKS = """
+import faulthandler
+from itertools import chain, repeat
+from operator import attrgetter
+from threading import Lock, Thread
+from firstread.read.engine import open_bundle
+
+class Dull:
+    data = None
+
+tensor = open_bundle(engine="openvino", threads=2).session._compiled.create_infer_request()
+tensor = tensor.get_tensor("film")
+gate = Lock()
+
+def look():
+    with gate:
+        pass
+    # Long enough in C that the other thread asks for Python's lock, and has it at the first chance.
+    list(map(attrgetter("data"), chain(repeat(Dull, 10**6), [tensor])))
+
+faulthandler.dump_traceback_later(20, exit=True)
+with gate:
+    threads = [Thread(target=look) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_the_first_films_of_two_threads_do_not_wait_for_each_other() -> None:
+    pytest.importorskip("openvino")
+    done = subprocess.run([sys.executable, "-c", FIRST_LOOKS], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 class Stub:
     """An OpenVINO whose model runs in the process that compiled it, and never in a fork."""
 

@@ -193,7 +193,7 @@ def _check_outputs(bundle: Bundle, names: set[str]) -> None:
         )
 
 
-_COMPILING = Lock()
+_COMPILING, _LOOKING = Lock(), Lock()
 _LEFT_BEHIND: list[Any] = []
 """What a parent of this process compiled."""
 
@@ -238,6 +238,10 @@ class _OpenVino:
                 "choose the engine onnxruntime"
             ) from e
         _check_outputs(bundle, set().union(*(o.get_names() for o in self._compiled.outputs)))
+        # The first look at any tensor fills a table of openvino's. Two threads that do so at a time
+        # wait for ever, one for the table and the other for Python's lock.
+        with _LOOKING:
+            _ = self._compiled.create_infer_request().get_tensor(OUTPUTS[0]).data
         self._mine = threading.local()
         self._requests: list[tuple[weakref.ref[threading.Thread], Any]] = []
         self._process = os.getpid()
