@@ -74,8 +74,9 @@ def test_unasked_none_is_made(evaluate, folder):
     assert "painted over" not in page
 
 
-def test_corruptions(evaluate, folder, capsys):
-    code, result, page = evaluate("--data", folder, "--corruptions", "--seed", "3")
+def test_corruptions(evaluate, tmp_path, capsys):
+    films = make_films(tmp_path / "films", 4)
+    code, result, page = evaluate("--data", films, "--corruptions", "--seed", "3")
     assert code == 0
     study = result["corruptions"]
     assert study["seed"] == 3
