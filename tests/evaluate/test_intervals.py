@@ -123,11 +123,11 @@ def test_calibration_intervals_hold_the_truth_of_a_calibrated_model():
 
 def test_five_thousand_films_in_seconds():
     patients, p, truth = films(2800, most=3)
-    start = time.perf_counter()
+    start = time.process_time()  # not what else the machine does
     sampler = Sampler(patients)
     sampler.auc(p, truth)
     sampler.proportion(p > 0.5)
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
     assert intervals.DRAWS == sampler.draws == 2000
 
 
