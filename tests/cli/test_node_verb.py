@@ -37,6 +37,19 @@ def test_options_that_would_do_what_nobody_meant_are_refused(
     assert not (tmp_path / "q").exists()
 
 
+def test_without_its_extra_the_node_says_which(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['pynetdicom'] = None; "
+        "from firstread.cli.main import main; sys.exit(main())"
+    )
+    words = ["node", "--queue", str(tmp_path / "q")]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.endswith("needs the extra clinic: pip install 'firstread[clinic]'\n")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "q").exists()
+
+
 def test_where_nobody_reads_any_more_the_node_ends(tmp_path: Path, bundle: Path) -> None:
     """It would go on to say "success" to films; whoever started it can start it again."""
     code = (
