@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch import Callback
+
 from firstread.cohort.synthetic import write_folder
 from firstread.cohort.table import load_cohort
 from firstread.train.recipe import Recipe, make_recipe
@@ -34,6 +36,27 @@ def tiny_films(folder: Path, per_class: int = 24) -> Path:
     return folder
 
 
-def tiny_job(films: Path, out: Path, **changes: Any) -> Job:
-    """A job on the CPU that trains the tiny recipe into `out`."""
-    return Job(tiny_recipe(**changes), "tiny", load_cohort(films), out, device="cpu")
+def tiny_job(films: Path, out: Path, gate: bool = False, **changes: Any) -> Job:
+    """A job on the CPU that trains the tiny recipe into `out`; a gate takes longer than the fit."""
+    recipe = tiny_recipe(**changes)
+    return Job(recipe, "tiny", load_cohort(films), out, device="cpu", gate=gate)
+
+
+class Stop(Exception):
+    """Stands for a kill where another process would be a waste: nothing is saved on it."""
+
+
+def stopped(*_: Any) -> bytes:
+    """In the place of a function before whose end the kill comes."""
+    raise Stop
+
+
+class StopAt(Callback):
+    """Stops a fit before the given epoch begins."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
+        if trainer.current_epoch == self.epoch:
+            raise Stop

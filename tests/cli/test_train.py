@@ -1,6 +1,7 @@
 """The verb `train`: exit codes and one-line errors."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,13 @@ from firstread.train.recipe import recipe_toml
 from tiny_training import tiny_films, tiny_recipe
 
 
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_films(tmp_path_factory.mktemp("drawn") / "films")
+
+
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def place(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with films/ and tiny.toml, one thread, no weights and a cache of its own."""
     monkeypatch.setenv("FIRSTREAD_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("FIRSTREAD_WEIGHTS", raising=False)
@@ -28,7 +34,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr("firstread.train.malloc.tune_malloc", lambda: False)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    tiny_films(tmp_path / "films")
+    shutil.copytree(drawn, tmp_path / "films")
     (tmp_path / "tiny.toml").write_text(recipe_toml(tiny_recipe(epochs=2)))
     yield tmp_path
     torch.set_num_threads(threads)
@@ -71,7 +77,7 @@ def test_a_film_that_does_not_decode_is_left_out_and_said(
 ) -> None:
     broken = sorted((place / "films" / "NORMAL").iterdir())[0]
     broken.write_bytes(b"no film")
-    assert train(place, "--epochs", 1) == 1
+    assert train(place, "--epochs", 1, "--no-gate") == 1
     assert f"left out NORMAL/{broken.name}" in capsys.readouterr().out
     assert len(json.loads((place / "run" / "run.json").read_text())["failed_films"]) == 1
 

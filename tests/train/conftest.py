@@ -25,12 +25,19 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-@pytest.fixture(autouse=True)
-def _alone(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@pytest.fixture(scope="module", autouse=True)
+def _alone(cache: Path) -> Iterator[None]:
     """No weights of the machine, the session's cache, and one thread, so that sums are equal."""
-    monkeypatch.setenv("FIRSTREAD_CACHE", str(cache))
-    monkeypatch.delenv("FIRSTREAD_WEIGHTS", raising=False)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIRSTREAD_CACHE", str(cache))
+        patch.delenv("FIRSTREAD_WEIGHTS", raising=False)
+        yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def _no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take as long as a fit; runs that a module shares have them."""
+    monkeypatch.setattr("firstread.train.run.curves", lambda _: b"drawn")

@@ -21,15 +21,10 @@ from tiny_training import tiny_job
 
 
 @pytest.fixture(scope="module")
-def runs(films: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    folder = tmp_path_factory.mktemp("runs")
-    made = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FIRSTREAD_CACHE", str(cache))
-        for seed in (0, 1):
-            job = tiny_job(films, folder / str(seed), seed=seed, epochs=1)
-            train(job)
-            made.append(job.out)
+def runs(films: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    made = [tmp_path_factory.mktemp("runs") / "run" for _ in range(2)]
+    for seed, out in enumerate(made):
+        train(tiny_job(films, out, gate=True, seed=seed, epochs=1))
     return made
 
 
@@ -51,11 +46,9 @@ def test_a_bundle_that_reads_as_both(runs: list[Path], films: Path, tmp_path: Pa
 
 
 def test_runs_without_a_gate_go_together_too(films: Path, tmp_path: Path) -> None:
-    made = []
-    for seed in (0, 1):
-        job = replace(tiny_job(films, tmp_path / str(seed), seed=seed, epochs=1), gate=False)
-        train(job)
-        made.append(job.out)
+    made = [tmp_path / str(seed) for seed in range(2)]
+    for seed, out in enumerate(made):
+        train(tiny_job(films, out, seed=seed, epochs=1))
     both = ensemble(made, load_cohort(films), tmp_path / "both", "both")
     told = [Bundle.load(run / "bundle").card.raw["data"]["trained_on"] for run in made]
     assert both.card.raw["data"]["trained_on"] == told[0] == told[1]
@@ -67,7 +60,7 @@ def test_runs_without_a_gate_go_together_too(films: Path, tmp_path: Path) -> Non
 def test_what_any_member_goes_on_from_is_told(
     runs: list[Path], films: Path, tmp_path: Path
 ) -> None:
-    job = replace(tiny_job(films, tmp_path / "on", epochs=1), start=runs[1], gate=False)
+    job = replace(tiny_job(films, tmp_path / "on", epochs=1), start=runs[1])
     train(job)
     card = ensemble([runs[0], job.out], load_cohort(films), tmp_path / "both", "both").card.raw
     origin = json.loads((job.out / "run.json").read_text())["start"]

@@ -31,8 +31,8 @@ from firstread.train import finish, module
 from firstread.train import run as room
 from firstread.train.checkpoint import SafeCheckpointIO
 from firstread.train.record import told_of
-from firstread.train.run import Job, train
-from tiny_training import tiny_job, tiny_recipe
+from firstread.train.run import train
+from tiny_training import Stop, StopAt, stopped, tiny_job
 
 KILLED = """
 import os, signal, sys
@@ -41,7 +41,7 @@ from lightning.pytorch.callbacks import Callback
 torch.set_num_threads(1)
 from pathlib import Path
 from firstread.train.run import train
-from tiny_training import tiny_job
+from tiny_training import Stop, StopAt, stopped, tiny_job
 
 class Kill(Callback):
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
@@ -57,7 +57,7 @@ import os, signal, sys
 from lightning.pytorch.callbacks import Callback
 from pathlib import Path
 from firstread.train.run import train
-from tiny_training import tiny_job
+from tiny_training import Stop, StopAt, stopped, tiny_job
 
 class Press(Callback):
     def on_train_batch_end(self, *_):
@@ -72,25 +72,6 @@ except SystemExit:  # without a word
     sys.exit(4)
 sys.exit(5)
 """
-
-
-class Stop(Exception):
-    """Stands for a kill where another process would be a waste: nothing is saved on it."""
-
-
-def stopped(*_: Any) -> bytes:
-    raise Stop
-
-
-class StopAt(pl.Callback):
-    """Stops a fit before the given epoch begins."""
-
-    def __init__(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
-        if trainer.current_epoch == self.epoch:
-            raise Stop
 
 
 def weights(run: Path) -> dict[str, Any]:
@@ -128,15 +109,10 @@ def assert_same(a: Path, b: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(films: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nothing stopped."""
     out = tmp_path_factory.mktemp("whole") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FIRSTREAD_CACHE", str(cache))
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        train(tiny_job(films, out))
-        torch.set_num_threads(threads)
+    train(tiny_job(films, out, gate=True))
     return out
 
 
@@ -171,7 +147,7 @@ def test_killed_and_resumed_is_the_run_never_stopped(
     assert len(history(out)) == 2
     assert json.loads((out / "run.json").read_text())["finished"] is False
     said: list[str] = []
-    train(tiny_job(films, out), said.append)
+    train(tiny_job(films, out, gate=True), said.append)
     assert "resumed after epoch 2" in said
     assert_same(whole, out)
 
@@ -185,7 +161,8 @@ def test_killed_while_the_bundle_is_made(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """All epochs are done; what is left must be made from the averaged weights."""
-    if not changes["ema"]:
+    gate = bool(changes["ema"])
+    if not gate:
         train(tiny_job(films, tmp_path / "whole", **changes))
         whole = tmp_path / "whole"
     out = tmp_path / "run"
@@ -194,7 +171,7 @@ def test_killed_while_the_bundle_is_made(
         patch.setattr(finish, "to_onnx", stopped)
         with pytest.raises(Stop):
             train(tiny_job(films, out, **changes))
-    state = train(tiny_job(films, out, **changes))
+    state = train(tiny_job(films, out, gate, **changes))
     assert state["epochs_run"] == 4
     assert_same(whole, out)
 
@@ -297,7 +274,7 @@ def test_what_is_gone_of_a_finished_run_is_made_again(
     shutil.copytree(whole, out)
     (out / gone).unlink()
     said: list[str] = []
-    state = train(tiny_job(films, out), said.append)
+    state = train(tiny_job(films, out, gate=True), said.append)
     assert f"lacks {gone}" in said[0]
     assert_same(whole, out)
     assert state["train_seconds"] == json.loads((whole / "run.json").read_text())["train_seconds"]
@@ -332,9 +309,6 @@ def test_a_run_keeps_the_precision_it_began_with(
 ) -> None:
     used: list[str] = []
 
-    class Stop(BaseException):
-        pass
-
     class Watch(pl.Callback):
         def on_train_epoch_start(self, trainer: pl.Trainer, module: Any) -> None:
             used.append(str(trainer.precision))
@@ -362,7 +336,7 @@ def test_weights_that_do_not_fit_leave_no_folder_in_the_way(films: Path, tmp_pat
 @pytest.mark.filterwarnings("error:The given NumPy array is not writable")
 def test_a_frozen_base_reads_the_cache_without_a_warning(films: Path, tmp_path: Path) -> None:
     changes = {"freeze": "base", "augment": {}, "epochs": 1, "arch": "resnet10"}
-    job = replace(tiny_job(films, tmp_path / "run", **changes), weights="none", gate=False)
+    job = replace(tiny_job(films, tmp_path / "run", **changes), weights="none")
     assert train(job)["feature_seconds"] > 0
 
 
@@ -433,7 +407,7 @@ def test_a_broken_film_is_told_and_the_run_can_be_exported(tmp_path: Path) -> No
     films = write_folder(tmp_path / "films", 24, seed=3, size=48)
     load_cohort(films).paths[0].write_bytes(b"no film")
     job = tiny_job(films, tmp_path / "run", epochs=1)
-    state = train(replace(job, gate=False))
+    state = train(job)
     assert len(state["failed_films"]) == 1
     told = Bundle.load(tmp_path / "run" / "bundle").card.raw["data"]
     assert told["films"] + told["validation_films"] == 47
@@ -514,7 +488,7 @@ def test_the_official_val_and_test_are_never_used(
 
     monkeypatch.setattr(room, "_decoded", spy)
     seen = Watch()
-    job = Job(tiny_recipe(epochs=1), "tiny", load_cohort(root), tmp_path / "run", device="cpu")
+    job = tiny_job(root, tmp_path / "run", epochs=1)
     train(job, callbacks=(seen,))
     assert all(f.startswith("train/") for part in used.values() for f in part)
     assert set(used) == {"train", "val"}

@@ -33,27 +33,18 @@ from firstread.train.checkpoint import SafeCheckpointIO
 from firstread.train.point import reader_of
 from firstread.train.run import train
 from firstread.train.start import Start, assert_unseen, load_start
-from tiny_training import tiny_job, tiny_recipe
+from tiny_training import Stop, stopped, tiny_job, tiny_recipe
 
 STILL = {"epochs": 1, "lr": 1e-12, "weight_decay": 0.0, "ema": 0.0}
 """A fit that moves nothing: what comes out is what was started from."""
 
 
-def made(films: Path, cache: Path, out: Path, **changes: Any) -> Path:
-    """A finished run outside of a test function, one thread."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FIRSTREAD_CACHE", str(cache))
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        train(tiny_job(films, out, **changes))
-        torch.set_num_threads(threads)
-    return out
-
-
 @pytest.fixture(scope="module")
-def first(films: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def first(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with averaged weights."""
-    return made(films, cache, tmp_path_factory.mktemp("first") / "run", epochs=2, lr=0.01)
+    out = tmp_path_factory.mktemp("first") / "run"
+    train(tiny_job(films, out, epochs=2, lr=0.01))
+    return out
 
 
 def go_on(films: Path, out: Path, start: Path, **changes: Any) -> dict[str, Any]:
@@ -201,16 +192,10 @@ def test_the_best_epoch_is_taken_where_that_was_kept(
 def test_resumed_it_is_the_same_run(
     first: Path, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Stop(Exception):
-        pass
-
-    def stop(*_: Any) -> bytes:
-        raise Stop
-
     changes = {"lr": 1e-3, "freeze": "base"}
     go_on(films, tmp_path / "whole", first, **changes)
     with monkeypatch.context() as patch:
-        patch.setattr(finish, "to_onnx", stop)
+        patch.setattr(finish, "to_onnx", stopped)
         with pytest.raises(Stop):
             go_on(films, tmp_path / "run", first, **changes)
     go_on(films, tmp_path / "run", first, **changes)
@@ -313,7 +298,7 @@ def test_validation_on_those_it_learnt_from_is_refused(
     assert not (tmp_path / "run").exists()
 
 
-def test_another_hospital_s_films_may_bear_the_same_names(cache: Path, tmp_path: Path) -> None:
+def test_another_hospital_s_films_may_bear_the_same_names(tmp_path: Path) -> None:
     """Names that say nothing of a patient: equal ones are other people unless a film is shared."""
     for seed, name in ((3, "here"), (4, "there")):
         write_folder(tmp_path / "drawn" / name, 12, seed=seed, size=48)
@@ -323,7 +308,7 @@ def test_another_hospital_s_films_may_bear_the_same_names(cache: Path, tmp_path:
             for i, film in enumerate(sorted((tmp_path / "drawn" / name / kind).iterdir())):
                 shutil.copy(film, folder / f"{i}.jpeg")
     here, there = tmp_path / "here", tmp_path / "there"
-    made(here, cache, tmp_path / "a", epochs=1)
+    train(tiny_job(here, tmp_path / "a", epochs=1))
     split = make_split(load_cohort(there), SplitPlan(block=1))
     save_split(split, tmp_path / "there.csv")
     job = tiny_job(there, tmp_path / "b", **STILL)

@@ -12,7 +12,6 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
-import lightning.pytorch as pl
 import torch
 
 from firstread.cohort.cache import cached_films
@@ -23,17 +22,7 @@ from firstread.train.augment import geometry, resampled
 from firstread.train.recipe import Recipe, make_recipe, recipe_toml
 from firstread.train.run import train
 from firstread.train.teachers import load_teachers, opinion_of, teacher_recipes
-from tiny_training import RECIPE, tiny_job, tiny_recipe
-
-
-class Stop(Exception):
-    """Stands for a kill."""
-
-
-class StopAt(pl.Callback):
-    def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
-        if trainer.current_epoch == 2:
-            raise Stop
+from tiny_training import RECIPE, Stop, StopAt, tiny_job, tiny_recipe
 
 
 def toml(path: Path, **changes: Any) -> str:
@@ -123,7 +112,7 @@ def test_a_run_with_teachers(teacher: str, films: Path, tmp_path: Path) -> None:
     assert training["train_seconds"] >= sum(t["train_seconds"] for t in training["teachers"])
 
     with pytest.raises(Stop):  # in the pupil's third epoch; the teachers are there
-        train(tiny_job(films, out, **changes), callbacks=(StopAt(),))
+        train(tiny_job(films, out, **changes), callbacks=(StopAt(2),))
     before = (out / "teachers/1/run.json").stat().st_mtime_ns
     train(tiny_job(films, out, **changes))
     assert (out / "teachers/1/run.json").stat().st_mtime_ns == before

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +17,18 @@ from firstread.cohort.split import SplitPlan, make_split, save_split
 from firstread.cohort.table import load_cohort
 from firstread.errors import RunError
 from firstread.read.bundle import Bundle
-from firstread.train.run import Job, train
+from firstread.train.run import train
 from firstread.train.twin import load_twin
 from tiny_training import tiny_job, tiny_recipe
 
 
 @pytest.fixture(scope="module")
-def pair(films: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def pair(films: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A run on blocks, and its twin on another split."""
     base = tmp_path_factory.mktemp("pair")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FIRSTREAD_CACHE", str(cache))
-        train(tiny_job(films, base / "run", epochs=1))
-        cohort = load_cohort(films)
-        save_split(make_split(cohort, SplitPlan(by="series")), base / "split.csv")
-        job = Job(tiny_recipe(epochs=1), "tiny", cohort, base / "twin", base / "split.csv",
-                  device="cpu")  # fmt: skip
-        train(job)
+    train(tiny_job(films, base / "run", epochs=1))
+    save_split(make_split(load_cohort(films), SplitPlan(by="series")), base / "split.csv")
+    train(replace(tiny_job(films, base / "twin", epochs=1), split=base / "split.csv"))
     return base / "run", base / "twin"
 
 
