@@ -1,5 +1,6 @@
 """run.json: what it tells of where the code came from, and what no record is."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -35,6 +36,11 @@ def test_below_another_project_its_commit_is_not_taken_for_ours(
     state = record._git_state()
     assert state["clean"] is True
     assert len(state["commit"]) == 40
+    index = tmp_path / ".git" / "index"
+    before = index.read_bytes()
+    os.utime(file, (1e9, 1e9))  # what the index tells of it is old, and git would like to renew it
+    assert record._git_state()["clean"] is True
+    assert index.read_bytes() == before
 
 
 @pytest.mark.parametrize("text", ["", "{", "7", '"a"', "[1]", "null"])

@@ -133,7 +133,8 @@ def _git_state() -> dict[str, Any]:
     """Commit and cleanliness of the checkout the package runs from, if it is one."""
 
     def git(*words: str) -> str:
-        command = ["git", "-C", str(Path(__file__).parent), *words]
+        # Else `status` takes the lock of the index, at which a commit just then would fail.
+        command = ["git", "--no-optional-locks", "-C", str(Path(__file__).parent), *words]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
