@@ -217,6 +217,23 @@ def test_ctrl_c_in_the_middle_of_a_real_process(place: Path) -> None:
     assert 1 <= len(json.loads((place / "o.json").read_text())) < 600
 
 
+@pytest.mark.skipif(os.name == "nt", reason="homes are found otherwise there")
+def test_a_user_without_a_home_finds_nothing_left_behind(place: Path) -> None:
+    """matplotlib, which draws the PDF, then makes a folder in the system's temporary one."""
+    (place / "tmp").mkdir()
+    told = {k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "MPL"))}
+    told |= {"HOME": str(place / "films/notes.txt"), "TMPDIR": str(place / "tmp")}
+    words = ["read", "films/dark.png", "--bundle", "bundle", "--pdf", "pdf"]
+    done = subprocess.run(
+        [sys.executable, "-m", "firstread", *words],
+        env={**told, "FIRSTREAD_ENGINE": "onnxruntime"},
+        stdout=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0
+    assert [p.name for p in (place / "pdf").iterdir()] == ["films_dark.pdf"]
+    assert list((place / "tmp").iterdir()) == []
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a shell")
 def test_a_terminal_that_was_closed_before(place: Path) -> None:
     line = f"{sys.executable} -m firstread.cli.main read films --bundle bundle --json o.json >&-"

@@ -81,9 +81,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             say(_os_error(e))
         _stop_printing()
         code = 2
-    if reading:
+    if reading and "matplotlib" not in sys.modules:
         # Everything is written. Taking the process apart piece by piece would be a good part of
-        # the time that the first opinion of a fresh process takes.
+        # the time that the first opinion of a fresh process takes. But where there is no home to
+        # write to, matplotlib takes away its temporary folder only then.
         with contextlib.suppress(AttributeError, OSError, ValueError):  # no stderr, or a full one
             sys.stderr.flush()
         os._exit(code)
