@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,18 @@ def test_a_bundle_is_replaced_but_foreign_files_are_left_alone(folder: Path) -> 
     with pytest.raises(OutputError, match=r"thesis\.txt"):
         write_bundle(folder, tiny_onnx(), tiny_card())
     assert (folder / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs permissions of POSIX")
+@pytest.mark.parametrize("mask", [0o077, 0o022, 0o002])
+def test_who_may_look_into_a_bundle_is_the_users_to_say(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        folder = tiny_bundle(tmp_path / "tiny")
+    finally:
+        os.umask(before)
+    assert folder.stat().st_mode & 0o777 == 0o777 & ~mask
+    assert (folder / "card.json").stat().st_mode & 0o777 == 0o666 & ~mask
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from firstread.errors import BundleError, OutputError
+from firstread.film.leftovers import part_of
 from firstread.read.card import Card
 
 CARD_FILE = "card.json"
@@ -139,13 +139,13 @@ def write_bundle(folder: Path | str, onnx_bytes: bytes, card: dict[str, Any]) ->
     refuse_foreign(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        fresh = part_of(folder.absolute())
+        fresh.mkdir()
     except OSError as e:
         raise _cannot_write(folder, e) from None
     try:
         _write(fresh / MODEL_FILE, onnx_bytes)
         _write(fresh / CARD_FILE, text.encode())
-        fresh.chmod(0o755)  # mkdtemp makes it private, which no shared bundle wants to be
         Bundle.load(fresh)
         _put_in_place(fresh, folder)
     except OSError as e:
