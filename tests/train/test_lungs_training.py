@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from firstread.cli.main import main
 from firstread.cohort import cache
 from firstread.cohort.table import load_cohort
 from firstread.errors import FilmError, RunError
@@ -114,6 +115,20 @@ def test_films_that_come_and_go_between_two_calls_are_told(
     lost.clear()
     with pytest.raises(RunError, match=r"began with \d+ films that could be decoded"):
         train_lungs(job)
+
+
+def test_films_that_cannot_be_read_are_named_and_end_with_1(
+    job: LungJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = job.films.paths[1]
+    broken.write_bytes(b"no film")
+    words = ["lungs", "train", "--data", str(job.films.root), "--masks", str(job.masks)]
+    words += ["--epochs", "1", "--films", "8", "--out", str(job.out)]
+    for _ in range(2):  # a finished run, too, is one without that film
+        assert main(words) == 1
+        (told,) = json.loads((job.out / "run.json").read_text())["failed_films"]
+        assert told[0] == job.films.rows[1].file
+    assert f"left out {told[0]}: {told[1]}" in capsys.readouterr().out
 
 
 def test_one_training_at_a_time_in_a_folder(job: LungJob) -> None:

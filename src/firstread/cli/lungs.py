@@ -95,6 +95,7 @@ def _draw(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
+    """Train the net; 1 if some films could not be read."""
     from firstread.train.bring import bring
 
     bring("firstread.train.lungs")
@@ -124,7 +125,7 @@ def _train(args: argparse.Namespace) -> int:
     state = train_lungs(job, say=lambda text: print(text, flush=True))
     _say_dice(state["val"])
     print(f"the net is in {args.out / 'net'}; use it with --net, or as src/firstread/film/shipped")
-    return 0
+    return 1 if state.get("failed_films") else 0  # runs from before tell of none
 
 
 def _evaluate(args: argparse.Namespace) -> int:

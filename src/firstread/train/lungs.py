@@ -84,6 +84,7 @@ class _Part:
     films: Cohort
     pixels: npt.NDArray[np.uint8]
     masks: list[Mask]
+    failed: tuple[tuple[str, str], ...]
 
 
 def train_lungs(job: LungJob, say: Say = lambda text: None) -> dict[str, Any]:
@@ -115,6 +116,7 @@ def _train(
     if not (job.out / "split.csv").exists():
         save_split(split, job.out / "split.csv")
     train, val = (_part(split.part(name), paths, say) for name in ("train", "val"))
+    state["failed_films"] = [list(pair) for pair in (*train.failed, *val.failed)]
 
     torch.manual_seed(job.plan.seed)
     net = LungNet()
@@ -232,12 +234,14 @@ def _part(films: Cohort, masks: dict[str, Path], say: Say) -> _Part:
 
     # The whole part, as a classifier's training decodes it: the cache is shared.
     cached = cached_films(films, Preprocess(SIDE), progress=progress)
+    for file, why in cached.failed:
+        say(f"left out {file}: {why}")
     kept = [i for i, row in enumerate(cached.films.rows) if row.file in masks]
     if not kept:
         raise NoFilms("a part of the split has no lung mask; give --masks the folder of them")
     some = cached.films.subset(kept)
     drawn = [load_mask(masks[row.file], SIDE) for row in some.rows]
-    return _Part(some, np.asarray(cached.pixels[kept]), drawn)
+    return _Part(some, np.asarray(cached.pixels[kept]), drawn, cached.failed)
 
 
 def _open_run(job: LungJob, split: Cohort, masks_sha256: str) -> dict[str, Any]:
