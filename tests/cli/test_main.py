@@ -151,6 +151,28 @@ def test_every_error_is_one_line(
     assert err.count("\n") == 1
 
 
+def test_an_interrupt_that_a_module_in_c_took_for_an_error_is_one() -> None:
+    """As those of numpy and onnxruntime do while they are imported, which takes a second."""
+    code = """
+import signal, sys, types
+from firstread.cli.main import main
+
+def run(args):
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        raise ImportError("initialization failed") from None
+
+verb = types.ModuleType("compare")
+verb.HELP, verb.add_arguments, verb.run = "Do.", lambda parser: None, run
+sys.modules["firstread.cli.compare"] = verb
+sys.argv = ["firstread", "compare"]
+sys.exit(main())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "firstread: interrupted\n")
+
+
 @pytest.mark.parametrize("argv", [["--debug", "compare"], ["compare", "--n", "1", "--debug"]])
 def test_debug_shows_the_traceback_wherever_it_stands(
     argv: list[str], verb: Callable[..., None], capsys: pytest.CaptureFixture[str]

@@ -16,8 +16,10 @@ import errno
 import gc
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 from typing import Protocol, cast
 
 from firstread import __version__
@@ -45,6 +47,10 @@ NO_PLACE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno
 """Errors of a path that leads nowhere, to the wrong kind of thing, or in a circle."""
 
 NOTICE = "Not a medical device. Trained on films of children of one to five years."
+
+
+_interrupts: list[int] = []
+"""The signals of Ctrl-C that came."""
 
 
 class Verb(Protocol):
@@ -107,6 +113,9 @@ def _guarded(arguments: list[str], debug: bool) -> int:
         return 0
     except Exception as e:
         _trace(debug)
+        if _interrupts and isinstance(e, ImportError):  # a module in C made this of the interrupt
+            say("interrupted")
+            return 130
         say(_in_words(e, arguments))
         return 2
 
@@ -166,7 +175,15 @@ def _take_debug(arguments: list[str]) -> tuple[bool, list[str]]:
     return len(rest) < end, rest + arguments[end:]
 
 
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    _interrupts.append(number)
+    signal.default_int_handler(number, frame)
+
+
 def _prepare_process(debug: bool) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        with contextlib.suppress(ValueError):  # in a thread of somebody's program
+            signal.signal(signal.SIGINT, _interrupted)
     for stream in (sys.stdout, sys.stderr):
         # A file name the terminal cannot show must not end the run.
         reconfigure = getattr(stream, "reconfigure", None)
