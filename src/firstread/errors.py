@@ -6,8 +6,7 @@ that says what to do about it::
     FirstreadError
     ├── FilmError                one film; a batch goes on past it
     │   ├── UnreadableFilm       bytes that do not decode (truncated, not an image)
-    │   ├── FilmTooLarge         more pixels than we are willing to decode
-    │   └── NotAFilm             decodes, but is plainly no X-ray film
+    │   └── FilmTooLarge         more pixels than we are willing to decode
     ├── DataError                a folder, table or split of films
     │   ├── FolderNotFound
     │   ├── NoFilms              nothing there that could be a film
@@ -39,10 +38,6 @@ class UnreadableFilm(FilmError):
 
 class FilmTooLarge(FilmError):
     """The picture has more pixels than the decode limit."""
-
-
-class NotAFilm(FilmError):
-    """The picture decodes but is plainly no X-ray film."""
 
 
 class DataError(FirstreadError):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from firstread.errors import OutputError
 from firstread.film.places import cache_folder
 
 
@@ -59,6 +60,12 @@ def test_a_user_whom_the_system_does_not_know(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", nobody)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert str(os.getuid()) in str(cache_folder())
+    folder = cache_folder()
+    assert folder.parent == tmp_path / f"cache-of-{os.getuid()}"
+    assert cache_folder() == folder  # and once more, now that it is there
+    monkeypatch.setattr(os, "getuid", lambda: 12345678)
+    os.rename(folder.parent, tmp_path / "cache-of-12345678")  # made first by somebody else
+    with pytest.raises(OutputError, match="another user's.*FIRSTREAD_CACHE"):
+        cache_folder()
     monkeypatch.delattr(os, "getuid")  # as on Windows
     assert cache_folder().name == "firstread"
