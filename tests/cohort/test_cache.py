@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -122,6 +123,24 @@ def test_films_need_not_fit_into_memory(films: Cohort, tmp_path: Path) -> None:
         tracemalloc.stop()
     assert cached.pixels.shape == (20, 1024, 1024)
     assert most < 15 << 20
+
+
+def test_a_slow_disk_has_no_films_wait_in_memory(
+    films: Cohort, tmp_path: Path, decoded: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Films are decoded no further ahead of the file than there are hands, twice over."""
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    ahead: list[int] = []
+
+    def slow(done: int, total: int) -> None:
+        if done < 4:
+            time.sleep(0.3)  # all others would be decoded meanwhile
+        ahead.append(len(decoded) - done)
+
+    rows = tuple(films.rows[i % 8] for i in range(40))
+    cached_films(Cohort(films.root, rows), HOW, tmp_path / "cache", slow)
+    assert len(decoded) == 40
+    assert max(ahead) < 4
 
 
 def test_another_version_may_decode_otherwise(

@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firstread import __version__
+from firstread.cohort.ahead import in_order
 from firstread.cohort.table import Cohort, FilmRow
 from firstread.errors import FilmError, NoFilms, OutputError
 from firstread.film.decode import decode
@@ -144,8 +145,10 @@ def _write_films(
     head(len(films))
     begin = out.tell()
     failed: list[str] = []
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for i, result in enumerate(pool.map(partial(_prepared, how=how), films.rows)):
+    threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool:
+        made = in_order(pool, partial(_prepared, how=how), films.rows, 2 * threads)
+        for i, result in enumerate(made):
             if isinstance(result, str):
                 failed.append(f"{i}\t{result}")
             else:
