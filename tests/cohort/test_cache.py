@@ -8,6 +8,7 @@ import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from firstread.cohort import cache
 from firstread.cohort.cache import cached_films
 from firstread.cohort.synthetic import write_folder
 from firstread.cohort.table import Cohort, load_cohort
-from firstread.errors import FilmError, NoFilms
+from firstread.errors import FilmError, NoFilms, OutputError
 from firstread.film import leftovers
 from firstread.film.preprocess import Preprocess
 
@@ -141,6 +142,28 @@ def test_a_slow_disk_has_no_films_wait_in_memory(
     cached_films(Cohort(films.root, rows), HOW, tmp_path / "cache", slow)
     assert len(decoded) == 40
     assert max(ahead) < 4
+
+
+def test_a_cache_without_room_is_told_before_a_film_is_decoded(
+    films: Cohort, tmp_path: Path, decoded: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache.shutil, "disk_usage", lambda folder: _usage(8 * 32 * 32 - 1))
+    with pytest.raises(OutputError, match=r"takes 8\.19 kB there and 8\.19 kB are free; .*_CACHE"):
+        cached_films(films, HOW, tmp_path / "cache")
+    assert decoded == []
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.mark.parametrize("there", [(8 * 32 * 32, 10**6), (0, 0)], ids=["just", "not told"])
+def test_a_cache_with_room_is_built(
+    films: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(cache.shutil, "disk_usage", lambda folder: _usage(*there))
+    assert len(cached_films(films, HOW, tmp_path / "cache").pixels) == 8
+
+
+def _usage(free: int, total: int = 10**6) -> SimpleNamespace:
+    return SimpleNamespace(total=total, used=total - free, free=free)
 
 
 def test_another_version_may_decode_otherwise(

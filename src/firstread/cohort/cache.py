@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ import numpy.typing as npt
 
 from firstread import __version__
 from firstread.cohort.ahead import in_order
+from firstread.cohort.progress import in_words
 from firstread.cohort.table import Cohort, FilmRow
 from firstread.errors import FilmError, NoFilms, OutputError
 from firstread.film.decode import decode
@@ -57,7 +59,7 @@ def cached_films(
     """Decode and preprocess every film of a cohort, or map what an earlier call left.
 
     `progress` is called with (done, total). Raises `NoFilms` if not one film decodes and
-    `OutputError` if the cache cannot be written.
+    `OutputError` if the cache cannot be written, before any film is decoded where it has no room.
     """
     folder = folder or cache_folder()
     named = [how.key, __version__, *films.hashes]
@@ -120,10 +122,22 @@ def _build(
     log: Path,
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    with part_file(data) as out:
+    with part_file(data) as out:  # first: what a killed run left there makes room
+        _need_room(data.parent, len(films) * how.size**2)
         failed = _write_films(out, films, how, progress)
     with part_file(log) as out:
         out.write(utf8("\n".join(failed)))
+
+
+def _need_room(folder: Path, needed: int) -> None:
+    """Raise `OutputError` where `needed` bytes are not free: filling the disk takes as long as the
+    decoding, and whatever else writes there fails with us."""
+    there = shutil.disk_usage(folder)
+    if there.total and there.free < needed:  # some network disks tell nothing
+        raise OutputError(
+            f"{folder}: the decode cache takes {in_words(needed)} there and {in_words(there.free)} "
+            "are free; make room or set FIRSTREAD_CACHE to another folder"
+        )
 
 
 def _write_films(
