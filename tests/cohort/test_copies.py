@@ -1,11 +1,12 @@
 """Films of one content under several names."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from firstread.cohort.copies import copies_warning, readable_hashes, without_copies
+from firstread.cohort.copies import copies_warning, without_copies
 from firstread.cohort.hashes import file_sha256
 from firstread.cohort.table import Cohort, load_cohort
 from firstread.errors import DataError
@@ -48,11 +49,19 @@ def test_missing_films_are_no_copies_of_one_another(tmp_path: Path) -> None:
     (tmp_path / "n1").unlink()
     (tmp_path / "n2").unlink()
     films = load_cohort(tmp_path / "t.csv")
-    assert readable_hashes(films) == ["", "", file_sha256(tmp_path / "p1")]
+    assert films.readable_hashes == ("", "", file_sha256(tmp_path / "p1"))
     assert len(without_copies(films)[0]) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes there")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    films = cohort(tmp_path, n="1", p="2")
+    os.mkfifo(tmp_path / "pipe.png")
+    pipe = replace(films.rows[0], path=tmp_path / "pipe.png")
+    assert Cohort(tmp_path, (*films.rows, pipe)).readable_hashes[2:] == ("",)
 
 
 def test_a_name_that_no_file_can_have_has_no_hash(tmp_path: Path) -> None:
     films = cohort(tmp_path, n="1", p="2")
     bad = replace(films.rows[0], path=tmp_path / "b\0.png")
-    assert readable_hashes(Cohort(tmp_path, (*films.rows, bad)))[2:] == [""]
+    assert Cohort(tmp_path, (*films.rows, bad)).readable_hashes[2:] == ("",)

@@ -1,10 +1,16 @@
 """What is told of films that a model has seen before."""
 
 import csv
+from collections import Counter
 from pathlib import Path
 
+import pytest
+
+from firstread.cohort import hashes
+from firstread.cohort.copies import copies_warning
 from firstread.cohort.hashes import file_sha256
 from firstread.cohort.table import load_cohort
+from firstread.evaluate import score
 from firstread.evaluate.seen import own_names, seen_warnings
 
 
@@ -60,3 +66,22 @@ def test_a_film_stored_anew_is_known_by_its_name(tmp_path: Path) -> None:
         load_cohort(export(tmp_path / "new", 1, first=9), need_labels=False), {}, run
     )
     assert "1 of 1 films are validation films" in told[0]
+
+
+def test_a_missing_film_has_no_other_read_again_for_its_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a hundred thousand films each reading takes minutes, and one is always gone."""
+    films = load_cohort(export(tmp_path / "a", 5))
+    films.paths[3].unlink()
+    read: Counter[Path] = Counter()
+
+    def counted(path: Path) -> str:
+        read[path] += 1
+        return file_sha256(path)
+
+    monkeypatch.setattr(hashes, "file_sha256", counted)
+    assert score._data_hash(films).startswith("names:")
+    assert seen_warnings(films, {"sha256": "0" * 64}, None) == []
+    assert copies_warning(films.subset(range(4))) == []
+    assert read == Counter(path for path in films.paths if path.exists())

@@ -1,4 +1,4 @@
-"""Which class a folder's name means where it is not quite that class's name.
+"""Which class a label means, and a folder's name where it is not quite that class's name.
 
 A hint that is followed moves every film below it, so it is better to give none than one that
 turns the labels over: `ABNORMAL` and `NO_PNEUMONIA` hold the other class's name whole.
@@ -15,6 +15,13 @@ ALIKE = 0.75
 
 _DENIED = frozenset({"NO", "NON", "NOT", "NEG", "NEGATIVE", "WITHOUT", "FREE", "EXCEPT"})
 """Words that turn a class's name into its opposite, wherever they stand."""
+
+LABEL_WORDS = {
+    "0": 0, "0.0": 0, "normal": 0, "no finding": 0, "no pneumonia": 0, "negative": 0, "false": 0,
+    "1": 1, "1.0": 1, "pneumonia": 1, "positive": 1, "true": 1, "bacteria": 1, "virus": 1,
+    "bacterial": 1, "viral": 1,
+}  # fmt: skip
+"""What a label may be, in small letters; 1.0 is what pandas makes of a 1 beside a blank."""
 
 
 def denies(folder: str) -> bool:

@@ -4,24 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from firstread.cohort.hashes import file_sha256
 from firstread.cohort.table import Cohort
-from firstread.errors import DataError, TableError
-
-
-def readable_hashes(cohort: Cohort) -> list[str]:
-    """sha256 of each film's bytes, "" where the file cannot be opened (it will be rejected)."""
-    try:
-        return list(cohort.hashes)
-    except (OSError, TableError):
-        return [_hash(cohort, i) for i in range(len(cohort))]
-
-
-def _hash(cohort: Cohort, i: int) -> str:
-    try:
-        return file_sha256(cohort.rows[i].path)
-    except (OSError, ValueError):  # a null byte in its name
-        return ""
+from firstread.errors import DataError
 
 
 def without_copies(cohort: Cohort) -> tuple[Cohort, list[str]]:
@@ -31,7 +15,7 @@ def without_copies(cohort: Cohort) -> tuple[Cohort, list[str]]:
     where a film has both labels.
     """
     of: dict[str, list[int]] = defaultdict(list)
-    for i, name in enumerate(readable_hashes(cohort)):
+    for i, name in enumerate(cohort.readable_hashes):
         of[name or f"unread {i}"].append(i)
     for same in of.values():
         if len({cohort.rows[i].label for i in same}) > 1:

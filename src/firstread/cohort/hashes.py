@@ -32,6 +32,18 @@ def films_sha256(paths: Sequence[Path]) -> tuple[str, ...]:
     return tuple(file_sha256(path) for path in paths)
 
 
+def readable_sha256(paths: Iterable[Path]) -> tuple[str, ...]:
+    """sha256 of each film's bytes, "" where there is no file that can be opened."""
+    return tuple(map(_if_readable, paths))
+
+
+def _if_readable(path: Path) -> str:
+    try:
+        return file_sha256(path) if path.is_file() else ""  # a pipe would be waited for
+    except (OSError, ValueError):  # a null byte in its name
+        return ""
+
+
 def combined_sha256(hashes: Iterable[str]) -> str:
     """One sha256 over many, independent of their order: the identity of a set of films."""
     return hashlib.sha256("\n".join(sorted(hashes)).encode()).hexdigest()

@@ -28,10 +28,10 @@ import numpy as np
 import numpy.typing as npt
 
 from firstread.cohort.ages import years_of
-from firstread.cohort.class_names import stands_for
+from firstread.cohort.class_names import LABEL_WORDS, stands_for
 from firstread.cohort.columns import MISSING, NOBODY
 from firstread.cohort.film_names import NORMAL, named
-from firstread.cohort.hashes import combined_sha256, films_sha256
+from firstread.cohort.hashes import combined_sha256, films_sha256, readable_sha256
 from firstread.cohort.headers import as_known
 from firstread.cohort.records import read_lines
 from firstread.cohort.tags import Told, told_by_files
@@ -43,15 +43,7 @@ from firstread.read.card import AGES
 CLASS_FOLDERS = {"NORMAL": 0, "PNEUMONIA": 1}
 PARTS = ("train", "val", "test")
 
-LABEL_WORDS = {
-    "0": 0, "0.0": 0, "normal": 0, "no finding": 0, "no pneumonia": 0, "negative": 0, "false": 0,
-    "1": 1, "1.0": 1, "pneumonia": 1, "positive": 1, "true": 1, "bacteria": 1, "virus": 1,
-    "bacterial": 1, "viral": 1,
-}  # fmt: skip
-"""What a label may be, in small letters; 1.0 is what pandas makes of a 1 beside a blank."""
-
 TAKEN_COLUMNS = {"file", "label", "patient", "part", "split"}
-
 
 _PIXELS = re.compile(r"\s*(0*[1-9][0-9]{0,5})(?:\.0*)?\s*")
 """A size in a cell. With `.0` it leaves pandas, where another row of the column is blank."""
@@ -128,6 +120,11 @@ class Cohort:
         """sha256 of each film's bytes (read once, then kept). Raises `TableError`."""
         return films_sha256(self.paths)
 
+    @cached_property
+    def readable_hashes(self) -> tuple[str, ...]:
+        """The same, "" of a film that cannot be opened (it will be rejected)."""
+        return self.__dict__.get("hashes") or readable_sha256(self.paths)
+
     @property
     def ages(self) -> tuple[float, float] | None:
         """Years, from and to, of the patients: of the column `age`, or, where it tells nothing, of
@@ -158,8 +155,9 @@ class Cohort:
         """Some of the films, by `rows`. Their hashes are known if ours are: of a set that is larger
         than the memory, or lies on a share, reading it once more takes its time."""
         cohort = Cohort(self.root, tuple(rows[i] for i in indices))
-        if known := self.__dict__.get("hashes"):
-            cohort.__dict__["hashes"] = tuple(known[i] for i in indices)
+        for name in ("hashes", "readable_hashes"):
+            if known := self.__dict__.get(name):
+                cohort.__dict__[name] = tuple(known[i] for i in indices)
         return cohort
 
 

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from firstread.cohort.hashes import combined_sha256
 from firstread.cohort.headers import spelt
 from firstread.cohort.table import Cohort
-from firstread.errors import DataError, TableError
+from firstread.errors import DataError
 from firstread.evaluate.calibration import Floats
 from firstread.evaluate.places import portable
 from firstread.evaluate.shortcuts import SHARPNESS, sharpness_of, shortcut_numbers
@@ -190,11 +191,11 @@ def score_cohort(
 
 def _data_hash(cohort: Cohort) -> str:
     """The cohort's hash; a film that cannot be opened counts by its name."""
-    try:
-        return cohort.data_hash()
-    except (OSError, TableError):
-        names = "\n".join(sorted(r.file for r in cohort.rows))
-        return "names:" + hashlib.sha256(utf8(names)).hexdigest()
+    hashes = cohort.readable_hashes
+    if all(hashes):
+        return combined_sha256(hashes)
+    names = "\n".join(sorted(r.file for r in cohort.rows))
+    return "names:" + hashlib.sha256(utf8(names)).hexdigest()
 
 
 def _columns(cohort: Cohort, by: Iterable[str]) -> list[str]:

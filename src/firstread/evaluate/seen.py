@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from firstread.cohort.copies import readable_hashes
 from firstread.cohort.hashes import are_among, combined_sha256
 from firstread.cohort.table import Cohort
 from firstread.film.files import as_written
@@ -24,7 +23,7 @@ def seen_warnings(cohort: Cohort, card_data: Mapping[str, Any], run: Path | None
     `card_data`: the card's "data" entry; `run`: the training run's folder, if there is one.
     """
     warnings = []
-    hashes = readable_hashes(cohort)
+    hashes = cohort.readable_hashes
     made_from = [card_data.get("sha256"), *card_data.get("earlier_sha256", ())]
     made = any(_is_same_set(cohort, hashes, wanted) for wanted in made_from)
     if made:
@@ -74,7 +73,7 @@ def seen_warnings(cohort: Cohort, card_data: Mapping[str, Any], run: Path | None
 
 
 def _single(
-    cohort: Cohort, hashes: list[str], card_data: Mapping[str, Any], told: bool
+    cohort: Cohort, hashes: Sequence[str], card_data: Mapping[str, Any], told: bool
 ) -> list[str]:
     """What a card without its run tells of single films; names, only where it has not `told`."""
     n = len(cohort)
@@ -97,7 +96,7 @@ _TRAINED = (
 )
 
 
-def _is_same_set(cohort: Cohort, hashes: list[str], wanted: object) -> bool:
+def _is_same_set(cohort: Cohort, hashes: Sequence[str], wanted: object) -> bool:
     """Whether these films, or those of one part, are the `wanted` set: all of them that can be
     read, counted as often as they are there or once each."""
     if not wanted:
