@@ -13,6 +13,8 @@ from bundles import tiny_bundle
 from clinics import write_films
 from firstread.clinic.films import Watch, look_at, looked, one_a_patient, score_and_look
 from firstread.cohort.table import load_cohort
+from firstread.evaluate import shortcuts
+from firstread.evaluate.shortcuts import headers_of
 from firstread.read.bundle import Bundle
 from firstread.read.gate import Verdict
 from firstread.read.opinion import Opinion, decide, rejected
@@ -71,6 +73,24 @@ def test_films_are_read_once_for_opinion_and_look(bundle: Bundle, tmp_path: Path
         assert np.array_equal(values, again.numbers[name], equal_nan=True)
 
 
+def test_a_films_header_is_read_once(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the opinions' shortcuts and for the look alike: it takes the whole file each time."""
+    cohort = load_cohort(write_films(tmp_path, 3))
+    read, real = list[Path](), shortcuts._header
+
+    def header(path: Path) -> tuple[float, float, float, float]:
+        read.append(path)
+        return real(path)
+
+    monkeypatch.setattr(shortcuts, "_header", header)
+    scored, look = score_and_look(bundle, cohort)
+    assert read == cohort.paths
+    for name in ("area", "bytes"):
+        assert np.array_equal(scored.numbers[name][0], look.numbers[name])
+
+
 def test_sizes_are_those_of_the_files_at_hand(bundle: Bundle, tmp_path: Path) -> None:
     root = write_films(tmp_path, 1)
     table = root / "films.csv"
@@ -78,7 +98,7 @@ def test_sizes_are_those_of_the_files_at_hand(bundle: Bundle, tmp_path: Path) ->
     cohort = load_cohort(table, need_labels=False)
     watch = Watch(bundle.card)
     watch(rejected("f", "broken", bundle))
-    assert looked(cohort, watch).numbers["area"].tolist() == [1600]
+    assert looked(headers_of(cohort), watch).numbers["area"].tolist() == [1600]
 
 
 def test_a_film_of_each_patient_in_order_and_the_same_each_time() -> None:

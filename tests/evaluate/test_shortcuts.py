@@ -6,7 +6,7 @@ from PIL import Image
 
 from dicom_films import dicom_film
 from firstread.cohort.table import load_cohort
-from firstread.evaluate.shortcuts import sharpness_of, shortcut_aucs, shortcut_numbers
+from firstread.evaluate.shortcuts import headers_of, sharpness_of, shortcut_aucs, shortcut_numbers
 from firstread.film import decode
 
 
@@ -25,7 +25,7 @@ def folder(tmp_path):
 
 
 def by_name(cohort):
-    numbers = shortcut_numbers(cohort)
+    numbers = shortcut_numbers(cohort, headers_of(cohort))
     table = shortcut_aucs(numbers, cohort.labels == 1, tuple(cohort.patients))
     return numbers, {row["name"]: row for row in table}
 

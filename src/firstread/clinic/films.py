@@ -7,7 +7,7 @@ it; so the films are read once, and 10,000 of them fit in memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from firstread.cohort.table import Cohort, FilmRow
 from firstread.evaluate.calibration import Floats
 from firstread.evaluate.metrics import Bools
-from firstread.evaluate.shortcuts import shortcut_numbers
+from firstread.evaluate.shortcuts import headers_of
 from firstread.read.gate import out_of_age, unknown_age
 from firstread.read.opinion import REFER, REJECTED, band_reason
 
@@ -138,16 +138,14 @@ def one_a_patient(patients: Sequence[str], first: bool = False) -> npt.NDArray[n
     return np.sort(order[drawn])
 
 
-def looked(cohort: Cohort, watch: Watch) -> Look:
-    """What `watch` saw of the films of `cohort`, and what their files tell without a pixel."""
+def looked(headers: Floats, watch: Watch) -> Look:
+    """What `watch` saw of the films, and what their files tell without a pixel: `headers` (n, 4),
+    of `headers_of`. The size is that of the files, not of originals that a table may tell of."""
     table = np.array(watch.rows, dtype=np.float64).reshape(-1, 5)
     rejected = np.array(watch.rejected, bool)
-    # The size of the files at hand, not of originals that a table may tell of.
-    bare = Cohort(cohort.root, tuple(replace(r, extra={}) for r in cohort.rows))
-    headers = shortcut_numbers(bare)
     logit = np.where(rejected, np.nan, table[:, 0])
     seen = dict(zip(("grey", "contrast", "black", "aspect"), table[:, 1:].T, strict=True))
-    files = {name: headers[name][0] for name in ("area", "bytes")}
+    files = {"area": headers[:, 0] * headers[:, 1], "bytes": headers[:, 2]}
     return Look(logit, np.array(watch.aside, bool), rejected, {"logit": logit, **seen, **files})
 
 
@@ -168,7 +166,7 @@ def look_at(
         watch(opinion)
         if progress is not None:
             progress(done, len(cohort))
-    return looked(cohort, watch)
+    return looked(headers_of(cohort), watch)
 
 
 def score_and_look(
@@ -180,4 +178,4 @@ def score_and_look(
     watch = Watch(bundle.card)
     aged = [AgedFilm(row) for row in cohort.rows]
     scored = score_cohort(bundle.path, cohort, (), progress, watch, aged)
-    return scored, looked(cohort, watch)
+    return scored, looked(scored.headers, watch)

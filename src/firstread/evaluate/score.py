@@ -23,7 +23,12 @@ from firstread.cohort.table import Cohort
 from firstread.errors import DataError
 from firstread.evaluate.calibration import Floats
 from firstread.evaluate.places import portable
-from firstread.evaluate.shortcuts import SHARPNESS, sharpness_of, shortcut_numbers
+from firstread.evaluate.shortcuts import (
+    SHARPNESS,
+    headers_of,
+    sharpness_of,
+    shortcut_numbers,
+)
 from firstread.film.files import utf8
 
 if TYPE_CHECKING:
@@ -59,7 +64,8 @@ class Scored:
     `patients`, `decisions`, `reasons`, `files`: one a film. `threshold` and `refer` (low,
     high), both ends in the band: calibrated probabilities. `thresholds`: the card's table,
     name to {"value", "how"}. `groups`: columns to report within, name to one text a film.
-    `numbers`: what the files tell without their content, name to (values (n,), note).
+    `headers`: of `headers_of`. `numbers`: what they and a table tell without a look at the lungs,
+    name to (values (n,), note).
     `bundle`, `data`: what is said about them in the JSON.
     """
 
@@ -73,6 +79,7 @@ class Scored:
     refer: tuple[float, float]
     thresholds: dict[str, dict[str, Any]] = field(default_factory=dict)
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    headers: Floats = field(default_factory=lambda: np.empty((0, 4)))
     numbers: dict[str, tuple[Floats, str]] = field(default_factory=dict)
     bundle: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
@@ -150,6 +157,7 @@ def score_cohort(
         if progress is not None:
             progress(len(opinions), len(cohort))
     p = [np.nan if o.probability is None else o.probability for o in opinions]
+    headers = headers_of(cohort)
     return Scored(
         files=tuple(r.file for r in cohort.rows),
         labels=labels,
@@ -164,7 +172,8 @@ def score_cohort(
         refer=(card.refer.low, card.refer.high),
         thresholds={k: {"value": t.value, "how": t.how} for k, t in card.thresholds.items()},
         groups=groups,
-        numbers=shortcut_numbers(cohort)
+        headers=headers,
+        numbers=shortcut_numbers(cohort, headers)
         | {"sharpness": (np.array(sharpness, dtype=np.float64), SHARPNESS)},
         bundle={
             "name": card.name,

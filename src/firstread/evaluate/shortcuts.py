@@ -29,14 +29,21 @@ FROM_FILES = "size of the files as given"
 SHARPNESS = "fine detail of the film as it is read"
 
 
-def shortcut_numbers(cohort: Cohort) -> dict[str, tuple[Floats, str]]:
+def headers_of(cohort: Cohort) -> Floats:
+    """What the files tell without their pixels, (n, 4): width, height, bytes and colour (0 or 1).
+
+    Each file is read, which takes as long as hashing them: once for all that want it.
+    """
+    return np.array([_header(path) for path in cohort.paths]).reshape(-1, 4)
+
+
+def shortcut_numbers(cohort: Cohort, headers: Floats) -> dict[str, tuple[Floats, str]]:
     """Numbers that need no look at the pixels, (n,) each, with a note on where they are from.
 
     "aspect" (width / height), "area" (pixels), "bytes" (file size), "colour" (1 if not stored
     grey). The size is the original's if the table says it for most films; copies of one size
-    would hide it. NaN where a film's size is not told.
+    would hide it. NaN where a film's size is not told. `headers`: of `headers_of`.
     """
-    headers = np.array([_header(path) for path in cohort.paths]).reshape(-1, 4)
     original = np.array(
         [row.true_size or (np.nan, np.nan) for row in cohort.rows], np.float64
     ).reshape(-1, 2)
