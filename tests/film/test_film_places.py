@@ -64,8 +64,8 @@ def test_a_user_whom_the_system_does_not_know(
     assert folder.parent == tmp_path / f"cache-of-{os.getuid()}"
     assert cache_folder() == folder  # and once more, now that it is there
     monkeypatch.setattr(os, "getuid", lambda: 12345678)
-    os.rename(folder.parent, tmp_path / "cache-of-12345678")  # made first by somebody else
-    with pytest.raises(OutputError, match="another user's.*FIRSTREAD_CACHE"):
+    folder.parent.rename(tmp_path / "cache-of-12345678")  # made first by somebody else
+    with pytest.raises(OutputError, match=r"another user's.*FIRSTREAD_CACHE"):
         cache_folder()
     monkeypatch.delattr(os, "getuid")  # as on Windows
     assert cache_folder().name == "firstread"
