@@ -59,6 +59,20 @@ def test_a_journal_cut_anywhere_gives_its_whole_lines_and_goes_on(tmp_path: Path
         assert path.read_bytes() == whole
 
 
+def test_what_goes_on_and_what_starts_anew_is_told(tmp_path: Path) -> None:
+    path, noted = tmp_path / "o.part", list[str]()
+    filled(path, 1100)
+    films = keys(1200)
+    for header in (HEADER, HEADER | {"engine": "another"}):
+        journal = Journal(path, header)
+        assert sum(at is not None for at in journal.plan(films, noted.append)) in (1100, 0)
+        journal.close(done=False)
+    assert noted == [
+        "going on: 1,100 of 1,200 films were read before",
+        f"starting anew: {path} was made with another engine",
+    ]
+
+
 @pytest.mark.parametrize(
     "line", [b"\0" * 100, b"[" * 100_000, b'{"name": [1], "size": 1, "mtime_ns": 1}', b"{}", b"1"]
 )

@@ -80,12 +80,7 @@ class Batch:
     def _run(self, journal: Journal) -> Done:
         keys = [key_of(s) for s in self.sources]
         page = self.wanted.html is not None
-        plan = [journal.find(key, page and i < PICTURES) for i, key in enumerate(keys)]
-        before = sum(at is not None for at in plan)
-        if journal.anew is not None:
-            self.note(f"starting anew: {journal.path} was made with {journal.anew}")
-        elif before:
-            self.note(f"going on: {before} of {len(plan)} films were read before")
+        plan = journal.plan(keys, self.note, lambda i: page and i < PICTURES)
         missing = [s for s, at in zip(self.sources, plan, strict=True) if at is None]
         stems = self._stems(missing, journal.stems)
         lines = self._open_lines()

@@ -18,7 +18,7 @@ import os
 import tempfile
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -73,6 +73,24 @@ class Journal:
         except BaseException:
             self._file.close()
             raise
+
+    def plan(
+        self,
+        keys: Sequence[Key],
+        note: Callable[[str], None],
+        pictured: Callable[[int], bool] = lambda _: False,
+    ) -> list[int | None]:
+        """`find` for each film of a batch; `note` is told whether it goes on or starts anew.
+
+        `pictured`: whether the film at a place of `keys` needs pictures.
+        """
+        found = [self.find(key, pictured(i)) for i, key in enumerate(keys)]
+        before = sum(at is not None for at in found)
+        if self.anew is not None:
+            note(f"starting anew: {self.path} was made with {self.anew}")
+        elif before:
+            note(f"going on: {before:,} of {len(found):,} films were read before")
+        return found
 
     def find(self, key: Key, pictured: bool = False) -> int | None:
         """Where a film that need not be read again stands, or None. Each is found once.
