@@ -14,6 +14,7 @@ from clinics import write_films
 from firstread.clinic.films import Watch, look_at, looked, one_a_patient, score_and_look
 from firstread.cohort.table import load_cohort
 from firstread.evaluate import shortcuts
+from firstread.evaluate.kept import seen
 from firstread.evaluate.shortcuts import headers_of
 from firstread.read.bundle import Bundle
 from firstread.read.gate import Verdict
@@ -42,14 +43,14 @@ def test_the_band_is_told_from_all_else_that_refers(
     bundle: Bundle, p: float, verdict: Verdict, age: float | None, aside: bool
 ) -> None:
     watch = Watch(bundle.card)
-    watch(Opinion("f", p, 0.0, 0.5, *decide(p, verdict, bundle, age)))
+    watch(seen(Opinion("f", p, 0.0, 0.5, *decide(p, verdict, bundle, age))))
     assert watch.aside == [aside]
     assert watch.rejected == [verdict.reject is not None]
 
 
 def test_a_film_that_could_not_be_read_has_no_numbers(bundle: Bundle) -> None:
     watch = Watch(bundle.card)
-    watch(rejected("f", "broken", bundle))
+    watch(seen(rejected("f", "broken", bundle)))
     assert np.isnan(watch.rows).all()
     assert (watch.aside, watch.rejected) == ([False], [True])
 
@@ -61,15 +62,15 @@ def test_films_are_read_once_for_opinion_and_look(bundle: Bundle, tmp_path: Path
     scored, look = score_and_look(bundle, cohort)
     assert len(look) == 12
     assert look.rejected.tolist() == [True] + 11 * [False]
-    seen = look.numbers
-    assert set(seen) == {"logit", "grey", "contrast", "black", "aspect", "area", "bytes"}
-    assert look.logit[1:] == pytest.approx((seen["grey"][1:] / 255 - 0.5) * 10, abs=1e-4)
+    numbers = look.numbers
+    assert set(numbers) == {"logit", "grey", "contrast", "black", "aspect", "area", "bytes"}
+    assert look.logit[1:] == pytest.approx((numbers["grey"][1:] / 255 - 0.5) * 10, abs=1e-4)
     assert scored.probabilities[1:] == pytest.approx(1 / (1 + np.exp(-look.logit[1:])))
-    assert (seen["aspect"][1:] == 1).all()
-    assert (seen["area"][1:] == 1600).all()
-    assert seen["bytes"][1] == (root / "NORMAL" / "1.png").stat().st_size
+    assert (numbers["aspect"][1:] == 1).all()
+    assert (numbers["area"][1:] == 1600).all()
+    assert numbers["bytes"][1] == (root / "NORMAL" / "1.png").stat().st_size
     again = look_at(bundle, cohort)
-    for name, values in seen.items():
+    for name, values in numbers.items():
         assert np.array_equal(values, again.numbers[name], equal_nan=True)
 
 
@@ -97,7 +98,7 @@ def test_sizes_are_those_of_the_files_at_hand(bundle: Bundle, tmp_path: Path) ->
     table.write_text("file,label,original_width,original_height\nNORMAL/0.png,,2000,1000\n")
     cohort = load_cohort(table, need_labels=False)
     watch = Watch(bundle.card)
-    watch(rejected("f", "broken", bundle))
+    watch(seen(rejected("f", "broken", bundle)))
     assert looked(headers_of(cohort), watch).numbers["area"].tolist() == [1600]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from firstread.cli import evaluate_studies as studies
 from firstread.cli.arguments import check_output, given, seed
 from firstread.errors import BundleError, FirstreadError, NoFilms
+from firstread.terminal import say
 
 if TYPE_CHECKING:
     from firstread.cohort.table import Cohort
@@ -69,55 +70,60 @@ def run(args: argparse.Namespace) -> int:
     from firstread.cohort.inputs import keep_inputs
     from firstread.cohort.table import load_cohort
     from firstread.evaluate.doubts import doubts
+    from firstread.evaluate.kept import Kept
     from firstread.evaluate.places import portable
     from firstread.evaluate.result import measure
     from firstread.evaluate.score import score_cohort, worst_films
     from firstread.evaluate.seen import seen_warnings
     from firstread.evaluate.tables import check_prevalence
     from firstread.film.files import write_atomic
+    from firstread.read.wanted import Wanted
 
     bundle_path, run_dir = find_bundle(args.model)
     check_prevalence(args.prevalence)
-    for path in (args.json, args.html):
+    place = Wanted(json=args.json, html=args.html).journal
+    outputs = [args.json, args.html, place]
+    for path in outputs:
         check_output(path)
     cohort = load_cohort(args.data)
     read = [args.data, args.split, args.recalibrate_on, bundle_path, run_dir]
-    keep_inputs([args.json, args.html], read, cohort.paths)
+    keep_inputs(outputs, read, cohort.paths)
     cohort, part = _asked_for(args, cohort)
     local = studies.check(args, cohort, bundle_path)
     if local is not None:
-        keep_inputs([args.json, args.html], [], local.paths)
-    scored = score_cohort(bundle_path, cohort, args.by, studies.progress("read"))
-    if scored.rejected.all():
-        raise NoFilms(
-            f"{args.data}: all {len(scored)} films were rejected; the first because: "
-            f"{'; '.join(scored.reasons[0])}"
+        keep_inputs(outputs, [], local.paths)
+    with Kept(place, say) as kept:
+        scored = score_cohort(bundle_path, cohort, args.by, studies.progress("read"), kept=kept)
+        if scored.rejected.all():
+            raise NoFilms(
+                f"{args.data}: all {len(scored)} films were rejected; the first because: "
+                f"{'; '.join(scored.reasons[0])}"
+            )
+        split = args.split and portable(args.split)
+        scored.data.update(given=portable(args.data), part=part, split=split)
+        warnings = seen_warnings(cohort, scored.bundle["data"], run_dir) + copies_warning(cohort)
+        prevalence, ages = scored.bundle["calibration"].get("prevalence"), scored.bundle["ages"]
+        warnings += doubts(cohort, prevalence, ages)
+        warnings += studies.mask_warnings(args, cohort)
+        if local is not None:
+            seen = seen_warnings(local, scored.bundle["data"], run_dir)
+            warnings += [f"--recalibrate-on: {said}" for said in seen]
+        result = measure(
+            scored,
+            prevalence=args.prevalence,
+            seed=args.seed,
+            command=_command(args),
+            warnings=warnings,
         )
-    split = args.split and portable(args.split)
-    scored.data.update(given=portable(args.data), part=part, split=split)
-    warnings = seen_warnings(cohort, scored.bundle["data"], run_dir) + copies_warning(cohort)
-    prevalence, ages = scored.bundle["calibration"].get("prevalence"), scored.bundle["ages"]
-    warnings += doubts(cohort, prevalence, ages)
-    warnings += studies.mask_warnings(args, cohort)
-    if local is not None:
-        seen = seen_warnings(local, scored.bundle["data"], run_dir)
-        warnings += [f"--recalibrate-on: {said}" for said in seen]
-    result = measure(
-        scored,
-        prevalence=args.prevalence,
-        seed=args.seed,
-        command=_command(args),
-        warnings=warnings,
-    )
-    made, failed = studies.run_studies(args, bundle_path, cohort, scored, local)
-    result |= made
-    result["warnings"] += [studies.why_missing(option, e) for option, e in failed]
-    if args.json is not None:
-        write_atomic(args.json, json.dumps(result, indent=1, allow_nan=False) + "\n")
-    if args.html is not None:
-        from firstread.evaluate.report import write_report
+        made, failed = studies.run_studies(args, bundle_path, cohort, scored, local)
+        result |= made
+        result["warnings"] += [studies.why_missing(option, e) for option, e in failed]
+        if args.json is not None:
+            write_atomic(args.json, json.dumps(result, indent=1, allow_nan=False) + "\n")
+        if args.html is not None:
+            from firstread.evaluate.report import write_report
 
-        write_report(args.html, result, worst_films(scored, cohort, bundle_path))
+            write_report(args.html, result, worst_films(scored, cohort, bundle_path))
     print(table(result))
     for path in (args.json, args.html):
         if path is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstread.cli.arguments import check_output, given, seed
 from firstread.errors import DataError, OutputError
+from firstread.terminal import say
 
 if TYPE_CHECKING:
     from firstread.cohort.table import Cohort
@@ -82,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
     from firstread.clinic.page import onboard_page
     from firstread.cohort.copies import without_copies
     from firstread.cohort.table import load_cohort
+    from firstread.evaluate.kept import Kept
     from firstread.evaluate.places import portable
     from firstread.evaluate.seen import seen_warnings
     from firstread.film.files import write_atomic
@@ -90,42 +92,43 @@ def run(args: argparse.Namespace) -> int:
     check_asked(args.sensitivity, args.interval, args.prevalence)
     signed = check_signature(args.signed_by, args.date)
     bundle = Bundle.load(args.bundle)
-    local, pages = _places(args, signed is not None)
+    local, pages, place = _places(args, signed is not None)
     cohort, copies = without_copies(load_cohort(args.data))
-    scored, look = score_and_look(bundle, cohort, progress("read"))
-    scored.data["given"] = portable(args.data)
-    found = onboard(
-        scored,
-        look,
-        bundle,
-        sensitivity=args.sensitivity,
-        width=args.interval,
-        prevalence=args.prevalence,
-        seed=args.seed,
-        command=_command(args),
-        warnings=[
-            *copies,
-            *age_warning(cohort, bundle.card),
-            *seen_warnings(cohort, scored.bundle["data"], None),
-        ],
-    )
-    result = found.result
-    if signed is not None and found.point is None and _is_signed(args.out):
-        raise OutputError(
-            f"{args.out}: holds a sign-off, and these are too few films for another; name another "
-            "folder with --out for what they tell"
+    with Kept(place, say) as kept:
+        scored, look = score_and_look(bundle, cohort, progress("read"), kept)
+        scored.data["given"] = portable(args.data)
+        found = onboard(
+            scored,
+            look,
+            bundle,
+            sensitivity=args.sensitivity,
+            width=args.interval,
+            prevalence=args.prevalence,
+            seed=args.seed,
+            command=_command(args),
+            warnings=[
+                *copies,
+                *age_warning(cohort, bundle.card),
+                *seen_warnings(cohort, scored.bundle["data"], None),
+            ],
         )
-    if signed is not None and found.point is not None:
-        made = write_local(local, bundle, found.point, result, signed)
-        result["status"], result["signed"] = "signed", signed
-        result["local_bundle"] = {
-            "name": made.name,
-            "path": portable(local),
-            "sha256": made.sha256,
-        }
-    text = json.dumps(result, indent=1, allow_nan=False) + "\n"
-    write_atomic(pages["json"], text)
-    write_atomic(pages["html"], onboard_page(result))
+        result = found.result
+        if signed is not None and found.point is None and _is_signed(args.out):
+            raise OutputError(
+                f"{args.out}: holds a sign-off, and these are too few films for another; name "
+                "another folder with --out for what they tell"
+            )
+        if signed is not None and found.point is not None:
+            made = write_local(local, bundle, found.point, result, signed)
+            result["status"], result["signed"] = "signed", signed
+            result["local_bundle"] = {
+                "name": made.name,
+                "path": portable(local),
+                "sha256": made.sha256,
+            }
+        text = json.dumps(result, indent=1, allow_nan=False) + "\n"
+        write_atomic(pages["json"], text)
+        write_atomic(pages["html"], onboard_page(result))
     print("\n".join(lines(result)))
     print(f"wrote {pages['html']} and {pages['json']}")
     if result["local_bundle"] is not None:
@@ -138,20 +141,22 @@ def run(args: argparse.Namespace) -> int:
     return 1 if result["n_rejected"] else 0
 
 
-def _places(args: argparse.Namespace, signs: bool) -> tuple[Path, dict[str, Path]]:
-    """Where the local bundle and the pages go; `OutputError` for a place that will not do, before
-    the films are read."""
+def _places(args: argparse.Namespace, signs: bool) -> tuple[Path, dict[str, Path], Path | None]:
+    """Where the local bundle and the pages go, and the journal until they are there; `OutputError`
+    for a place that will not do, before the films are read."""
     from firstread.cohort.inputs import keep_inputs
     from firstread.read.bundle import refuse_foreign
+    from firstread.read.wanted import Wanted
 
     if args.out is None:
         raise OutputError("name a folder for the page, the JSON and the bundle with --out FOLDER")
     if args.out.exists() and not args.out.is_dir():
         raise OutputError(f"{args.out}: is a file; name a folder with --out")
     pages = {kind: args.out / f"onboard.{kind}" for kind in ("json", "html")}
-    for path in pages.values():
+    place = Wanted(**pages).journal
+    for path in (*pages.values(), place):
         check_output(path)
-    keep_inputs(pages.values(), [args.data])
+    keep_inputs([*pages.values(), place], [args.data])
     local = args.out / "bundle"
     if signs:
         refuse_foreign(local)
@@ -165,7 +170,7 @@ def _places(args: argparse.Namespace, signs: bool) -> tuple[Path, dict[str, Path
             f"{args.out}: holds a sign-off, which a proposal must not replace; name another folder "
             "with --out"
         )
-    return local, pages
+    return local, pages, place
 
 
 def _is_signed(folder: Path) -> bool:
@@ -198,9 +203,11 @@ def _drift(args: argparse.Namespace) -> int:
     from firstread.clinic.page import write_drift_page
     from firstread.cohort.copies import without_copies
     from firstread.cohort.inputs import keep_inputs
+    from firstread.evaluate.kept import Kept
     from firstread.evaluate.places import portable
     from firstread.film.files import write_atomic
     from firstread.read.bundle import Bundle
+    from firstread.read.wanted import Wanted
 
     if args.signed_by is not None or args.date is not None:
         raise DataError("--drift only compares; there is nothing to sign off")
@@ -209,9 +216,10 @@ def _drift(args: argparse.Namespace) -> int:
     base = load_baseline(args.drift)
     bundle = Bundle.load(args.bundle)
     pages = [] if args.out is None else [args.out / "drift.json", args.out / "drift.html"]
-    for path in pages:
+    place = Wanted(json=pages[0]).journal if pages else None
+    for path in (*pages, place):
         check_output(path)
-    keep_inputs(pages, [args.data, args.drift])
+    keep_inputs([*pages, place], [args.data, args.drift])
     there = _films(args.data)
     films, copies = without_copies(there)
     first = base.get("film_of_patient") != "drawn"  # a baseline from before: held against alike
@@ -221,29 +229,31 @@ def _drift(args: argparse.Namespace) -> int:
     ]
     for text in warnings:
         print(f"warning: {text}")
-    look = look_at(bundle, films, progress("read"))
-    drawn = look.some(one_a_patient(films.patients, first))
-    result = compare(base, drawn, bundle.card.onnx_sha256) | {
-        "n_films": len(there),
-        "warnings": warnings,
-        "format": 1,
-        "data": {"source": portable(args.data), "baseline": portable(args.drift)},
-        "bundle": {"name": bundle.name, "sha256": bundle.sha256},
-        "command": _command(args),
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "versions": {"firstread": __version__},
-    }
-    for name, x in result["numbers"].items():
-        said = "much" if x["much"] else "yes" if x["moved"] else "no"
-        mean = f"mean {x['mean']:.6g}, was {x['mean_before']:.6g}"
-        print(f"{NAMES[name]:22}  {mean}; index {x['psi']:.3f}; changed: {said}")
-    for name, x in result["rates"].items():
-        said = "yes" if x["moved"] else "no"
-        print(f"{NAMES[name]:22}  {x['value']:.1%}, was {x['before']:.1%}; changed: {said}")
-    if args.out is not None:
-        write_atomic(args.out / "drift.json", json.dumps(result, indent=1, allow_nan=False) + "\n")
-        write_drift_page(args.out / "drift.html", result)
-        print(f"wrote {args.out / 'drift.html'} and {args.out / 'drift.json'}")
+    with Kept(place, say) as kept:
+        look = look_at(bundle, films, progress("read"), kept)
+        drawn = look.some(one_a_patient(films.patients, first))
+        result = compare(base, drawn, bundle.card.onnx_sha256) | {
+            "n_films": len(there),
+            "warnings": warnings,
+            "format": 1,
+            "data": {"source": portable(args.data), "baseline": portable(args.drift)},
+            "bundle": {"name": bundle.name, "sha256": bundle.sha256},
+            "command": _command(args),
+            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "versions": {"firstread": __version__},
+        }
+        for name, x in result["numbers"].items():
+            said = "much" if x["much"] else "yes" if x["moved"] else "no"
+            mean = f"mean {x['mean']:.6g}, was {x['mean_before']:.6g}"
+            print(f"{NAMES[name]:22}  {mean}; index {x['psi']:.3f}; changed: {said}")
+        for name, x in result["rates"].items():
+            said = "yes" if x["moved"] else "no"
+            print(f"{NAMES[name]:22}  {x['value']:.1%}, was {x['before']:.1%}; changed: {said}")
+        if args.out is not None:
+            text = json.dumps(result, indent=1, allow_nan=False) + "\n"
+            write_atomic(args.out / "drift.json", text)
+            write_drift_page(args.out / "drift.html", result)
+            print(f"wrote {args.out / 'drift.html'} and {args.out / 'drift.json'}")
     return 1 if result["moved"] else 0
 
 

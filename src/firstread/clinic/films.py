@@ -1,13 +1,14 @@
 """A clinic's films as numbers: what the model said of them, and what they look like.
 
-`Watch` is called with each opinion while its pixels are still there and keeps a few numbers of
-it; so the films are read once, and 10,000 of them fit in memory.
+`Watch` is called with what is seen of each film and keeps a few numbers of it; so the films are
+read once, and 10,000 of them fit in memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from firstread.cohort.table import Cohort, FilmRow
 from firstread.evaluate.calibration import Floats
+from firstread.evaluate.kept import Kept, Seen
 from firstread.evaluate.metrics import Bools
 from firstread.evaluate.shortcuts import headers_of
 from firstread.read.gate import out_of_age, unknown_age
@@ -24,10 +26,6 @@ if TYPE_CHECKING:
     from firstread.evaluate.score import Scored
     from firstread.read.bundle import Bundle
     from firstread.read.card import Card
-    from firstread.read.opinion import Opinion
-
-BLACK = 16
-"""Grey levels, of 255, below which a pixel is air or border."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,11 @@ class AgedFilm:
     def name(self) -> str:
         """What the opinion calls the film."""
         return self.row.name
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return self.row.path
 
     @property
     def true_size(self) -> tuple[int, int] | None:
@@ -84,16 +87,12 @@ class Watch:
     aside: list[bool] = field(default_factory=list)
     rejected: list[bool] = field(default_factory=list)
 
-    def __call__(self, opinion: Opinion) -> None:
-        """Keep the numbers of one opinion."""
+    def __call__(self, opinion: Seen) -> None:
+        """Keep the numbers of one film."""
         none = float("nan")
         logit = none if opinion.logit is None else float(opinion.logit)
-        grey = black = spread = none
-        if opinion.pixels is not None:
-            grey, spread = float(opinion.pixels.mean()), float(opinion.pixels.std())
-            black = float((opinion.pixels < BLACK).mean())
         aspect = none if opinion.aspect is None else float(opinion.aspect)
-        self.rows.append((logit, grey, spread, black, aspect))
+        self.rows.append((logit, opinion.grey, opinion.contrast, opinion.black, aspect))
         p = opinion.probability
         # What the shipped band says a local one says anew, and an unknown age refers nobody.
         ours = {None if p is None else band_reason(p, self.card), unknown_age(self.card.ages)}
@@ -150,19 +149,22 @@ def looked(headers: Floats, watch: Watch) -> Look:
 
 
 def look_at(
-    bundle: Bundle, cohort: Cohort, progress: Callable[[int, int], None] | None = None
+    bundle: Bundle,
+    cohort: Cohort,
+    progress: Callable[[int, int], None] | None = None,
+    kept: Kept | None = None,
 ) -> Look:
     """Read the films of `cohort`, whose labels may be unknown, with a loaded bundle.
 
-    `progress` is called with (done, all). No film is too bad: see `Reader.read`.
+    `progress` is called with (done, all). `kept`: goes on from what a killed reading has left. No
+    film is too bad: see `Reader.read`.
     """
     from firstread.read.engine import JUDGED_BY
     from firstread.read.reader import Reader
 
     watch = Watch(bundle.card)
-    for done, opinion in enumerate(
-        Reader(bundle, engine=JUDGED_BY).read_many(map(AgedFilm, cohort.rows), heat=False), 1
-    ):
+    reader, aged = Reader(bundle, engine=JUDGED_BY), [AgedFilm(row) for row in cohort.rows]
+    for done, opinion in enumerate((kept or Kept()).read(reader, aged), 1):
         watch(opinion)
         if progress is not None:
             progress(done, len(cohort))
@@ -170,12 +172,15 @@ def look_at(
 
 
 def score_and_look(
-    bundle: Bundle, cohort: Cohort, progress: Callable[[int, int], None] | None = None
+    bundle: Bundle,
+    cohort: Cohort,
+    progress: Callable[[int, int], None] | None = None,
+    kept: Kept | None = None,
 ) -> tuple[Scored, Look]:
     """The opinions on a labelled cohort, as `score_cohort` gives them, and the films as numbers."""
     from firstread.evaluate.score import score_cohort
 
     watch = Watch(bundle.card)
     aged = [AgedFilm(row) for row in cohort.rows]
-    scored = score_cohort(bundle.path, cohort, (), progress, watch, aged)
+    scored = score_cohort(bundle.path, cohort, (), progress, watch, aged, kept)
     return scored, looked(scored.headers, watch)

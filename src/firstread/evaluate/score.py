@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,18 +22,17 @@ from firstread.cohort.headers import spelt
 from firstread.cohort.table import Cohort
 from firstread.errors import DataError
 from firstread.evaluate.calibration import Floats
+from firstread.evaluate.kept import Kept, Seen
 from firstread.evaluate.places import portable
 from firstread.evaluate.shortcuts import (
     SHARPNESS,
     headers_of,
-    sharpness_of,
     shortcut_numbers,
 )
 from firstread.film.files import utf8
 
 if TYPE_CHECKING:
-    from firstread.read.opinion import Opinion
-    from firstread.read.reader import Readable
+    from firstread.read.judged import Source
 
 WORST_FILMS = 24
 """Most films that are shown with their pixels in a report."""
@@ -126,16 +125,17 @@ def score_cohort(
     cohort: Cohort,
     by: Iterable[str] = (),
     progress: Callable[[int, int], None] | None = None,
-    watch: Callable[[Opinion], None] | None = None,
-    films: Sequence[Readable] | None = None,
+    watch: Callable[[Seen], None] | None = None,
+    films: Sequence[Source] | None = None,
+    kept: Kept | None = None,
 ) -> Scored:
     """Read every film of a labelled cohort.
 
     `bundle_path`: a bundle folder, None for the one shipped. `by`: columns to report within
     ("etiology", "series", "part" or a column of the CSV). `progress` is called with (done,
-    all), `watch` with each opinion while it still holds its pixels. `films`: what is read in place
-    of the rows, one for each. Raises `BundleError`, or
-    `DataError` where a film has no label or a column does not exist.
+    all), `watch` with what is seen of each film. `films`: what is read in place of the rows, one
+    for each. `kept`: goes on from what a killed reading has left. Raises `BundleError`, what
+    `kept` does, or `DataError` where a film has no label or a column does not exist.
     """
     from firstread.read.bundle import Bundle
     from firstread.read.engine import JUDGED_BY
@@ -147,16 +147,16 @@ def score_cohort(
     groups = {name: _column(cohort, name) for name in _columns(cohort, by)}
     bundle = Bundle.load(bundle_path)
     card = bundle.card
-    opinions: list[Opinion] = []
-    sharpness: list[float] = []
-    for opinion in Reader(bundle, engine=JUDGED_BY).read_many(films or cohort.rows, heat=False):
+    opinions: list[Seen] = []
+    reader = Reader(bundle, engine=JUDGED_BY)
+    for opinion in (kept or Kept()).read(reader, films or cohort.rows):
         if watch is not None:
             watch(opinion)
-        sharpness.append(sharpness_of(opinion.pixels))
-        opinions.append(replace(opinion, pixels=None))  # 50 kB a film that nobody needs here
+        opinions.append(opinion)
         if progress is not None:
             progress(len(opinions), len(cohort))
     p = [np.nan if o.probability is None else o.probability for o in opinions]
+    sharpness = [o.sharpness for o in opinions]
     headers = headers_of(cohort)
     return Scored(
         files=tuple(r.file for r in cohort.rows),
