@@ -149,13 +149,17 @@ def test_a_process_that_is_killed_leaves_what_it_read(place: Path) -> None:
 
 
 def test_an_interrupt_keeps_what_was_read_until_it_is_written(
-    place: Path, read: list[str], monkeypatch: pytest.MonkeyPatch
+    place: Path,
+    read: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Of the studies none is kept: an interrupt there comes when all else can be written."""
     command, out = VERBS["evaluate"]
     with monkeypatch.context() as m:
         m.setattr("firstread.evaluate.result.measure", interrupt)
         assert main(command.split()) == 130
+    assert "the same command goes on from there" in capsys.readouterr().err
     assert [path.name for path in place.glob("out/*")] == ["m.json.part"]
     read.clear()
     monkeypatch.setattr("firstread.evaluate.corruptions.corruption_study", interrupt)

@@ -90,6 +90,8 @@ class Kept:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._journal is not None:
+            if kind is KeyboardInterrupt:
+                self.note("the same command goes on from there")
             self._journal.close(done=kind is None or issubclass(kind, DataError))
         if self._made is not None:
             with contextlib.suppress(OSError):  # mostly there is something in it
