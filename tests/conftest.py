@@ -35,3 +35,10 @@ def films_dir() -> Path:
 def weights_dir() -> Path:
     """The folder of pretrained weights."""
     return _folder_from("FIRSTREAD_WEIGHTS", "pretrained weights")
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work of tests ends soon, and is shown nonetheless."""
+    for name in ("SOON", "OFTEN", "SELDOM"):
+        monkeypatch.setattr(f"firstread.progress.{name}", 0.0)

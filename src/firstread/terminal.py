@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sys
 
+from firstread.progress import end_line
+
 
 def printable(text: str) -> str:
     r"""`text` without anything that would steer a terminal or break a line.
@@ -24,4 +26,11 @@ def say(text: str) -> None:
     """A line on stderr. What it quotes, such as a film's name, comes from anywhere."""
     if sys.stderr is None:  # closed before; print would take stdout in its place
         return
+    end_line()
     print("firstread: " + printable(" ".join(text.split())), file=sys.stderr)
+
+
+def tell(text: str) -> None:
+    """A line on stdout of what a long work has come to, at once."""
+    end_line()
+    print(text, flush=True)

@@ -56,6 +56,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     thread.join()
 
 
+@pytest.mark.usefixtures("at_once")
 def test_download_to_summary_and_again(
     published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -69,6 +70,7 @@ def test_download_to_summary_and_again(
     assert f"firstread data check {to}" in shown.out
     assert "(100 %)" in shown.err
     assert "unpacking 8 films" in shown.err
+    assert "unpacking: 8 of 8 films" in shown.err
     assert firstread_data("get", "chest-xray-pneumonia", "--to", to) == 0
     assert "is complete already, nothing done: 8 films" in capsys.readouterr().out
 

@@ -16,7 +16,6 @@ import pytest
 
 from firstread.cohort import download as module
 from firstread.cohort.download import Retry, download
-from firstread.cohort.progress import FilmsLine, ProgressLine, in_words
 from firstread.errors import DownloadError, OutputError
 
 BODY = bytes(range(256)) * 4000  # about 1 MB, so that it takes several chunks
@@ -424,58 +423,3 @@ def test_folder_that_cannot_be_made(server: Behaviour, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         get(server, tmp_path / "file" / "set.zip")
-
-
-@pytest.mark.parametrize(
-    ("n", "words"),
-    [(0, "0 B"), (999, "999 B"), (4200, "4.2 kB"), (999_600, "1 MB"), (1.2355e9, "1.24 GB")],
-)
-def test_bytes_in_words(n: float, words: str) -> None:
-    assert in_words(n) == words
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_progress_moves_on_a_terminal() -> None:
-    out, now = Terminal(), iter([0.0, 1.0, 1.01, 2.0])
-    line = ProgressLine(out, "set.zip", clock=lambda: next(now))
-    for done in (0, 1_000_000, 1_010_000, 4_000_000):
-        line(done, 4_000_000)
-    line.close()
-    shown = out.getvalue().split("\r")[1:]
-    assert shown[1] == "set.zip: 1 MB of 4 MB (25 %), 1 MB/s, 0 min 03 s left"
-    assert shown[-1].rstrip() == "set.zip: 4 MB of 4 MB (100 %), 2 MB/s"
-    assert len(shown) == 3
-    assert out.getvalue().endswith("\n")
-    line.say("trying again")
-    assert out.getvalue().endswith("\nset.zip: trying again\n")
-
-
-def test_progress_is_sparse_in_a_log() -> None:
-    out = io.StringIO()
-    line = ProgressLine(out, "set.zip", clock=lambda: 0.0)
-    for done in range(1001):
-        line(done, 1000)
-    line.close()
-    assert len(out.getvalue().splitlines()) == 11
-    out = io.StringIO()
-    seconds = iter(range(100))
-    line = ProgressLine(out, "set.zip", clock=lambda: next(seconds))
-    for done in range(100):
-        line(done, None)
-    assert len(out.getvalue().splitlines()) == 4
-
-
-def test_films_line() -> None:
-    out = Terminal()
-    line = FilmsLine(out, 120, 5000)
-    for done in range(121):
-        line(done, 120)
-    assert out.getvalue().endswith("unpacking: 120 of 120 films\n")
-    assert out.getvalue().count("\r") == 4
-    log = io.StringIO()
-    FilmsLine(log, 120, 5000)(120, 120)
-    assert log.getvalue() == "unpacking 120 films (5 kB)\n"

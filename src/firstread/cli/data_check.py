@@ -7,7 +7,6 @@ the split given, or of the folders train, val and test; 2: nothing could be read
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +31,12 @@ def run(args: argparse.Namespace) -> int:
     from firstread.cohort.audit_page import write_audit_page
     from firstread.cohort.inputs import keep_inputs
     from firstread.film.files import write_atomic
+    from firstread.progress import ProgressLine
 
     cohort = load_for_audit(args.data)
     keep_inputs([args.json, args.html], [args.data, args.split], cohort.paths)
-    report = audit(cohort, args.split, progress=_show_progress, walk=args.data.is_dir())
+    show = ProgressLine("looking at")
+    report = audit(cohort, args.split, progress=show, walk=args.data.is_dir())
     print(summary(report, args.data))
     if args.json is not None:
         write_atomic(args.json, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
@@ -83,10 +84,3 @@ def summary(report: dict[str, Any], source: Path) -> str:
 def _range(spread: dict[str, float]) -> str:
     low, high = spread["min"], spread["max"]
     return f"{low:.0f}" if low == high else f"{low:.0f}-{high:.0f}"
-
-
-def _show_progress(done: int, total: int) -> None:
-    """A moving count on a terminal, nothing elsewhere."""
-    if sys.stderr.isatty() and (done % 50 == 0 or done == total):
-        end = "\n" if done == total else ""
-        print(f"\rlooking at film {done:,} of {total:,}", end=end, file=sys.stderr, flush=True)

@@ -27,15 +27,15 @@ import numpy as np
 import numpy.typing as npt
 
 from firstread import __version__
-from firstread.cohort.ahead import in_order
-from firstread.cohort.progress import in_words
 from firstread.cohort.table import Cohort, FilmRow
 from firstread.errors import FilmError, NoFilms, OutputError
+from firstread.film.ahead import in_order
 from firstread.film.decode import decode
 from firstread.film.files import utf8
 from firstread.film.leftovers import part_file
 from firstread.film.places import cache_folder
 from firstread.film.preprocess import Preprocess, preprocess
+from firstread.progress import in_words
 
 
 @dataclass(frozen=True)

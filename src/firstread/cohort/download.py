@@ -25,8 +25,11 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 import firstread
-from firstread.cohort.progress import Progress, in_words
 from firstread.errors import DownloadError, OutputError
+from firstread.progress import in_words
+
+Progress = Callable[[int, int | None], None]
+"""Called with the bytes that are there and the bytes expected, None if not known."""
 
 CHUNK = 1 << 18
 PIECES = ("", ".part", ".part.json")

@@ -23,10 +23,10 @@ import firstread
 from firstread.cohort import unpack
 from firstread.cohort.download import PIECES, Retry, download
 from firstread.cohort.film_names import parse_name
-from firstread.cohort.progress import FilmsLine, ProgressLine
 from firstread.cohort.sources import Source, Way
 from firstread.errors import DownloadError, MissingExtra, OutputError
 from firstread.film.files import real, write_atomic
+from firstread.progress import BytesLine, ProgressLine, in_words
 
 RECORD = "SOURCE.json"
 LOCK = "lock"
@@ -191,7 +191,7 @@ def _fetch_archive(
     target = work / way.archive
     if stream is None:
         return download(way.url, target, by_hand=by_hand, retry=retry)
-    line = ProgressLine(stream, way.archive)
+    line = BytesLine(way.archive, stream=stream)
     try:
         return download(way.url, target, by_hand=by_hand, progress=line, say=line.say, retry=retry)
     finally:
@@ -221,7 +221,10 @@ def _unpack(
         entries = unpack.list_folder(origin) if origin.is_dir() else unpack.list_zip(origin)
         chosen = unpack.plan(entries, source, origin)
         notes = _check(source, way, chosen, origin)
-        line = FilmsLine(stream, len(chosen.films), chosen.n_bytes) if stream else None
+        line = None
+        if stream is not None:
+            stream.write(f"unpacking {len(chosen.films):,} films ({in_words(chosen.n_bytes)})\n")
+            line = ProgressLine("unpacking", stream=stream)
         if origin.is_dir():
             unpack.copy_folder(origin, chosen, into, line)
         else:

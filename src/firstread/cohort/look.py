@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -16,8 +15,10 @@ from firstread.cohort.duplicates import SIDE, thumbnail
 from firstread.cohort.hashes import file_sha256
 from firstread.errors import FirstreadError
 from firstread.film import decode
+from firstread.film.ahead import of_each
 from firstread.film.decode import MAX_BYTES
 from firstread.film.quality import plainly_no_film
+from firstread.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -60,17 +61,6 @@ def look_at(path: Path) -> Seen:
     )  # fmt: skip
 
 
-def look_at_all(
-    paths: Sequence[Path], progress: Callable[[int, int], None] | None = None
-) -> list[Seen]:
+def look_at_all(paths: Sequence[Path], progress: Progress | None = None) -> list[Seen]:
     """`look_at` every path in threads (decoders release the lock), in the order given."""
-    seen: list[Seen] = []
-    pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
-    try:
-        for one in pool.map(look_at, paths):
-            seen.append(one)
-            if progress is not None:
-                progress(len(seen), len(paths))
-    finally:
-        pool.shutdown(cancel_futures=True)  # so that Ctrl-C does not wait for the rest
-    return seen
+    return of_each(look_at, paths, progress, min(8, os.cpu_count() or 1))

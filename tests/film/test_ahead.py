@@ -5,7 +5,7 @@ from threading import Event
 
 import pytest
 
-from firstread.cohort.ahead import in_order
+from firstread.film.ahead import in_order
 
 
 @pytest.mark.parametrize("most", [1, 3, 100])
