@@ -1,11 +1,17 @@
 """How far long work is: one line on a terminal, a line now and then elsewhere, nothing of short."""
 
 import io
+import os
+import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from firstread import terminal
+from firstread.cli.main import main
+from firstread.cohort.synthetic import write_folder
 from firstread.progress import BytesLine, ProgressLine, counted, in_words
 
 
@@ -149,3 +155,65 @@ def test_a_download_of_unknown_length_is_told_of_twice_a_minute(clock: Clock) ->
 )
 def test_bytes_in_words(n: float, words: str) -> None:
     assert in_words(n) == words
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(tmp_path_factory.mktemp("films") / "set", 12, size=32)
+
+
+COMMANDS = {"split": "hashing", "check": "looking at"}
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_a_log_tells_of_it_and_stdout_does_not(
+    verb: str, films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--out", str(tmp_path / "split.csv")] if verb == "split" else []
+    assert main(["data", verb, str(films), *more]) == 0
+    said = capsys.readouterr()
+    lines = said.err.splitlines()
+    assert lines[-1] == f"{COMMANDS[verb]}: 24 of 24 films"
+    assert all(line.startswith(f"{COMMANDS[verb]}: ") for line in lines)
+    assert COMMANDS[verb] not in said.out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals there")
+def test_a_terminal_sees_one_line_that_moves(films: Path, tmp_path: Path) -> None:
+    said, out = in_terminal("data", "split", films, "--out", tmp_path / "split.csv")
+    moves = said.replace("\r\n", "\n").split("\r")
+    assert moves[1] == "hashing: 0 of 24 films"
+    assert moves[-1] == "hashing: 24 of 24 films\n"
+    assert "hashing" not in out
+    assert "films" in out
+
+
+def in_terminal(*words: object) -> tuple[str, str]:
+    """What a command says on a terminal, its stderr, and into a pipe, its stdout."""
+    import pty
+
+    code = (
+        "import sys; from firstread import progress; progress.SOON = progress.OFTEN = 0.0; "
+        "from firstread.cli.main import main; sys.exit(main())"
+    )
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", code, *map(str, words)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, text=True) as done:
+        os.close(theirs)
+        assert done.stdout is not None
+        out, said = done.stdout.read(), b"".join(pieces(ours))
+    os.close(ours)
+    assert done.returncode == 0
+    return said.decode(), out
+
+
+def pieces(terminal: int) -> Iterator[bytes]:
+    while True:
+        try:
+            piece = os.read(terminal, 4096)
+        except OSError:  # Linux says so where the other end is closed
+            return
+        if not piece:
+            return
+        yield piece

@@ -3,10 +3,19 @@
 import hashlib
 import os
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
-from firstread.cohort.hashes import are_among, combined_sha256, films_sha256, prefixes
+from firstread.cohort import hashes
+from firstread.cohort.hashes import (
+    are_among,
+    combined_sha256,
+    file_sha256,
+    films_sha256,
+    prefixes,
+    readable_sha256,
+)
 from firstread.errors import TableError
 
 
@@ -40,3 +49,24 @@ def test_what_is_no_film_is_told(tmp_path: Path) -> None:
 def test_a_table_of_windows_is_told_what_to_change(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="with / between folders"):
         films_sha256([tmp_path / "NORMAL\\a.png"])
+
+
+@pytest.mark.parametrize("hashed", [films_sha256, readable_sha256])
+def test_films_are_hashed_several_at_a_time_and_told_of(
+    hashed: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / str(i) for i in range(8)]
+    for path in paths:
+        path.write_text(path.name)
+    both = Barrier(2)
+
+    def waits(path: Path) -> str:
+        both.wait(30)  # for another film's turn
+        return file_sha256(path)
+
+    monkeypatch.setattr(hashes, "file_sha256", waits)
+    told: list[tuple[int, int]] = []
+    assert callable(hashed)
+    found = hashed(paths, lambda done, total: told.append((done, total)))
+    assert list(found) == of(*(path.name for path in paths))
+    assert told == [(done, 8) for done in range(9)]

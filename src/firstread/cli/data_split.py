@@ -63,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
     )
     from firstread.cohort.table import load_cohort
     from firstread.errors import SplitError
+    from firstread.progress import ProgressLine
 
     told = {key: getattr(args, key) for key in ("fraction", "seed", "block")}
     told = {key: value for key, value in told.items() if value is not None}
@@ -73,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     if told.get("block", 0) < 0:
         raise SplitError("--block counts from 0; give no negative number")
     cohort = load_cohort(args.data)
-    split = make_split(cohort, SplitPlan(args.by, **told))
+    split = make_split(cohort, SplitPlan(args.by, **told), ProgressLine("hashing"))
     assert_disjoint(split)
     keep_inputs([args.out], [args.data], cohort.paths)
     save_split(split, args.out)

@@ -6,16 +6,18 @@ from collections import defaultdict
 
 from firstread.cohort.table import Cohort
 from firstread.errors import DataError
+from firstread.progress import Progress
 
 
-def without_copies(cohort: Cohort) -> tuple[Cohort, list[str]]:
+def without_copies(cohort: Cohort, progress: Progress | None = None) -> tuple[Cohort, list[str]]:
     """The films, each content once, and sentences on what was left out.
 
-    A copy tells nothing that its film has not told; of copies the first stays. Raises `DataError`
-    where a film has both labels.
+    A copy tells nothing that its film has not told; of copies the first stays. `progress` is
+    called with (done, all) where the films have yet to be hashed. Raises `DataError` where a film
+    has both labels.
     """
     of: dict[str, list[int]] = defaultdict(list)
-    for i, name in enumerate(cohort.readable_hashes):
+    for i, name in enumerate(cohort.read_readable_hashes(progress)):
         of[name or f"unread {i}"].append(i)
     for same in of.values():
         if len({cohort.rows[i].label for i in same}) > 1:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from firstread.errors import TableError
+from firstread.film.ahead import of_each
+from firstread.progress import Progress
 
 
 def file_sha256(path: Path) -> str:
@@ -17,8 +19,11 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
-def films_sha256(paths: Sequence[Path]) -> tuple[str, ...]:
-    """sha256 of each film's bytes. Raises `TableError` where films are not there, or no files."""
+def films_sha256(paths: Sequence[Path], progress: Progress | None = None) -> tuple[str, ...]:
+    """sha256 of each film's bytes. Raises `TableError` where films are not there, or no files.
+
+    `progress` is called with (done, all).
+    """
     gone = [path for path in paths if not path.is_file()]  # a pipe would be waited for
     if gone:
         are = "is" if len(gone) == 1 else "are"
@@ -29,15 +34,19 @@ def films_sha256(paths: Sequence[Path]) -> tuple[str, ...]:
             f"{len(gone)} of {len(paths)} films {are} {what} (first: {gone[0]}); "
             f"the paths in a table are relative to the table{slash}"
         )
-    return tuple(file_sha256(path) for path in paths)
+    return tuple(of_each(file_sha256, paths, progress))
 
 
-def readable_sha256(paths: Iterable[Path]) -> tuple[str, ...]:
-    """sha256 of each film's bytes, "" where there is no file that can be opened."""
-    return tuple(map(_if_readable, paths))
+def readable_sha256(paths: Sequence[Path], progress: Progress | None = None) -> tuple[str, ...]:
+    """sha256 of each film's bytes, "" where there is no file that can be opened.
+
+    `progress` is called with (done, all).
+    """
+    return tuple(of_each(sha256_if_readable, paths, progress))
 
 
-def _if_readable(path: Path) -> str:
+def sha256_if_readable(path: Path) -> str:
+    """sha256 of a film's bytes, "" where there is no file that can be opened."""
     try:
         return file_sha256(path) if path.is_file() else ""  # a pipe would be waited for
     except (OSError, ValueError):  # a null byte in its name

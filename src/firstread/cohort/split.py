@@ -32,6 +32,7 @@ from firstread.cohort.table import PARTS, Cohort, FilmRow, by_name
 from firstread.cohort.tags import crowded
 from firstread.errors import FirstreadError, FolderNotFound, NoFilms, SplitError, TableError
 from firstread.film.files import as_written, csv_text, write_atomic
+from firstread.progress import Progress
 
 WAYS = ("blocks", "patient", "series")
 COLUMNS = ("file", "label", "part", "patient", "series", "etiology", "sha256")
@@ -66,11 +67,11 @@ def trainable(cohort: Cohort) -> Cohort:
     return kept
 
 
-def make_split(cohort: Cohort, plan: SplitPlan) -> Cohort:
+def make_split(cohort: Cohort, plan: SplitPlan, progress: Progress | None = None) -> Cohort:
     """The cohort's trainable films, each with its part: "train" or "val".
 
-    Raises `SplitError` where a film is named twice, or a part would be empty or hold one class
-    only.
+    `progress` is called with (done, all) where they have yet to be hashed. Raises `SplitError`
+    where a film is named twice, or a part would be empty or hold one class only.
     """
     films = trainable(cohort)
     if plan.by not in WAYS:
@@ -80,6 +81,7 @@ def make_split(cohort: Cohort, plan: SplitPlan) -> Cohort:
     for twice, times in Counter(r.file for r in films.rows).most_common(1):
         if times > 1:
             raise SplitError(f"{films.root}: {twice} is named {times} times; keep one of them")
+    films.read_hashes(progress)
     groups = _groups(films)
     if plan.by == "patient":
         held_out = _random(films, plan, groups)
@@ -237,12 +239,13 @@ def save_split(split: Cohort, path: Path) -> None:
     write_atomic(path, csv_text(COLUMNS, rows))
 
 
-def load_split(path: Path, cohort: Cohort) -> Cohort:
+def load_split(path: Path, cohort: Cohort, progress: Progress | None = None) -> Cohort:
     """Apply a saved split to a cohort and verify it.
 
     Every film of the split must be in the cohort with the same bytes and label, once and in a part
     of `PARTS`, and no patient and no bytes may be on both sides; raises `SplitError` otherwise.
     Patients whom the cohort knows by no more than a film's name are those of the split.
+    `progress`: as for `make_split`.
     """
     if not path.is_file():
         raise FolderNotFound(f"{path}: no such split; make one with `firstread data split`")
@@ -266,7 +269,7 @@ def load_split(path: Path, cohort: Cohort) -> Cohort:
     if times > 1:
         raise SplitError(f"{path}: names {twice} {times} times; keep one of them")
     films = cohort.subset(by_file[r["file"]] for r in records)
-    for record, row, sha in zip(records, films.rows, films.hashes, strict=True):
+    for record, row, sha in zip(records, films.rows, films.read_hashes(progress), strict=True):
         if record["sha256"] != sha:
             raise SplitError(f"{path}: {row.file} is not the film it was; split anew")
         if record["label"] != str(row.label):
@@ -276,21 +279,23 @@ def load_split(path: Path, cohort: Cohort) -> Cohort:
     return split
 
 
-def split_of(films: Cohort, given: Path | None, out: Path) -> Cohort:
+def split_of(
+    films: Cohort, given: Path | None, out: Path, progress: Progress | None = None
+) -> Cohort:
     """The split to train on: the one that is `given`, else that of the run which `out` holds, if it
     is of these films, else the default one. A run is the same by whatever rule it was split.
 
-    Raises what `load_split` and `make_split` do.
+    `progress`, and what is raised: as for `load_split` and `make_split`.
     """
     if given:
-        return load_split(given, films)
+        return load_split(given, films, progress)
     kept = out / "split.csv"
     if kept.is_file():
         with contextlib.suppress(FirstreadError):
-            split = load_split(kept, films)
+            split = load_split(kept, films, progress)
             if len(split) == len(trainable(films)):
                 return split
-    return make_split(films, SplitPlan())
+    return make_split(films, SplitPlan(), progress)
 
 
 def _as_split(row: FilmRow, record: dict[str, str]) -> FilmRow:

@@ -31,7 +31,7 @@ from firstread.cohort.ages import years_of
 from firstread.cohort.class_names import LABEL_WORDS, stands_for
 from firstread.cohort.columns import MISSING, NOBODY
 from firstread.cohort.film_names import NORMAL, named
-from firstread.cohort.hashes import combined_sha256, films_sha256, readable_sha256
+from firstread.cohort.hashed import HashedFilms
 from firstread.cohort.headers import as_known
 from firstread.cohort.records import read_lines
 from firstread.cohort.tags import Told, told_by_files
@@ -91,7 +91,7 @@ class FilmRow:
 
 
 @dataclass(frozen=True)
-class Cohort:
+class Cohort(HashedFilms):
     """Films in a fixed order. `root`: the folder that `file` is relative to."""
 
     root: Path
@@ -115,16 +115,6 @@ class Cohort:
         """The path of each film."""
         return [r.path for r in self.rows]
 
-    @cached_property
-    def hashes(self) -> tuple[str, ...]:
-        """sha256 of each film's bytes (read once, then kept). Raises `TableError`."""
-        return films_sha256(self.paths)
-
-    @cached_property
-    def readable_hashes(self) -> tuple[str, ...]:
-        """The same, "" of a film that cannot be opened (it will be rejected)."""
-        return self.__dict__.get("hashes") or readable_sha256(self.paths)
-
     @property
     def ages(self) -> tuple[float, float] | None:
         """Years, from and to, of the patients: of the column `age`, or, where it tells nothing, of
@@ -134,10 +124,6 @@ class Cohort:
         years = [r.told_age for r in self.rows]
         known = [math.floor(age) for age in years if age is not None]
         return (float(min(known)), float(max(known))) if len(known) == len(years) else None
-
-    def data_hash(self) -> str:
-        """One sha256 that names this set of films, whatever their order or folder."""
-        return combined_sha256(self.hashes)
 
     def subset(self, indices: Iterable[int]) -> Cohort:
         """The films at `indices`, in that order."""
@@ -152,12 +138,9 @@ class Cohort:
         return self._told(rows, range(len(self.rows)))
 
     def _told(self, rows: Sequence[FilmRow], indices: Sequence[int]) -> Cohort:
-        """Some of the films, by `rows`. Their hashes are known if ours are: of a set that is larger
-        than the memory, or lies on a share, reading it once more takes its time."""
+        """Some of the films, by `rows`. Their hashes are known if ours are."""
         cohort = Cohort(self.root, tuple(rows[i] for i in indices))
-        for name in ("hashes", "readable_hashes"):
-            if known := self.__dict__.get(name):
-                cohort.__dict__[name] = tuple(known[i] for i in indices)
+        self.hand_on(cohort, indices)
         return cohort
 
 
