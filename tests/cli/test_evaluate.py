@@ -2,6 +2,8 @@
 
 import csv
 import json
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -172,3 +174,31 @@ def test_an_unfinished_run_and_a_changed_bundle(run_dir, folder, tmp_path, capsy
     card.unlink()
     assert evaluate(run_dir, "--data", folder) == 2
     assert "its bundle is gone; run the same `firstread train` again" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("at_once")
+def test_films_are_read_twice_and_the_log_tells_how_far(
+    run_dir, folder, tmp_path, capsys, monkeypatch
+):
+    opened, real = Counter(), Path.open
+
+    def counted(path, *args, **kwargs):
+        opened[path] += path.suffix == ".png"
+        return real(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", counted)
+    numbers = tmp_path / "m.json"
+    assert evaluate(run_dir, "--data", folder, "--json", numbers) == 0
+    assert {n for path, n in opened.items() if path.suffix == ".png"} == {2}
+    said = capsys.readouterr()
+    ends = [line for line in said.err.splitlines() if "24 of 24" in line]
+    assert ends == ["read: 24 of 24 films", "headers and hashes: 24 of 24 films"]
+    assert " of 24 films\n" not in said.out
+    assert json.loads(numbers.read_text())["data"]["sha256"] == load_cohort(folder).data_hash()
+
+
+@pytest.mark.usefixtures("at_once")
+def test_lines_of_json_on_stdout_are_all_that_is_there(run_dir, folder, capsys):
+    words = ["read", folder, "--bundle", run_dir / "bundle", "--jsonl", "-"]
+    assert main([str(word) for word in words]) == 0
+    assert len([json.loads(line) for line in capsys.readouterr().out.splitlines()]) == 24

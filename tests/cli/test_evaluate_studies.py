@@ -139,6 +139,7 @@ def test_map_curves_where_nothing_is_called_pneumonia(bundle, folder, tmp_path, 
     assert "--map-curves 100" in json.loads(out.read_text())["command"]
 
 
+@pytest.mark.usefixtures("at_once")
 def test_recalibration_within_the_table_and_on_another(evaluate, tmp_path, capsys):
     films = make_films(tmp_path / "here", 80)
     code, result, page = evaluate("--data", films, "--recalibrate-on", films)
@@ -147,7 +148,9 @@ def test_recalibration_within_the_table_and_on_another(evaluate, tmp_path, capsy
     assert (study["n_local"], study["films"], study["repeats"]) == (160, 100, 200)
     assert study["n_judged"]["value"] == pytest.approx(60)
     assert "After recalibration on 100 local films" in page
-    assert "recalibrated on 100 local films" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "recalibrated on 100 local films" in said.out
+    assert said.err.endswith("recalibrating: 200 of 200 draws\n")
 
     there = make_films(tmp_path / "there", 60, seed=1)
     (tmp_path / "there/films.csv").write_text(
@@ -163,6 +166,9 @@ def test_recalibration_within_the_table_and_on_another(evaluate, tmp_path, capsy
     assert result["n"] == 160
     assert "films.csv" in result["recalibration"]["source"]
     assert str(tmp_path) not in json.dumps(result)
+    said = capsys.readouterr().err
+    for what in ("hashing", "read", "headers"):
+        assert f"--recalibrate-on: {what}: 120 of 120 films" in said
 
 
 def test_a_table_of_films_the_model_was_made_from_is_warned_of(tmp_path):

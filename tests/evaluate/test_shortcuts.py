@@ -1,3 +1,5 @@
+import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -5,6 +7,7 @@ import pytest
 from PIL import Image
 
 from dicom_films import dicom_film
+from firstread.cohort.hashes import readable_sha256
 from firstread.cohort.table import load_cohort
 from firstread.evaluate.shortcuts import headers_of, sharpness_of, shortcut_aucs, shortcut_numbers
 from firstread.film import decode
@@ -129,3 +132,38 @@ def test_a_number_told_of_one_class_alone_gives_it_away():
     (row,) = shortcut_aucs({"area": (values, "of the table")}, truth, tuple("abcde"))
     assert row["auc"] is None
     assert "told of films with pneumonia alone" in row["note"]
+
+
+def test_each_file_is_read_once_for_its_header_and_its_hash(folder, monkeypatch):
+    (folder / "NORMAL/IM-0001-0001.jpeg").write_bytes(b"broken")
+    cohort, opened = load_cohort(folder), Counter()
+    told, real = readable_sha256(cohort.paths), Path.open
+
+    def counted(path, *args, **kwargs):
+        opened[path] += 1
+        return real(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", counted)
+    seen = []
+    headers = headers_of(cohort, lambda *done: seen.append(done))
+    assert cohort.readable_hashes == told
+    assert opened == dict.fromkeys(cohort.paths, 1)
+    assert seen == [(done, 8) for done in range(9)]
+    again = load_cohort(folder)
+    assert again.hashes == told
+    assert np.array_equal(headers_of(again), headers, equal_nan=True)
+    assert again.hashes == told
+
+
+def test_what_cannot_be_read_whole_has_the_hash_it_had(folder, monkeypatch):
+    cohort = load_cohort(folder)
+    cohort.paths[0].unlink()
+    with cohort.paths[1].open("ab") as film:
+        film.truncate(100_001)
+    monkeypatch.setattr(sys.modules["firstread.film.decode"], "MAX_BYTES", 100_000)
+    told = readable_sha256(cohort.paths)
+    headers = headers_of(cohort)
+    assert cohort.readable_hashes == told
+    assert told[0] == "" != told[1]
+    assert np.isnan(headers[0]).all()
+    assert np.isnan(headers[1]).tolist() == [True, True, False, True]

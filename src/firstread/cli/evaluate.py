@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from firstread.cli import evaluate_studies as studies
 from firstread.cli.arguments import check_output, given, seed
 from firstread.errors import BundleError, FirstreadError, NoFilms
+from firstread.progress import ProgressLine
 from firstread.terminal import say
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ def run(args: argparse.Namespace) -> int:
     if local is not None:
         keep_inputs(outputs, [], local.paths)
     with Kept(place, say) as kept:
-        scored = score_cohort(bundle_path, cohort, args.by, studies.progress("read"), kept=kept)
+        lines = ProgressLine("read"), ProgressLine("headers and hashes")
+        scored = score_cohort(bundle_path, cohort, args.by, *lines, kept=kept)
         if scored.rejected.all():
             raise NoFilms(
                 f"{args.data}: all {len(scored)} films were rejected; the first because: "
@@ -106,8 +108,9 @@ def run(args: argparse.Namespace) -> int:
         warnings += doubts(cohort, prevalence, ages)
         warnings += studies.mask_warnings(args, cohort)
         if local is not None:
+            local.read_readable_hashes(ProgressLine(f"{studies.LOCAL}: hashing"))
             seen = seen_warnings(local, scored.bundle["data"], run_dir)
-            warnings += [f"--recalibrate-on: {said}" for said in seen]
+            warnings += [f"{studies.LOCAL}: {said}" for said in seen]
         result = measure(
             scored,
             prevalence=args.prevalence,
@@ -140,7 +143,8 @@ def _asked_for(args: argparse.Namespace, films: Cohort) -> tuple[Cohort, str | N
 
     part = args.part
     if args.split is not None:
-        films, part = load_split(args.split, films), part or "val"
+        films = load_split(args.split, films, ProgressLine("hashing"))
+        part = part or "val"
     if part is None:
         return films, None
     there = sorted({r.part for r in films.rows} - {""})

@@ -7,7 +7,6 @@ made unasked. Their results are further keys of the JSON, absent where not asked
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -15,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from firstread.cli.arguments import given
 from firstread.errors import DataError
+from firstread.progress import ProgressLine
 
 if TYPE_CHECKING:
     from firstread.cohort.table import Cohort
     from firstread.evaluate.score import Scored
 
-Progress = Callable[[int, int], None]
+LOCAL = "--recalibrate-on"
+"""What is told of the films of that option begins with it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -181,7 +182,7 @@ def _asked(
     for how in _ways(args):
         from firstread.evaluate.occlusion import occlusion_study
 
-        show = progress(f"{how} painted over")
+        show = ProgressLine(f"{how} painted over")
         make = partial(
             occlusion_study, bundle_path, cohort, how, args.masks, seed=args.seed, progress=show
         )
@@ -189,7 +190,7 @@ def _asked(
     if args.heat_energy:
         from firstread.evaluate.heat import heat_energy_study
 
-        show = progress("heat maps")
+        show = ProgressLine("heat maps")
         make = partial(
             heat_energy_study, bundle_path, cohort, args.masks, seed=args.seed, progress=show
         )
@@ -205,13 +206,13 @@ def _asked(
             called.nonzero()[0].tolist(),
             films=args.map_curves,
             seed=args.seed,
-            progress=progress("map curves"),
+            progress=ProgressLine("map curves"),
         )
         yield "--map-curves", "map_curves", make
     if args.corruptions:
         from firstread.evaluate.corruptions import corruption_study
 
-        show = progress("corruptions")
+        show = ProgressLine("corruptions")
         make = partial(corruption_study, bundle_path, cohort, seed=args.seed, progress=show)
         yield "--corruptions", "corruptions", make
 
@@ -225,25 +226,16 @@ def _recalibrated(
 
     drawn_from = None
     if local is not None:
-        drawn_from = score_cohort(bundle_path, local, (), progress("local films"))
+        show, after = ProgressLine(f"{LOCAL}: read"), ProgressLine(f"{LOCAL}: headers")
+        drawn_from = score_cohort(bundle_path, local, (), show, after)
         drawn_from.data["given"] = portable(args.recalibrate_on)
-    return recalibration_study(scored, drawn_from, seed=args.seed)
+    show = ProgressLine("recalibrating", "draws")
+    return recalibration_study(scored, drawn_from, seed=args.seed, progress=show)
 
 
 def _ways(args: argparse.Namespace) -> list[Any]:
     """What to paint over, each once, in the order given."""
     return list(dict.fromkeys(args.occlude))
-
-
-def progress(what: str) -> Progress:
-    """A line on the terminal that counts films; silent where nobody watches."""
-
-    def show(done: int, of: int) -> None:
-        if sys.stderr.isatty() and (done % 20 == 0 or done == of):
-            end = "\n" if done == of else ""
-            print(f"\r{what}: {done} of {of} films", end=end, file=sys.stderr, flush=True)
-
-    return show
 
 
 def study_lines(result: Mapping[str, Any]) -> list[str]:

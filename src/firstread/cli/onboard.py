@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstread.cli.arguments import check_output, given, seed
 from firstread.errors import DataError, OutputError
+from firstread.progress import ProgressLine
 from firstread.terminal import say
 
 if TYPE_CHECKING:
@@ -76,7 +77,6 @@ def run(args: argparse.Namespace) -> int:
         return _drift(args)
     if args.data is None:
         return _plan(args)
-    from firstread.cli.evaluate_studies import progress
     from firstread.clinic.bundle import check_signature, write_local
     from firstread.clinic.films import age_warning, score_and_look
     from firstread.clinic.onboard import check_asked, onboard
@@ -93,9 +93,10 @@ def run(args: argparse.Namespace) -> int:
     signed = check_signature(args.signed_by, args.date)
     bundle = Bundle.load(args.bundle)
     local, pages, place = _places(args, signed is not None)
-    cohort, copies = without_copies(load_cohort(args.data))
+    cohort, copies = without_copies(load_cohort(args.data), ProgressLine("hashing"))
     with Kept(place, say) as kept:
-        scored, look = score_and_look(bundle, cohort, progress("read"), kept)
+        shown = ProgressLine("read"), ProgressLine("headers")
+        scored, look = score_and_look(bundle, cohort, *shown, kept)
         scored.data["given"] = portable(args.data)
         found = onboard(
             scored,
@@ -197,7 +198,6 @@ def _plan(args: argparse.Namespace) -> int:
 
 def _drift(args: argparse.Namespace) -> int:
     from firstread import __version__
-    from firstread.cli.evaluate_studies import progress
     from firstread.clinic.drift import FIRST_FILMS, NAMES, compare, load_baseline
     from firstread.clinic.films import look_at, one_a_patient
     from firstread.clinic.page import write_drift_page
@@ -221,7 +221,7 @@ def _drift(args: argparse.Namespace) -> int:
         check_output(path)
     keep_inputs([*pages, place], [args.data, args.drift])
     there = _films(args.data)
-    films, copies = without_copies(there)
+    films, copies = without_copies(there, ProgressLine("hashing"))
     first = base.get("film_of_patient") != "drawn"  # a baseline from before: held against alike
     warnings = [
         *copies,
@@ -230,7 +230,7 @@ def _drift(args: argparse.Namespace) -> int:
     for text in warnings:
         print(f"warning: {text}")
     with Kept(place, say) as kept:
-        look = look_at(bundle, films, progress("read"), kept)
+        look = look_at(bundle, films, ProgressLine("read"), ProgressLine("headers"), kept)
         drawn = look.some(one_a_patient(films.patients, first))
         result = compare(base, drawn, bundle.card.onnx_sha256) | {
             "n_films": len(there),

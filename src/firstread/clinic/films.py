@@ -6,7 +6,7 @@ read once, and 10,000 of them fit in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from firstread.evaluate.calibration import Floats
 from firstread.evaluate.kept import Kept, Seen
 from firstread.evaluate.metrics import Bools
 from firstread.evaluate.shortcuts import headers_of
+from firstread.progress import Progress
 from firstread.read.gate import out_of_age, unknown_age
 from firstread.read.opinion import REFER, REJECTED, band_reason
 
@@ -151,13 +152,15 @@ def looked(headers: Floats, watch: Watch) -> Look:
 def look_at(
     bundle: Bundle,
     cohort: Cohort,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
+    after: Progress | None = None,
     kept: Kept | None = None,
 ) -> Look:
     """Read the films of `cohort`, whose labels may be unknown, with a loaded bundle.
 
-    `progress` is called with (done, all). `kept`: goes on from what a killed reading has left. No
-    film is too bad: see `Reader.read`.
+    `progress` is called with (done, all), and `after` where the files are then read once more for
+    their headers. `kept`: goes on from what a killed reading has left. No film is too bad: see
+    `Reader.read`.
     """
     from firstread.read.engine import JUDGED_BY
     from firstread.read.reader import Reader
@@ -168,13 +171,14 @@ def look_at(
         watch(opinion)
         if progress is not None:
             progress(done, len(cohort))
-    return looked(headers_of(cohort), watch)
+    return looked(headers_of(cohort, after), watch)
 
 
 def score_and_look(
     bundle: Bundle,
     cohort: Cohort,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
+    after: Progress | None = None,
     kept: Kept | None = None,
 ) -> tuple[Scored, Look]:
     """The opinions on a labelled cohort, as `score_cohort` gives them, and the films as numbers."""
@@ -182,5 +186,5 @@ def score_and_look(
 
     watch = Watch(bundle.card)
     aged = [AgedFilm(row) for row in cohort.rows]
-    scored = score_cohort(bundle.path, cohort, (), progress, watch, aged, kept)
+    scored = score_cohort(bundle.path, cohort, (), progress, after, watch, aged, kept)
     return scored, looked(scored.headers, watch)

@@ -46,6 +46,7 @@ from firstread.evaluate.intervals import finite
 from firstread.evaluate.metrics import LOSS_FLOOR, Bools, brier, calibration_line, ece
 from firstread.evaluate.score import Scored
 from firstread.evaluate.seen import own_names
+from firstread.progress import Progress, counted
 
 FILMS = 100
 REPEATS = 200
@@ -101,11 +102,12 @@ def recalibration_study(
     seed: int = 0,
     films: int = FILMS,
     repeats: int = REPEATS,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Judge recalibration on `films` local films, over `repeats` draws; fields at the module's top.
 
-    Raises `DataError` where there are too few films of a class to draw from or to judge on, or
-    where `local` was scored by another bundle.
+    `progress` is called with (done, all) draws. Raises `DataError` where there are too few films of
+    a class to draw from or to judge on, or where `local` was scored by another bundle.
     """
     if local is not None and local.bundle.get("sha256") != scored.bundle.get("sha256"):
         raise DataError("the local films were scored by another bundle; score both by the same")
@@ -122,7 +124,7 @@ def recalibration_study(
         rows["prior_corrected"] = []
     fits: list[tuple[float, float, bool]] = []
     counts = []
-    for _ in range(repeats):
+    for _ in counted(range(repeats), progress):
         drawn, rest = _draw(pool, judged, films, rng)
         z, truth = judged.z[rest], judged.truth[rest]
         slope, intercept, held = refit(pool.z[drawn], pool.truth[drawn])

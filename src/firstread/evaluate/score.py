@@ -30,6 +30,7 @@ from firstread.evaluate.shortcuts import (
     shortcut_numbers,
 )
 from firstread.film.files import utf8
+from firstread.progress import Progress
 
 if TYPE_CHECKING:
     from firstread.read.judged import Source
@@ -124,7 +125,8 @@ def score_cohort(
     bundle_path: Path | None,
     cohort: Cohort,
     by: Iterable[str] = (),
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
+    after: Progress | None = None,
     watch: Callable[[Seen], None] | None = None,
     films: Sequence[Source] | None = None,
     kept: Kept | None = None,
@@ -133,8 +135,9 @@ def score_cohort(
 
     `bundle_path`: a bundle folder, None for the one shipped. `by`: columns to report within
     ("etiology", "series", "part" or a column of the CSV). `progress` is called with (done,
-    all), `watch` with what is seen of each film. `films`: what is read in place of the rows, one
-    for each. `kept`: goes on from what a killed reading has left. Raises `BundleError`, what
+    all), and `after` where the files are then read once more for their headers and hashes; `watch`
+    with what is seen of each film. `films`: what is read in place of the rows, one for each.
+    `kept`: goes on from what a killed reading has left. Raises `BundleError`, what
     `kept` does, or `DataError` where a film has no label or a column does not exist.
     """
     from firstread.read.bundle import Bundle
@@ -157,7 +160,7 @@ def score_cohort(
             progress(len(opinions), len(cohort))
     p = [np.nan if o.probability is None else o.probability for o in opinions]
     sharpness = [o.sharpness for o in opinions]
-    headers = headers_of(cohort)
+    headers = headers_of(cohort, after)
     return Scored(
         files=tuple(r.file for r in cohort.rows),
         labels=labels,

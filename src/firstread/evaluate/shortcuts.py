@@ -8,6 +8,7 @@ these, so each of them is one number a film, and its AUC stands next to the mode
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import math
 from pathlib import Path
@@ -16,25 +17,37 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from firstread.cohort.hashes import sha256_if_readable
 from firstread.cohort.table import Cohort
 from firstread.evaluate.calibration import Floats
 from firstread.evaluate.intervals import Estimate, Sampler, json_of
 from firstread.evaluate.metrics import Bools
+from firstread.film.ahead import of_each
 from firstread.film.decode import FORMATS, looks_like_dicom, orientation, read_bytes
 from firstread.film.heads import check_head
 from firstread.film.quiet import quiet
+from firstread.progress import Progress
+
+Header = tuple[float, float, float, float]
 
 FROM_TABLE = "size of the original, from the columns original_width and original_height"
 FROM_FILES = "size of the files as given"
 SHARPNESS = "fine detail of the film as it is read"
 
 
-def headers_of(cohort: Cohort) -> Floats:
+def headers_of(cohort: Cohort, progress: Progress | None = None) -> Floats:
     """What the files tell without their pixels, (n, 4): width, height, bytes and colour (0 or 1).
 
-    Each file is read, which takes as long as hashing them: once for all that want it.
+    Each file is read, which takes as long as hashing them: once for all that want it, and for the
+    films' hashes too where these are not known yet. `progress` is called with (done, all).
     """
-    return np.array([_header(path) for path in cohort.paths]).reshape(-1, 4)
+    if cohort.known_hashes is not None:
+        headers = of_each(_header, cohort.paths, progress)
+    else:
+        told = of_each(_header_and_hash, cohort.paths, progress)
+        headers = [header for header, _ in told]
+        cohort.keep_readable_hashes([sha for _, sha in told])
+    return np.array(headers).reshape(-1, 4)
 
 
 def shortcut_numbers(cohort: Cohort, headers: Floats) -> dict[str, tuple[Floats, str]]:
@@ -80,14 +93,34 @@ def sharpness_of(pixels: npt.NDArray[np.uint8] | None) -> float:
     return float(np.abs(np.diff(rows, 2, axis=1)).mean() * math.sqrt(math.pi / 2) / 6)
 
 
-def _header(path: Path) -> tuple[float, float, float, float]:
+def _header(path: Path) -> Header:
+    return _told_by(path, _bytes(path))
+
+
+def _header_and_hash(path: Path) -> tuple[Header, str]:
+    """The header, and the hash as `sha256_if_readable` has it."""
+    data = _bytes(path)
+    if data is None or not path.is_file():  # too large to be kept in memory; a pipe has no hash
+        return _told_by(path, data), sha256_if_readable(path)
+    return _told_by(path, data), hashlib.sha256(data).hexdigest()
+
+
+def _bytes(path: Path) -> bytes | None:
+    """The bytes of a file, None where it has been rejected for want of them."""
+    with contextlib.suppress(Exception):
+        return read_bytes(path)
+    return None
+
+
+def _told_by(path: Path, data: bytes | None) -> Header:
     """Width, height, bytes and colour (0 or 1), without decoding a pixel."""
     width = height = size = colour = np.nan
     # A broken file has been rejected elsewhere; a hostile one meets the guards that a reader has.
     with contextlib.suppress(Exception), quiet:
         size = float(path.stat().st_size)
-        data = read_bytes(path)
-        if looks_like_dicom(data):
+        if data is None:
+            pass
+        elif looks_like_dicom(data):
             from firstread.film.dicom import read_dataset
 
             ds = read_dataset(data, header_only=True)
