@@ -46,11 +46,16 @@ def train(place: Path, *words: Any, recipe: str = "tiny.toml") -> int:
     return main([*map(str, run), *map(str, words)])
 
 
+@pytest.mark.usefixtures("at_once")
 def test_from_films_to_a_bundle_and_once_more(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train(place, "--epochs", 1, "--seed", 3) == 0
-    out = capsys.readouterr().out
+    told = capsys.readouterr()
+    out = told.out
+    for what in ("hashing", "decoding the train part", "decoding the val part"):
+        assert f"{what}: " in told.err
+        assert f"{what}: " not in out
     assert "Epoch 0" not in out  # no bar where nobody watches it move
     assert "validation AUC 0." in out or "validation AUC 1." in out
     assert f"next: firstread evaluate {place / 'run'} --data FILMS" in out

@@ -483,9 +483,9 @@ def test_the_official_val_and_test_are_never_used(
     used: dict[str, list[str]] = {}
     decoded = room._decoded
 
-    def spy(part: Any, size: int, name: str, say: Any) -> Any:
+    def spy(part: Any, how: Any, name: str, *more: Any) -> Any:
         used[name] = [row.file for row in part.rows]
-        return decoded(part, size, name, say)
+        return decoded(part, how, name, *more)
 
     monkeypatch.setattr(room, "_decoded", spy)
     seen = Watch()

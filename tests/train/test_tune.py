@@ -47,7 +47,7 @@ class Pretend:
         self.fail_at = self.poor_at = self.nan_at = self.full_at = ""
 
     def __call__(
-        self, job: Job, say: Any = None, callbacks: tuple[Any, ...] = ()
+        self, job: Job, say: Any = None, callbacks: tuple[Any, ...] = (), **_: Any
     ) -> dict[str, Any]:
         self.jobs.append(job)
         name = job.out.name

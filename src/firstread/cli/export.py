@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 
 from firstread.errors import RunError
+from firstread.progress import ProgressLine
+from firstread.terminal import tell
 
 HELP = "write a run's bundle to a folder of its own; of several runs, one that reads as their mean"
 
@@ -66,14 +68,10 @@ def _anew(args: argparse.Namespace) -> int:
     if args.data is None:
         raise RunError("several runs want --data, the films they were trained on")
     films = load_cohort(args.data)
-
-    def say(text: str) -> None:
-        print(text, flush=True)
-
     if len(args.runs) == 1:
-        bundle = made_again(args.runs[0], films, args.out, args.name, say, args.twin)
+        bundle = made_again(args.runs[0], films, args.out, args.name, tell, args.twin, ProgressLine)
     else:
         name = args.name or "+".join(run.name for run in args.runs)
-        bundle = ensemble(args.runs, films, args.out, name, say)
+        bundle = ensemble(args.runs, films, args.out, name, tell, ProgressLine)
     print(f"{bundle.name} written to {args.out}")
     return 0

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firstread.cli.arguments import seed
+from firstread.progress import ProgressLine
+from firstread.terminal import tell
 
 if TYPE_CHECKING:
     from firstread.train.run import Job
@@ -116,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
     # The sizes that a recipe trains on and cuts crops from belong to its own size.
     changes = {} if args.size is None else {"size": args.size, "train_size": 0, "keep_size": 0}
     job = job_from(args, changes)
-    state = train(job, say=lambda text: print(text, flush=True))
+    state = train(job, say=tell, show=ProgressLine)
     epochs = state["epochs_run"]
     print(f"validation AUC {state['val_auc']:.4f} after {epochs} epoch{'' if epochs == 1 else 's'}")
     print(f"bundle: {args.out / 'bundle'}")

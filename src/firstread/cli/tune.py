@@ -8,6 +8,8 @@ from pathlib import Path
 from firstread.cli.arguments import seed
 from firstread.cli.train import RECIPES, add_data_arguments, job_from
 from firstread.errors import RecipeError
+from firstread.progress import ProgressLine
+from firstread.terminal import tell
 
 HELP = (
     "search around a recipe for a better one. Trial 0 is the recipe itself; the search resumes "
@@ -42,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from firstread.train.tune import Search, tune
 
     search = Search(job_from(args, {}), args.trials)
-    result = tune(search, say=lambda text: print(text, flush=True))
+    result = tune(search, say=tell, show=ProgressLine)
     best = result["best"]
     if best is None:
         # The median of the others stops none before some have run to their end.

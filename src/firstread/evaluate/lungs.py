@@ -17,6 +17,7 @@ from firstread.cohort.table import Cohort
 from firstread.errors import NoFilms
 from firstread.evaluate.intervals import Sampler, finite
 from firstread.film.lungs import SIDE, LungFinder, doubt
+from firstread.progress import Progress, counted
 
 Mask = npt.NDArray[np.bool_]
 
@@ -41,18 +42,19 @@ def judge_lungs(
     pixels: npt.NDArray[np.uint8],
     masks: Sequence[Mask | None],
     finder: LungFinder,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """The lung net's Dice on `films`: `pixels` (n, 224, 224) uint8, `masks` (224, 224) or None.
 
     Returns `dice` (an estimate), `films`, `patients`, `without_mask`, `below_0.9`, `doubted`
     (masks `film.lungs.doubt` refuses), the same `by` list (class and series), and `worst`.
-    Raises `NoFilms` where no film has a mask.
+    `progress` is called with (done, all). Raises `NoFilms` where no film has a mask.
     """
     kept = [i for i, mask in enumerate(masks) if mask is not None]
     if not kept:
         raise NoFilms("none of the films has a lung mask; give --masks the folder that holds them")
     values, doubts = np.zeros(len(kept)), np.zeros(len(kept), bool)
-    for k, i in enumerate(kept):
+    for k, i in enumerate(counted(kept, progress)):
         found = finder.mask(np.asarray(pixels[i]))
         assert found.shape == (SIDE, SIDE)
         truth = masks[i]

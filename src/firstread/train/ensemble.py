@@ -21,6 +21,7 @@ from firstread.cohort.split import load_split
 from firstread.cohort.table import Cohort
 from firstread.errors import RunError
 from firstread.evaluate.corruptions import FULL
+from firstread.progress import Show, unseen
 from firstread.read.bundle import Bundle, write_bundle
 from firstread.train.point import choose_point, reader_of
 from firstread.train.start import finished_run, split_rows
@@ -68,6 +69,7 @@ def ensemble(
     out: Path,
     name: str,
     say: Callable[[str], None] = lambda text: None,
+    show: Show = unseen,
 ) -> Bundle:
     """One bundle of several finished runs on one split of `films`.
 
@@ -90,9 +92,10 @@ def ensemble(
             raise RunError(
                 f"{run}: draws a map of another size than {runs[0]}; take networks alike"
             )
-    split = load_split(runs[0] / "split.csv", films)
-    val, ages = cached_films(split.part("val"), how), split.part("train").ages
-    large = cached_films(val.films, replace(how, size=max(how.size, FULL)))
+    split = load_split(runs[0] / "split.csv", films, show("hashing"))
+    val = cached_films(split.part("val"), how, progress=show("decoding the val part"))
+    ages, full = split.part("train").ages, replace(how, size=max(how.size, FULL))
+    large = cached_films(val.films, full, progress=show(f"decoding the val part at {full.size} px"))
     graph = merged([member.onnx_path.read_bytes() for member in members])
     read = reader_of(graph)
     say(f"choosing thresholds on {len(val.films)} films that no member was trained on")

@@ -19,6 +19,7 @@ from firstread.errors import RunError
 from firstread.evaluate.corruptions import FULL
 from firstread.film.files import csv_text
 from firstread.model.net import FilmNet
+from firstread.progress import Show, unseen
 from firstread.read.bundle import Bundle, write_bundle
 from firstread.read.card import LABELS
 from firstread.train.export import to_onnx
@@ -49,6 +50,7 @@ def make_bundle(
     twin: Path | None = None,
     gate: bool = True,
     earlier: Sequence[str] = (),
+    show: Show = unseen,
 ) -> tuple[Bundle, npt.NDArray[np.float64]]:
     """Write the bundle of a trained network, and give the logits of its validation films.
 
@@ -76,7 +78,9 @@ def make_bundle(
     read_worse = quick.logits if quick else read
     large = pixels
     if size < FULL:
-        large = np.asarray(cached_films(val.films, replace(recipe.seen, size=FULL)).pixels)
+        full = replace(recipe.seen, size=FULL)
+        progress = show(f"decoding the val part at {FULL} px")
+        large = np.asarray(cached_films(val.films, full, progress=progress).pixels)
     point = choose_point(read_worse, large, size, logits, val.films.labels, shifted)
     start = state.get("start")
     card = {
@@ -116,6 +120,7 @@ def made_again(
     name: str | None,
     say: Say = lambda text: None,
     twin: Path | None = None,
+    show: Show = unseen,
 ) -> Bundle:
     """The bundle of the finished run in `folder`, made anew by this version's code.
 
@@ -128,17 +133,27 @@ def made_again(
     recipe = make_recipe(state["recipe"], str(folder))
     start = load_start(folder, recipe)
     net = start.network(recipe)
-    split = load_split(folder / "split.csv", films)
-    parts = (
-        cached_films(split.part("train"), recipe.kept),
-        cached_films(split.part("val"), recipe.seen),
+    split = load_split(folder / "split.csv", films, show("hashing"))
+    trained, val = (
+        cached_films(split.part(name), how, progress=show(f"decoding the {name} part"))
+        for name, how in (("train", recipe.kept), ("val", recipe.seen))
     )
+    parts = (trained, val)
     found = [len(p.films) + len(p.failed) for p in parts]
     if found != [state["films"][k] for k in ("train", "val")]:
         raise RunError(f"{folder}: was trained on other films; give --data what it was trained on")
     old = Bundle.load(folder / "bundle")
     return make_bundle(
-        out, net, recipe, name or old.name, parts, state, say, twin, earlier=start.trained_on
+        out,
+        net,
+        recipe,
+        name or old.name,
+        parts,
+        state,
+        say,
+        twin,
+        earlier=start.trained_on,
+        show=show,
     )[0]
 
 

@@ -8,12 +8,12 @@ the package's lung net finds, so that no drawn masks are needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 from torch.nn import functional as F
+
+from firstread.progress import Progress
 
 GRID = 56
 """Side of the masks that are kept: finer than any map, small enough to hold them all."""
@@ -23,12 +23,12 @@ LEAST = 0.1
 
 
 def find_lungs(
-    films: npt.NDArray[np.uint8], say: Callable[[str], None] = lambda text: None
+    films: npt.NDArray[np.uint8], progress: Progress | None = None
 ) -> npt.NDArray[np.uint8]:
     """The lungs of films (n, s, s) as masks (n, GRID, GRID), 0 or 1.
 
     Where the lung net's mask is not to be believed, the whole film counts as lung: the
-    penalty is then nothing.
+    penalty is then nothing. `progress` is called with (done, all).
     """
     from PIL import Image
 
@@ -42,8 +42,8 @@ def find_lungs(
                 (GRID, GRID), Image.Resampling.BOX
             )
             found[i] = np.asarray(small) > 0  # a cell that holds any lung is lung
-        if (i + 1) % 1000 == 0 or i + 1 == len(films):
-            say(f"finding the lungs: {i + 1} of {len(films)}")
+        if progress is not None:
+            progress(i + 1, len(films))
     return found
 
 

@@ -29,10 +29,12 @@ from firstread.cohort.table import Cohort
 from firstread.errors import NoFilms, RunError
 from firstread.evaluate.lungs import judge_lungs
 from firstread.evaluate.masks import find_masks, load_mask
+from firstread.film.ahead import of_each
 from firstread.film.files import write_atomic
 from firstread.film.lungs import FORMAT, ONNX_FILE, RECORD_FILE, SIDE, LungFinder, seal
 from firstread.film.preprocess import Preprocess
 from firstread.model.unet import WIDTHS, WORK, LungNet
+from firstread.progress import Progress, Show, unseen
 from firstread.train.alone import alone
 from firstread.train.checkpoint import SafeCheckpointIO
 from firstread.train.export import lungs_to_onnx
@@ -87,26 +89,32 @@ class _Part:
     failed: tuple[tuple[str, str], ...]
 
 
-def train_lungs(job: LungJob, say: Say = lambda text: None) -> dict[str, Any]:
+def train_lungs(job: LungJob, say: Say = lambda text: None, show: Show = unseen) -> dict[str, Any]:
     """Train the net on the train part, judge it on the val part; run.json's content.
 
     Raises `RunError` if the folder is another run's, and the errors of the parts.
     """
     torch.set_num_threads(1)  # maps are small: a second thread mostly waits
-    split = split_of(job.films, job.split, job.out)
+    split = split_of(job.films, job.split, job.out, show("hashing"))
     found = find_masks(split, job.masks)
     drawn = [i for i, path in enumerate(found) if path is not None]
     say(f"{len(drawn)} of {len(split)} films have a lung mask")
     # In the films' order, unlike a set's: masks that changed places are other masks.
-    hashes = "\n".join("" if path is None else file_sha256(path) for path in found)
+    known = of_each(_mask_hash, found, show("hashing masks"))
+    hashes = "\n".join(known)
     masks_sha256 = hashlib.sha256(hashes.encode()).hexdigest()
     paths = {row.file: path for row, path in zip(split.rows, found, strict=True) if path}
     with alone(job.out, "training"):
-        return _train(job, split, paths, masks_sha256, say)
+        return _train(job, split, paths, masks_sha256, say, show)
 
 
 def _train(
-    job: LungJob, split: Cohort, paths: dict[str, Path], masks_sha256: str, say: Say
+    job: LungJob,
+    split: Cohort,
+    paths: dict[str, Path],
+    masks_sha256: str,
+    say: Say,
+    show: Show,
 ) -> dict[str, Any]:
     """Train in a folder that nobody else writes to. `paths`: the mask of each film that has one."""
     state = _open_run(job, split, masks_sha256)
@@ -115,7 +123,10 @@ def _train(
         return state
     if not (job.out / "split.csv").exists():
         save_split(split, job.out / "split.csv")
-    train, val = (_part(split.part(name), paths, say) for name in ("train", "val"))
+    train, val = (
+        _part(split.part(name), paths, say, show(f"decoding the {name} part"))
+        for name in ("train", "val")
+    )
     state["failed_films"] = [list(pair) for pair in (*train.failed, *val.failed)]
 
     torch.manual_seed(job.plan.seed)
@@ -146,10 +157,14 @@ def _train(
     write_atomic(folder / ONNX_FILE, graph)
     write_atomic(folder / RECORD_FILE, seal(record))
     say(f"judging it on {len(val.films)} held-out films")
-    judged = judge_lungs(val.films, val.pixels, val.masks, LungFinder(folder))
+    judged = judge_lungs(val.films, val.pixels, val.masks, LungFinder(folder), show("judging"))
     state |= {"val": judged, "finished": True, "ended": now()}
     write_atomic(job.out / "run.json", json.dumps(state, indent=2) + "\n")
     return state
+
+
+def _mask_hash(path: Path | None) -> str:
+    return "" if path is None else file_sha256(path)
 
 
 def lung_loss(logits: Tensor, masks: Tensor) -> Tensor:
@@ -227,11 +242,7 @@ def _plain(value: object) -> bool:
     return isinstance(value, (int, float, str, bool, list))
 
 
-def _part(films: Cohort, masks: dict[str, Path], say: Say) -> _Part:
-    def progress(done: int, total: int) -> None:
-        if done % 1000 == 0 or done == total:
-            say(f"decoding: {done} of {total}")
-
+def _part(films: Cohort, masks: dict[str, Path], say: Say, progress: Progress) -> _Part:
     # The whole part, as a classifier's training decodes it: the cache is shared.
     cached = cached_films(films, Preprocess(SIDE), progress=progress)
     for file, why in cached.failed:

@@ -32,6 +32,7 @@ from firstread.film.preprocess import Preprocess
 from firstread.model.build import build_net, freeze
 from firstread.model.net import FilmNet, channels_last
 from firstread.model.weights import Weights, resolve_weights
+from firstread.progress import Progress, Show, unseen
 from firstread.train.alone import alone
 from firstread.train.finish import make_bundle, val_csv
 from firstread.train.fit import device_for, fit
@@ -63,17 +64,21 @@ class Job:
 
 
 def train(
-    job: Job, say: Callable[[str], None] = lambda text: None, callbacks: tuple[Any, ...] = ()
+    job: Job,
+    say: Callable[[str], None] = lambda text: None,
+    callbacks: tuple[Any, ...] = (),
+    show: Show = unseen,
 ) -> dict[str, Any]:
     """Train, choose the operating point on the validation part, write the bundle.
 
     A run folder of the same recipe and films is resumed; one that is finished is left as it
-    is, unless its bundle or val.csv is gone: both are then made again. Returns run.json's content.
+    is, unless its bundle or val.csv is gone: both are then made again. `show`
+    is shown how far hashing, decoding and the like are. Returns run.json's content.
     Raises `RunError` if the folder is another run's, and the errors of the parts.
     """
     device = device_for(job.device)
     start, weights = _beginning(job)
-    split = split_of(job.films, job.split, job.out)
+    split = split_of(job.films, job.split, job.out, show("hashing"))
     assert_both_classes(split)
     if start:
         assert_unseen(start, split)
@@ -81,7 +86,7 @@ def train(
         _network(job.recipe, weights, start, lambda text: None)  # raises where they do not fit
     ready = _Ready(device, start, weights, split, teacher_recipes(job.recipe))
     with alone(job.out, "training"):  # of what is refused before nothing is left
-        return _train(job, ready, say, callbacks)
+        return _train(job, ready, say, callbacks, show)
 
 
 class _Ready(NamedTuple):
@@ -95,7 +100,11 @@ class _Ready(NamedTuple):
 
 
 def _train(
-    job: Job, ready: _Ready, say: Callable[[str], None], callbacks: tuple[Any, ...]
+    job: Job,
+    ready: _Ready,
+    say: Callable[[str], None],
+    callbacks: tuple[Any, ...],
+    show: Show,
 ) -> dict[str, Any]:
     recipe, out = job.recipe, job.out
     device, start, weights, split, taught = ready
@@ -106,10 +115,10 @@ def _train(
         save_split(split, out / "split.csv")
     if start and not (out / TRAINED_CSV).exists():
         write_atomic(out / TRAINED_CSV, start.trained_csv())
-    teachers, told = _teachers(job, taught, say)
+    teachers, told = _teachers(job, taught, say, show)
     started = time.perf_counter()
     hows = {"train": recipe.kept, "val": recipe.seen}
-    parts = [_decoded(split.part(name), how, name, say) for name, how in hows.items()]
+    parts = [_decoded(split.part(name), how, name, say, show) for name, how in hows.items()]
     decode_seconds = time.perf_counter() - started
     parts = _as_begun(out, state, parts, say)
     for doubt in (why_unused(parts[0].films), unknown_patients(split)):
@@ -119,10 +128,14 @@ def _train(
     pixels = [np.asarray(p.pixels) for p in parts]
     started = time.perf_counter()
     bf16 = state["precision"] == "bf16-mixed"
-    inputs = [_features(net, p, bf16, say) for p in pixels] if recipe.features_once else pixels
+    inputs = (
+        [_features(net, p, bf16, show("features")) for p in pixels]
+        if recipe.features_once
+        else pixels
+    )
     feature_seconds = time.perf_counter() - started
     labels = [p.films.labels for p in parts]
-    lungs = find_lungs(pixels[0], say) if recipe.wants_lungs else None
+    lungs = find_lungs(pixels[0], show("finding the lungs")) if recipe.wants_lungs else None
     if teachers:
         sha256 = keep_opinions(out, teachers, parts[0].films, pixels[0], recipe.size)
         state |= {"teachers": told, "teachers_sha256": sha256}
@@ -156,7 +169,16 @@ def _train(
     both = (parts[0], parts[1])
     earlier = start.trained_on if start else ()
     _, logits = make_bundle(
-        out / "bundle", net, recipe, name, both, state, say, gate=job.gate, earlier=earlier
+        out / "bundle",
+        net,
+        recipe,
+        name,
+        both,
+        state,
+        say,
+        gate=job.gate,
+        earlier=earlier,
+        show=show,
     )
     write_atomic(out / "val.csv", val_csv(parts[1].films, logits))
     state |= {"finished": True, "ended": now()}
@@ -180,14 +202,14 @@ def _is_whole(out: Path, say: Callable[[str], None]) -> bool:
 
 
 def _teachers(
-    job: Job, recipes: Sequence[Recipe], say: Callable[[str], None]
+    job: Job, recipes: Sequence[Recipe], say: Callable[[str], None], show: Show
 ) -> tuple[tuple[FilmNet, ...], list[dict[str, Any]]]:
     """The networks of a job's teachers and their records, on the split of its own run."""
 
     def train_one(teacher: Recipe, name: str, folder: Path) -> dict[str, Any]:
         say(f"teacher {folder.name}: {name}")
         own = replace(job, recipe=teacher, name=name, out=folder, start=None, gate=False)
-        return train(replace(own, split=job.out / "split.csv"), say)
+        return train(replace(own, split=job.out / "split.csv"), say, show=show)
 
     return taught_by(job.out, job.recipe, recipes, train_one)
 
@@ -244,12 +266,10 @@ def _kept(history: list[dict[str, float]], recipe: Recipe, out: Path) -> dict[st
     return kept
 
 
-def _decoded(films: Cohort, how: Preprocess, name: str, say: Callable[[str], None]) -> CachedFilms:
-    def progress(done: int, total: int) -> None:
-        if done % 1000 == 0 or done == total:
-            say(f"decoding the {name} part: {done} of {total}")
-
-    cached = cached_films(films, how, progress=progress)
+def _decoded(
+    films: Cohort, how: Preprocess, name: str, say: Callable[[str], None], show: Show
+) -> CachedFilms:
+    cached = cached_films(films, how, progress=show(f"decoding the {name} part"))
     for file, why in cached.failed:
         say(f"left out {file}: {why}")
     for label, which in enumerate(("normal", "pneumonia")):
@@ -292,7 +312,7 @@ def _as_begun(
 
 
 def _features(
-    net: FilmNet, pixels: npt.NDArray[np.uint8], bf16: bool, say: Callable[[str], None]
+    net: FilmNet, pixels: npt.NDArray[np.uint8], bf16: bool, progress: Progress
 ) -> npt.NDArray[np.float16]:
     """The trunk's output for every film, (n, c, h, w); for a trunk that does not learn."""
     channels_last(net).eval()
@@ -305,6 +325,5 @@ def _features(
                 memory_format=torch.channels_last
             )
             out.append(net.features(film).half().numpy())
-            if start // 64 % 20 == 0:
-                say(f"features: {start + len(films)} of {len(pixels)}")
+            progress(start + len(films), len(pixels))
     return np.concatenate(out)

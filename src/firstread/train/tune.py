@@ -30,6 +30,7 @@ from optuna.trial import Trial, TrialState
 from firstread.cohort.split import save_split, split_of
 from firstread.cohort.table import Cohort
 from firstread.errors import OutputError, RunError
+from firstread.progress import Show, unseen
 from firstread.train.alone import alone
 from firstread.train.record import told_of
 from firstread.train.run import Job, first_weights, train
@@ -53,7 +54,9 @@ class Search:
     trials: int
 
 
-def tune(search: Search, say: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
+def tune(
+    search: Search, say: Callable[[str], None] = lambda text: None, show: Show = unseen
+) -> dict[str, Any]:
     """Run trials until `search.trials` are finished; returns the content of trials.json.
 
     DIR/ then holds study.db, split.csv, trial-000/ (the recipe itself), trial-001/ ...,
@@ -61,7 +64,7 @@ def tune(search: Search, say: Callable[[str], None] = lambda text: None) -> dict
     written anew after every trial, whole or not at all. Of the trials only the best keeps
     its bundle. Raises `RunError` if the folder holds another search or is in use.
     """
-    split = split_of(search.job.films, search.job.split, search.job.out)
+    split = split_of(search.job.films, search.job.split, search.job.out, show("hashing"))
     identity = _identity(search, split)  # of what is refused before nothing is left
     with alone(search.job.out, "search"), _study(search, split, identity) as study:
         for trial in study.get_trials(states=(TrialState.RUNNING,)):
@@ -69,7 +72,7 @@ def tune(search: Search, say: Callable[[str], None] = lambda text: None) -> dict
         result = None
         try:
             while _finished(study) < search.trials:
-                _one(study, search, say)
+                _one(study, search, say, show)
                 result = _write(study, search)
                 _tidy(search.job.out, result)
         except KeyboardInterrupt:
@@ -153,7 +156,7 @@ def _ask_again(study: optuna.Study, number: int) -> None:
     study.enqueue_trial({**asked, **trial.params}, user_attrs=trial.user_attrs)
 
 
-def _one(study: optuna.Study, search: Search, say: Callable[[str], None]) -> None:
+def _one(study: optuna.Study, search: Search, say: Callable[[str], None], show: Show) -> None:
     """Ask for a trial, run it and tell the study what came of it."""
     used = {t.user_attrs[FOLDER] for t in study.get_trials() if FOLDER in t.user_attrs}
     study.sampler = optuna.samplers.TPESampler(
@@ -173,7 +176,7 @@ def _one(study: optuna.Study, search: Search, say: Callable[[str], None]) -> Non
         gate=False,  # nobody reads films with a trial, and it costs as much as some trainings
     )
     try:
-        state = train(job, say, callbacks=(_Report(trial),))
+        state = train(job, say, callbacks=(_Report(trial),), show=show)
     except optuna.TrialPruned as e:
         study.tell(trial, state=TrialState.PRUNED)
         say(f"{name}: {e}")
