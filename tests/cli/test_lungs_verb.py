@@ -25,6 +25,7 @@ def films(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("at_once")
 def test_masks_are_drawn_and_judged(
     films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -35,6 +36,9 @@ def test_masks_are_drawn_and_judged(
     out = tmp_path / "dice.json"
     command = ["lungs", "evaluate", "--data", str(films), "--masks", str(masks)]
     assert main([*command, "--net", str(net), "--json", str(out)]) == 0
+    told = capsys.readouterr().err
+    for what in ("hashing", "decoding", "judging"):
+        assert f"{what}: 16 of 16 films\n" in told
     found = json.loads(out.read_text())
     assert found["dice"]["value"] == 1.0
     assert found["net"]["name"] == "dark"
@@ -59,6 +63,7 @@ def test_lists_of_one_patient_have_no_interval(
     assert json.loads(out.read_text())["by"]["pneumonia"]["dice"]["low"] is None
 
 
+@pytest.mark.usefixtures("at_once")
 def test_a_film_without_lungs_is_told_and_the_rest_goes_on(
     films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -67,7 +72,10 @@ def test_a_film_without_lungs_is_told_and_the_rest_goes_on(
     net = dark_is_lung(tmp_path / "net")
     out = tmp_path / "masks"
     assert main(["lungs", "draw", str(films), "--out", str(out), "--net", str(net)]) == 1
-    said = capsys.readouterr().out
+    told = capsys.readouterr()
+    said = told.out
+    assert told.err.endswith("drawing: 17 of 17 films\n")
+    assert "drawing" not in said
     assert "blank.png: no mask: lungs were found on only" in said
     assert "16 of 17 masks" in said
     assert not (out / "NORMAL" / "blank.png").exists()

@@ -1,6 +1,8 @@
 """Masks of whole folders."""
 
+import time
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -125,3 +127,49 @@ def test_an_earlier_mask_is_named_where_a_film_gets_none(
     (said,) = draw_masks([films], out, finder, replace=True)
     assert f"an earlier mask lies at {out / 'a.png'}" in str(said.problem)
     assert (out / "a.png").exists()
+
+
+def test_several_films_are_drawn_at_a_time_in_their_order(
+    tmp_path: Path, finder: LungFinder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    films, seen = tmp_path / "films", list[tuple[int, int]]()
+    for i in range(6):
+        save(films / f"{i}.png", film_of(np.roll(two_lungs(), i, axis=0)))
+    list(draw_masks([films], tmp_path / "one", finder))
+    both, mask = Barrier(2), finder.mask
+
+    def waits(film: np.ndarray) -> np.ndarray:
+        both.wait(30)  # for another film's turn
+        return mask(film)
+
+    monkeypatch.setattr(finder, "mask", waits)
+    drawn = draw_masks(
+        [films], tmp_path / "two", finder, threads=2, progress=lambda *done: seen.append(done)
+    )
+    assert [d.film.name for d in drawn] == [f"{i}.png" for i in range(6)]
+    assert seen == [(done, 6) for done in range(1, 7)]
+    for i in range(6):
+        one, two = (tmp_path / name / f"{i}.png" for name in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_large_films_are_drawn_one_at_a_time(
+    tmp_path: Path, finder: LungFinder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each may take a gigabyte."""
+    for i in range(6):
+        save(tmp_path / "films" / f"{i}.png", film_of(two_lungs()))
+    monkeypatch.setattr("firstread.film.turns.LARGE", SIDE * SIDE - 1)
+    mask, at_work = finder.mask, list[int]()
+    most: list[int] = []
+
+    def watched(film: np.ndarray) -> np.ndarray:
+        at_work.append(1)
+        most.append(len(at_work))
+        time.sleep(0.01)
+        at_work.pop()
+        return mask(film)
+
+    monkeypatch.setattr(finder, "mask", watched)
+    list(draw_masks([tmp_path / "films"], tmp_path / "out", finder, threads=3))
+    assert most == [1] * 6

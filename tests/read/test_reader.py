@@ -1,6 +1,5 @@
 import io
 import json
-import os
 import pickle
 import subprocess
 import sys
@@ -19,11 +18,9 @@ from dicom_films import dicom_film
 from firstread.errors import BundleError
 from firstread.film import Film, Preprocess
 from firstread.film import decode as film_decode
-from firstread.read import reader as room
 from firstread.read.bundle import write_bundle
 from firstread.read.gate import KINDS, NO_GATE, Verdict
 from firstread.read.reader import Reader
-from forked import in_child
 
 
 @pytest.fixture(scope="module")
@@ -393,15 +390,3 @@ def test_the_shipped_gate_turns_spoilt_films_away(spoil: str) -> None:
         else:
             assert opinion.decision == "rejected", path.name
             assert spoil in opinion.reasons[0]
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_child_reads_large_films_though_a_thread_of_its_parent_did() -> None:
-    def waits_for_nobody() -> bool:
-        with room._Turn() as own:
-            own(room.LARGE + 1)
-        return True
-
-    with room._Turn() as turn:
-        turn(room.LARGE + 1)
-        assert in_child(waits_for_nobody)

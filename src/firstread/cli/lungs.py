@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from firstread.cli.arguments import seed
+from firstread.progress import ProgressLine
+from firstread.terminal import tell
 
 HELP = "draw lung masks of films; judge or remake the lung net"
 
@@ -77,17 +79,25 @@ def _draw(args: argparse.Namespace) -> int:
     """Write the masks; 1 if a film could not be read or its mask is in doubt."""
     from firstread.film.draw import draw_masks
     from firstread.film.lungs import LungFinder
+    from firstread.read.engine import default_threads
     from firstread.terminal import printable
 
     paths, finder = [Path(p) for p in args.paths], LungFinder(args.net)
-    drawn = draw_masks(paths, args.out, finder, replace=args.replace)
+    drawn = draw_masks(
+        paths,
+        args.out,
+        finder,
+        replace=args.replace,
+        threads=default_threads(),
+        progress=ProgressLine("drawing"),
+    )
     total = failed = kept = 0
     for film, problem, was_there in drawn:
         total += 1
         kept += was_there
         if problem is not None:
             failed += 1
-            print(printable(f"{film}: no mask: {problem}"), flush=True)
+            tell(printable(f"{film}: no mask: {problem}"))
     print(f"{total - failed - kept} of {total} masks written to {args.out}")
     if kept:
         print(f"{kept} masks that were there are kept as they are; --replace draws them anew")
@@ -122,7 +132,7 @@ def _train(args: argparse.Namespace) -> int:
         source=args.source,
         net_licence=args.net_licence,
     )
-    state = train_lungs(job, say=lambda text: print(text, flush=True))
+    state = train_lungs(job, say=tell, show=ProgressLine)
     _say_dice(state["val"])
     print(f"the net is in {args.out / 'net'}; use it with --net, or as src/firstread/film/shipped")
     return 1 if state.get("failed_films") else 0  # runs from before tell of none
@@ -150,16 +160,18 @@ def _evaluate(args: argparse.Namespace) -> int:
     films, part = load_cohort(args.data), args.part
     keep_inputs([args.json], [args.data, args.split], films.paths)
     if args.split is not None:
-        films, part = load_split(args.split, films), part or "val"
+        films, part = load_split(args.split, films, ProgressLine("hashing")), part or "val"
     if part is not None:
         films = films.part(part)
         if not len(films):
             raise NoFilms(f"--part {part}: no film is in it; give --split, and use train or val")
-    cached = cached_films(films, Preprocess(SIDE))
+    films.read_hashes(ProgressLine("hashing"))
+    cached = cached_films(films, Preprocess(SIDE), progress=ProgressLine("decoding"))
     paths = find_masks(cached.films, args.masks)
     masks = [None if path is None else load_mask(path, SIDE) for path in paths]
     read = [(p, m) for p, m in zip(paths, masks, strict=True) if p is not None and m is not None]
-    judged = judge_lungs(cached.films, np.asarray(cached.pixels), masks, finder)
+    show, pixels = ProgressLine("judging"), np.asarray(cached.pixels)
+    judged = judge_lungs(cached.films, pixels, masks, finder, show)
     # A run's net, RUN/net, lies beside the split it was trained on.
     run = args.net.parent if args.net and (args.net.parent / "split.csv").is_file() else None
     judged |= {

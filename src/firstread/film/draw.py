@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,11 +14,14 @@ import numpy.typing as npt
 from PIL import Image
 
 from firstread.errors import FilmError, FolderNotFound, NoFilms, OutputError
+from firstread.film.ahead import in_order
 from firstread.film.decode import FILM_SUFFIXES, decode
 from firstread.film.files import find_films, real, write_atomic
 from firstread.film.lungs import SIDE, LungFinder, doubt
 from firstread.film.preprocess import Preprocess, preprocess
 from firstread.film.quality import plainly_no_film
+from firstread.film.turns import Turn
+from firstread.progress import Progress
 
 
 class Drawn(NamedTuple):
@@ -42,7 +47,13 @@ def mask_name(film: Path) -> Path:
 
 
 def draw_masks(
-    paths: Iterable[Path], out: Path, finder: LungFinder, *, replace: bool = False
+    paths: Iterable[Path],
+    out: Path,
+    finder: LungFinder,
+    *,
+    replace: bool = False,
+    threads: int = 1,
+    progress: Progress | None = None,
 ) -> Iterator[Drawn]:
     """Write a mask of 224 x 224 pixels for each film below `paths`; yield what became of it.
 
@@ -50,7 +61,8 @@ def draw_masks(
     OUT/<its name>.png (`mask_name`). The problem is None where there is a mask now; a
     film that cannot be read, or whose mask is in doubt, gets none. A mask that is there is kept,
     since a hand may have mended it, and its film not read; with `replace` it is drawn anew, and
-    where none can be drawn the problem names the earlier one, which stays. Raises `NoFilms`, and
+    where none can be drawn the problem names the earlier one, which stays. As many `threads` draw,
+    in the films' order; `progress` is called with (done, all). Raises `NoFilms`, and
     `OutputError` before any mask is drawn where two films would write the same mask, a mask would
     replace a film, or `out` lies in one of the folders, whose films the masks would be the next
     time.
@@ -79,23 +91,34 @@ def draw_masks(
     for place in taken:
         if real(place) in films:
             raise OutputError(f"{place}: is one of the films; give --out another folder")
-    for film, place in places.items():
+
+    def one(pair: tuple[Path, Path]) -> Drawn:
+        film, place = pair
         if place.exists() and not replace:
-            yield Drawn(film, None, kept=True)
-            continue
+            return Drawn(film, None, kept=True)
         problem = _draw(film, place, finder)
         if problem is not None and place.exists():
             problem += f"; an earlier mask lies at {place}: delete it if it is not right"
-        yield Drawn(film, problem)
+        return Drawn(film, problem)
+
+    with ThreadPoolExecutor(threads) as pool:
+        made = in_order(pool, one, places.items(), 2 * threads - 1)
+        for done, drawn in enumerate(made, 1):
+            if progress is not None:
+                progress(done, len(places))
+            yield drawn
 
 
 def _draw(path: Path, place: Path, finder: LungFinder) -> str | None:
-    try:
-        film = decode(path, reduce_to=SIDE)
-    except (FilmError, FolderNotFound) as e:  # gone since the folder was walked
-        return str(e)
-    mask = finder.mask(preprocess(film, Preprocess(SIDE)))
-    problem = plainly_no_film(film) or doubt(mask)
+    with Turn() as turn:
+        try:
+            with contextlib.suppress(OSError, ValueError):  # `decode` says it better
+                turn(path.stat().st_size // 2)
+            film = decode(path, reduce_to=SIDE, before=turn)
+        except (FilmError, FolderNotFound) as e:  # gone since the folder was walked
+            return str(e)
+        mask = finder.mask(preprocess(film, Preprocess(SIDE)))
+        problem = plainly_no_film(film) or doubt(mask)
     if problem is None:
         write_atomic(place, mask_png(mask))
     return problem

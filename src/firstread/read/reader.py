@@ -22,11 +22,11 @@ from firstread.errors import FirstreadError
 from firstread.film import Film, Preprocess, decode, preprocess
 from firstread.film.age import OLDEST, age_of
 from firstread.film.decode import Before
-from firstread.film.forks import Lock
 from firstread.film.lungs import LEAST_SIDE, SIDE, Grey, doubt, lung_mask, shipped
 from firstread.film.photo import looks_photographed
 from firstread.film.preprocess import seen_box
 from firstread.film.quality import plainly_no_film, quality_notes
+from firstread.film.turns import Turn
 from firstread.read.bundle import Bundle
 from firstread.read.engine import AUTO, INPUT, OUTPUTS, Opened, default_threads, open_bundle
 from firstread.read.gate import (
@@ -45,10 +45,6 @@ from firstread.read.regions import regions
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
-
-LARGE = 20_000_000
-"""Pixels beyond which films are read one at a time, so that a folder of the largest takes hardly
-more memory than one of them. The largest detector, 43 cm at 0.1 mm, has 18.5 million."""
 
 
 class Named(Protocol):
@@ -121,7 +117,7 @@ class Reader:
         file, heat = _name(source), heat or self._lungs is not None
         age = _years(age if age is not None else getattr(source, "age", None))
         try:
-            with _Turn() as turn:
+            with Turn() as turn:
                 film = _decoded(source, self.bundle.card.preprocess.first, turn)
                 return self._judge(file, film, heat, age, lambda: _decoded(source, SIDE, turn))
         except FirstreadError as e:
@@ -265,25 +261,6 @@ def _years(age: SupportsFloat | None) -> float | None:
     if not 0 <= years <= OLDEST:
         raise ValueError(f"age must be years, from 0 to {OLDEST}")
     return years
-
-
-class _Turn:
-    """A film's turn: it waits while another one of more than `LARGE` pixels is being read, if it
-    is such a film itself."""
-
-    _one = Lock()
-
-    def __enter__(self) -> _Turn:
-        self._holds = False
-        return self
-
-    def __call__(self, pixels: int) -> None:
-        if pixels > LARGE and not self._holds:
-            self._holds = self._one.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        if self._holds:
-            self._one.release()
 
 
 def _decoded(source: Readable, size: int, before: Before) -> Film:
