@@ -1,6 +1,7 @@
 """The studies of the verb `evaluate`: asked for, they stand in the JSON, the table and the page."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -253,6 +254,26 @@ def test_an_interrupted_study_leaves_the_results(evaluate, folder, capsys, monke
     assert result["warnings"][-1] == said
     assert said in page
     assert "interrupted" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("at_once")
+def test_results_do_not_stand_in_the_line_of_a_study_that_came_to_no_end(
+    evaluate, folder, capsys, monkeypatch
+):
+    def stopped(*_, progress, **__):
+        progress(1, 9)
+        raise KeyboardInterrupt
+
+    def table(result):
+        said.append(capsys.readouterr().err)
+        return ""
+
+    said = []
+    monkeypatch.setattr("firstread.evaluate.occlusion.occlusion_study", stopped)
+    monkeypatch.setattr("firstread.cli.evaluate.table", table)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    evaluate("--data", folder, "--occlude", "box")
+    assert said[0].endswith("\rbox painted over: 1 of 9 films\n")
 
 
 def test_an_unexpected_error_in_a_study_comes_after_the_results(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstread.cli.arguments import given
 from firstread.errors import DataError
-from firstread.progress import ProgressLine
+from firstread.progress import ProgressLine, end_line
 
 if TYPE_CHECKING:
     from firstread.cohort.table import Cohort
@@ -157,6 +157,8 @@ def run_studies(
             failed.append((option, e))
         else:
             found[key] = [*found.get(key, ()), study] if key == "occlusion" else study
+        finally:
+            end_line()  # where it came to no end
     return found, failed
 
 
