@@ -1,10 +1,14 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from bundles import tiny_bundle, tiny_card, tiny_onnx
 from firstread.errors import BundleError, OutputError
+from firstread.film import leftovers
+from firstread.film.leftovers import part_of
 from firstread.read.bundle import Bundle, write_bundle
 
 
@@ -109,6 +113,125 @@ def test_a_bundle_is_replaced_but_foreign_files_are_left_alone(folder: Path) -> 
     with pytest.raises(OutputError, match=r"thesis\.txt"):
         write_bundle(folder, tiny_onnx(), tiny_card())
     assert (folder / "thesis.txt").read_text() == "years of work"
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from bundles import tiny_bundle
+from firstread.read import bundle
+
+def die(*_):
+    os._exit(9)
+
+rename = Path.rename
+{patch}
+tiny_bundle(Path(sys.argv[1]), name="second")
+"""
+
+AT_THE_END = KILLED.format(patch="bundle._put_in_place = die")
+BETWEEN = KILLED.format(
+    patch="Path.rename = lambda here, to: die() if to == Path(sys.argv[1]) else rename(here, to)"
+)
+
+
+def killed(folder: Path, script: str) -> None:
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(folder)], env={**os.environ, "PYTHONPATH": path}
+    )
+    assert done.returncode == 9
+
+
+linux = pytest.mark.skipif(
+    leftovers._place() is None, reason="the system does not tell where process ids hold"
+)
+
+
+@linux
+def test_what_a_killed_writer_left_goes_when_a_bundle_is_written_there(folder: Path) -> None:
+    killed(folder, AT_THE_END)
+    assert len(list(folder.parent.iterdir())) == 2
+    alive = part_of(folder)  # another thread's
+    foreign = folder.with_name(".thesis.0123456789ab.part")
+    for kept in (alive, foreign):
+        kept.mkdir()
+        (kept / "thesis.txt").write_text("years of work")
+    os.utime(foreign, (0, 0))
+    assert Bundle.load(folder).name == "tiny"
+    tiny_bundle(folder, name="third")
+    assert sorted(p.name for p in folder.parent.iterdir()) == sorted(
+        [alive.name, foreign.name, "tiny"]
+    )
+
+
+@linux
+def test_a_kill_between_the_renames_of_a_replaced_bundle_is_put_right(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed(folder, BETWEEN)
+    assert not folder.exists()
+    other = tiny_bundle(folder.with_name("other"))  # whoever else writes there leaves it
+    assert len(list(folder.parent.glob(".tiny.*.part.old"))) == 1
+    with pytest.raises(BundleError, match=r"killed; write it again, or rename .*\.part\.old"):
+        Bundle.load(folder)
+    with monkeypatch.context() as full:
+
+        def refuse(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        full.setattr("firstread.read.bundle._write", refuse)
+        with pytest.raises(OutputError, match="No space left"):
+            tiny_bundle(folder, name="third")
+    assert Bundle.load(folder).name == "tiny"
+    killed(folder, BETWEEN)
+    assert tiny_bundle(folder, name="third") == folder
+    assert Bundle.load(folder).name == "third"
+    assert sorted(folder.parent.iterdir()) == [other, folder]
+
+
+@linux
+def test_a_name_that_is_cut_short_may_be_anothers(tmp_path: Path) -> None:
+    folder = tiny_bundle(tmp_path / ("b" * 40 + "1"))
+    killed(folder, BETWEEN)
+    with pytest.raises(BundleError, match="no such bundle folder"):
+        Bundle.load(tmp_path / ("b" * 40 + "2"))
+    tiny_bundle(tmp_path / ("b" * 40 + "2"))
+    assert len(list(tmp_path.glob(".*.old"))) == 1
+
+
+def test_an_interrupt_between_the_renames_brings_the_old_bundle_back(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename, calls = Path.rename, []
+
+    def interrupted(here: Path, to: Path) -> Path:
+        calls.append(to)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return rename(here, to)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tiny_bundle(folder, name="second")
+    assert Bundle.load(folder).name == "tiny"
+    assert [p.name for p in folder.parent.iterdir()] == ["tiny"]
+
+
+def test_a_link_to_a_bundle_stays_a_link(tmp_path: Path) -> None:
+    link = tmp_path / "here" / "link"
+    link.parent.mkdir()
+    link.symlink_to(tmp_path / "there" / "bundle")
+    for name in ("first", "second"):  # the first where it leads to nothing yet
+        tiny_bundle(link, name=name)
+        assert link.is_symlink()
+        assert Bundle.load(tmp_path / "there" / "bundle").name == name
+        assert list(link.parent.iterdir()) == [link]
+        assert [p.name for p in (tmp_path / "there").iterdir()] == ["bundle"]
+    again = tmp_path / "here" / "circle"
+    again.symlink_to(again)
+    with pytest.raises(OutputError, match="cannot be written"):
+        tiny_bundle(again)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs permissions of POSIX")

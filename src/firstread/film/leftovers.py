@@ -15,6 +15,10 @@ All else is kept for a week without a write: files of another machine or contain
 before, of systems without /proc, of earlier versions. That is no proof, so it is long, longer than
 any pause between two writes of a part file, a laptop shut over a weekend among them. If it was
 wrong, the writer's rename fails and says so; no file is lost unseen.
+
+A folder that is written whole has a part folder of such a name, and while it replaces another one
+that one stands aside as `<part folder>.old`. Folders are taken away by none but who knows what
+they hold (`firstread.read.bundle`).
 """
 
 from __future__ import annotations
@@ -36,8 +40,14 @@ WEEK = 7 * 24 * 3600.0
 MOST = 4096
 """Folders remembered as looked through; a node makes a new one for each film, for years."""
 
+ASIDE = ".old"
+"""Ends the name of what steps aside for a part folder."""
+
+_NAME = 40
+"""Letters of the target's name in its part file's; the whole would be too long for some."""
+
 _PART = re.compile(
-    r"\..+?\.(?:(?P<place>[0-9a-f]{12})-(?P<pid>[0-9]{1,7})-(?P<life>[0-9a-f]{8})\.)?"
+    r"\.(?P<target>.+?)\.(?:(?P<place>[0-9a-f]{12})-(?P<pid>[0-9]{1,7})-(?P<life>[0-9a-f]{8})\.)?"
     r"[0-9a-f]{12}\.part",
     re.DOTALL,
 )
@@ -51,7 +61,7 @@ def part_of(target: Path) -> Path:
     """A new name for the part file of `target`."""
     place = _place()
     whose = "" if place is None else f"{place}-{os.getpid()}-{_LIFE}."
-    return target.with_name(f".{target.name[:40]}.{whose}{secrets.token_hex(6)}.part")
+    return target.with_name(f".{target.name[:_NAME]}.{whose}{secrets.token_hex(6)}.part")
 
 
 @contextlib.contextmanager
@@ -89,6 +99,36 @@ def clear(folder: Path, now: float) -> None:
                     about = entry.stat(follow_symlinks=False)
                     if stat.S_ISREG(about.st_mode) and _is_left(found, now - about.st_mtime):
                         Path(entry.path).unlink()
+
+
+def left_folders(folder: Path, now: float) -> list[Path]:
+    """The part folders in `folder`, and what steps aside for one, whose process is gone.
+
+    `now` as for `clear`. None where `folder` cannot be listed.
+    """
+    left = []
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if found := _PART.fullmatch(entry.name.removesuffix(ASIDE)):
+                with contextlib.suppress(OSError):
+                    about = entry.stat(follow_symlinks=False)
+                    # A folder that is renamed keeps the time of its last write.
+                    last = max(about.st_mtime, about.st_ctime)
+                    if stat.S_ISDIR(about.st_mode) and _is_left(found, now - last):
+                        left.append(Path(entry.path))
+    return left
+
+
+def stands_aside_for(path: Path, target: Path) -> bool:
+    """Whether `path` is what stepped aside when `target` was replaced; never of a name that is cut
+    short in `path`, as another's might be too."""
+    found = _PART.fullmatch(path.name.removesuffix(ASIDE))
+    return (
+        path.name.endswith(ASIDE)
+        and found is not None
+        and found["target"] == target.name
+        and len(target.name) < _NAME
+    )
 
 
 def _is_left(name: re.Match[str], age: float) -> bool:

@@ -13,12 +13,14 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from firstread.errors import BundleError, OutputError
-from firstread.film.leftovers import part_of
+from firstread.film.files import real
+from firstread.film.leftovers import ASIDE, left_folders, part_of, stands_aside_for
 from firstread.read.card import Card
 
 CARD_FILE = "card.json"
@@ -58,6 +60,11 @@ class Bundle:
             path = SHIPPED
         folder = Path(path)
         if not folder.is_dir():
+            if aside := _left_aside(real(folder)):
+                raise BundleError(
+                    f"{folder}: a process that was replacing this bundle was killed; write it "
+                    f"again, or rename {aside}, which is the old one, to {folder}"
+                )
             raise BundleError(
                 f"{folder}: no such bundle folder; give --bundle a folder with "
                 f"{CARD_FILE} and {MODEL_FILE}"
@@ -122,7 +129,8 @@ def write_bundle(folder: Path | str, onnx_bytes: bytes, card: dict[str, Any]) ->
     `onnx_bytes`: the serialised graph. `card`: the card's fields; "format", "onnx" and
     "sha256" are filled in here. An existing bundle in `folder` is replaced in one step; any
     other folder with files in it is left alone (`OutputError`). Raises `BundleError` if the
-    card would not load, `OutputError` if the place cannot be written to.
+    card would not load, `OutputError` if the place cannot be written to. A link stays a link. What
+    a killed process left beside the place of a bundle goes, or is put back at the place.
     """
     folder = Path(folder)
     fields = {key: value for key, value in card.items() if key != "sha256"}
@@ -138,16 +146,18 @@ def write_bundle(folder: Path | str, onnx_bytes: bytes, card: dict[str, Any]) ->
     text = json.dumps({**fields, "sha256": digest}, indent=2) + "\n"
     refuse_foreign(folder)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = part_of(folder.absolute())
+        target = real(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh = part_of(target)
         fresh.mkdir()
     except OSError as e:
         raise _cannot_write(folder, e) from None
     try:
+        _mend(target, fresh.stat().st_mtime)
         _write(fresh / MODEL_FILE, onnx_bytes)
         _write(fresh / CARD_FILE, text.encode())
         Bundle.load(fresh)
-        _put_in_place(fresh, folder)
+        _put_in_place(fresh, target)
     except OSError as e:
         raise _cannot_write(folder, e) from None
     finally:
@@ -187,12 +197,33 @@ def _put_in_place(fresh: Path, folder: Path) -> None:
     if not folder.exists():
         fresh.rename(folder)
         return
-    aside = fresh.with_name(fresh.name + ".old")
-    folder.rename(aside)
+    aside = fresh.with_name(fresh.name + ASIDE)
     try:
+        folder.rename(aside)
         fresh.rename(folder)
-    except OSError:
+    except BaseException:  # Ctrl-C too
         with contextlib.suppress(OSError):
             aside.rename(folder)
         raise
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def _left_aside(folder: Path) -> Path | None:
+    """The old bundle of `folder` where a kill came between the two renames of `_put_in_place`."""
+    left = left_folders(folder.parent, time.time())
+    return next((path for path in left if stands_aside_for(path, folder)), None)
+
+
+def _mend(folder: Path, now: float) -> None:
+    """Take away what killed processes left of bundles beside `folder`; but an old one that stepped
+    aside comes back where none is at its place. `now`: by the clock of the file system."""
+    for left in left_folders(folder.parent, now):
+        if left.name.endswith(ASIDE) and not stands_aside_for(left, folder):
+            continue  # perhaps all there is of another bundle
+        with contextlib.suppress(OSError):
+            if {path.name for path in left.iterdir()} - {MODEL_FILE, CARD_FILE}:
+                continue  # none of ours
+            if left.name.endswith(ASIDE) and not folder.exists():
+                left.rename(folder)
+            else:
+                shutil.rmtree(left, ignore_errors=True)
