@@ -1,5 +1,6 @@
 """A run's twin: the same recipe on another split, whose validation films are of another batch."""
 
+import csv
 import json
 import shutil
 from dataclasses import replace
@@ -37,35 +38,42 @@ def record(run: Path) -> dict[str, Any]:
     return found
 
 
+def hashes(run: Path) -> list[str]:
+    with (run / "split.csv").open(newline="") as f:
+        return [row["sha256"] for row in csv.DictReader(f)]
+
+
 def test_the_films_a_twin_never_saw(pair: tuple[Path, Path]) -> None:
-    shifted = load_twin(pair[1], tiny_recipe(epochs=1), record(pair[0]))
+    shifted = load_twin(pair[1], tiny_recipe(epochs=1), record(pair[0]), hashes(pair[0]))
     assert len(shifted.logits) == len(shifted.labels) == shifted.told["films"]["val"]
     assert set(np.unique(shifted.labels)) == {0, 1}
 
 
 def test_what_is_no_twin(pair: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(RunError, match="by another recipe"):
-        load_twin(pair[1], tiny_recipe(epochs=2), record(pair[0]))
+        load_twin(pair[1], tiny_recipe(epochs=2), record(pair[0]), hashes(pair[0]))
     with pytest.raises(RunError, match="no finished run"):
-        load_twin(tmp_path, tiny_recipe(epochs=1), record(pair[0]))
+        load_twin(tmp_path, tiny_recipe(epochs=1), record(pair[0]), hashes(pair[0]))
     with pytest.raises(RunError, match="the run itself"):
-        load_twin(pair[0], tiny_recipe(epochs=1), record(pair[0]))
+        load_twin(pair[0], tiny_recipe(epochs=1), record(pair[0]), hashes(pair[0]))
     (tmp_path / "run.json").write_text("[7]")
     with pytest.raises(RunError, match="no finished run"):
-        load_twin(tmp_path, tiny_recipe(epochs=1), record(pair[0]))
+        load_twin(tmp_path, tiny_recipe(epochs=1), record(pair[0]), hashes(pair[0]))
     same = tmp_path / "same"
     shutil.copytree(pair[1], same)
     text = (same / "split.csv").read_text()
     (same / "split.csv").write_text(text.replace("NORMAL2-IM,normal", "IM,normal"))
     with pytest.raises(RunError, match="has seen normal films of the series"):
-        load_twin(same, tiny_recipe(epochs=1), record(pair[0]))
+        load_twin(same, tiny_recipe(epochs=1), record(pair[0]), hashes(pair[0]))
     (same / "run.json").write_text(json.dumps(record(pair[1]) | {"finished": False}))
     with pytest.raises(RunError, match="no finished run"):
-        load_twin(same, tiny_recipe(epochs=1), record(pair[0]))
+        load_twin(same, tiny_recipe(epochs=1), record(pair[0]), hashes(pair[0]))
     others = {"weights": {"sha256": "another"}}, {"start": {"recipe": {"lr": 1}, "start": None}}
     for other in others:
         with pytest.raises(RunError, match="began otherwise"):
-            load_twin(pair[1], tiny_recipe(epochs=1), record(pair[0]) | other)
+            load_twin(pair[1], tiny_recipe(epochs=1), record(pair[0]) | other, hashes(pair[0]))
+    with pytest.raises(RunError, match="shares no film with the run"):
+        load_twin(pair[1], tiny_recipe(epochs=1), record(pair[0]), ["0" * 64])
 
 
 def test_export_chooses_by_the_twin_and_says_so(
@@ -78,6 +86,12 @@ def test_export_chooses_by_the_twin_and_says_so(
     told = capsys.readouterr()
     assert "no finished run" in told.err
     assert "fitting the gate" not in told.out, "refused after the work"
+    shutil.copytree(twin, tmp_path / "elsewhere")
+    split = (tmp_path / "elsewhere" / "split.csv").read_text().splitlines()
+    rows = [line.rpartition(",")[0] + f",{i:064x}" for i, line in enumerate(split[1:])]
+    (tmp_path / "elsewhere" / "split.csv").write_text("\n".join([split[0], *rows]))
+    assert main(["export", run, "--twin", str(tmp_path / "elsewhere"), *anew]) == 2
+    assert "shares no film with the run" in capsys.readouterr().err
     assert main(["export", str(films), *anew]) == 2
     assert "not a training run" in capsys.readouterr().err
     assert main(["export", run, "--twin", twin, "--out", str(out)]) == 2

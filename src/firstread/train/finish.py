@@ -63,7 +63,9 @@ def make_bundle(
     train, val = parts
     pixels, size = np.asarray(val.pixels), recipe.size
     seed = recipe.seed
-    shifted = load_twin(twin, recipe, state) if twin else None  # refused before the work
+    shifted = None
+    if twin:  # refused before the work
+        shifted = load_twin(twin, recipe, state, (*train.films.hashes, *val.films.hashes))
     net.opening = recipe.reading_opening
     graph, told_gate = to_onnx(net, size, recipe.mirror), {}
     fast = precision_for(recipe, "cpu") == "bf16-mixed"

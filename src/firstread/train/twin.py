@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,21 +32,26 @@ class Shifted:
     told: dict[str, Any]
 
 
-def load_twin(folder: Path, recipe: Recipe, state: dict[str, Any]) -> Shifted:
+def load_twin(
+    folder: Path, recipe: Recipe, state: dict[str, Any], hashes: Iterable[str]
+) -> Shifted:
     """What the finished run in `folder`, by the same recipes, says of its validation films.
 
-    `state`: the record (run.json) of the run whose twin it is. Raises `RunError` where it is no
-    finished run, that run itself, of another recipe or with another beginning, or where it knows
-    the series of the normal films that it is to judge.
+    `state`: the record (run.json) of the run whose twin it is; `hashes`: sha256 of that run's
+    films. Raises `RunError` where it is no finished run, that run itself, of another recipe, with
+    another beginning or of none of these films, or where it knows the series of the normal films
+    that it is to judge.
     """
     try:
         twin = dict(json.loads((folder / "run.json").read_text(encoding="utf-8")))
         with (folder / "val.csv").open(newline="", encoding="utf-8") as f:
             rows = [(float(row["logit"]), int(row["label"])) for row in csv.DictReader(f)]
         with (folder / "split.csv").open(newline="", encoding="utf-8") as f:
-            normals = {(r["part"], r["series"]) for r in csv.DictReader(f) if r["label"] == "0"}
+            split = list(csv.DictReader(f))
+        contents = {r["sha256"] for r in split}
+        normals = {(r["part"], r["series"]) for r in split if r["label"] == "0"}
     except (OSError, ValueError, KeyError, TypeError):
-        twin, rows, normals = {}, [], set()
+        twin, rows, contents, normals = {}, [], set(), set()
     if not twin.get("finished") or {label for _, label in rows} != {0, 1}:
         raise RunError(f"{folder}: no finished run; make the twin by `firstread train`")
     if twin["identity"] == state["identity"]:
@@ -54,6 +60,11 @@ def load_twin(folder: Path, recipe: Recipe, state: dict[str, Any]) -> Shifted:
         raise RunError(f"{folder}: is by another recipe; a twin is made by the run's own")
     if _beginning(twin) != _beginning(state):
         raise RunError(f"{folder}: began otherwise than the run; a twin is made by the same steps")
+    if contents.isdisjoint(hashes):
+        raise RunError(
+            f"{folder}: shares no film with the run; a twin is trained on another split of the "
+            "same films"
+        )
     known = {series for part, series in normals if part == "train"}
     if known & {series for part, series in normals if part != "train"}:
         raise RunError(
