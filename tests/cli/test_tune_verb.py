@@ -89,7 +89,10 @@ def test_help_warns(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     ("recipe", "said"),
-    [("vgg19-last-block", "--start RUN"), ("frozen.toml", "random weights from learning")],
+    [
+        ("vgg19-last-block", "--start RUN"),
+        ("frozen.toml", "or go on from a run by `firstread train --start"),
+    ],
 )
 def test_what_only_a_run_or_weights_make_sensible_is_not_searched(
     recipe: str, said: str, place: Path, capsys: pytest.CaptureFixture[str]

@@ -60,6 +60,15 @@ def test_everything_is_written(tmp_path: Path) -> None:
     assert [r["val_auc"] for r in rows] == ["0.95", "", "0.97", "0.97", ""]
 
 
+def test_where_every_trial_was_stopped_none_is_the_best_of_many(tmp_path: Path) -> None:
+    result = write_search(tmp_path, "mine", RECIPE, [TRIALS[1], TRIALS[4]])
+    assert result["note"] == ""
+    page = (tmp_path / "search.html").read_text()
+    assert "2 trials, every one stopped early" in page
+    assert "best of many" not in page
+    assert not (tmp_path / "best.toml").exists()
+
+
 def test_the_only_trial_is_told_as_one() -> None:
     top = search_figure(RECIPE, TRIALS[:1]).axes[0]
     least, most = top.get_xlim()

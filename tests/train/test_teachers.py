@@ -114,7 +114,9 @@ def test_a_run_with_teachers(teacher: str, films: Path, tmp_path: Path) -> None:
     with pytest.raises(Stop):  # in the pupil's third epoch; the teachers are there
         train(tiny_job(films, out, **changes), callbacks=(StopAt(2),))
     before = (out / "teachers/1/run.json").stat().st_mtime_ns
-    train(tiny_job(films, out, **changes))
+    said: list[str] = []
+    train(tiny_job(films, out, **changes), said.append)
+    assert f"{out / 'teachers' / '0'} is finished already" in said  # and not: delete it
     assert (out / "teachers/1/run.json").stat().st_mtime_ns == before
     assert (out / "val.csv").read_bytes() == (whole / "val.csv").read_bytes()
     assert (out / "teachers.csv").read_bytes() == kept

@@ -42,6 +42,8 @@ from firstread.train.record import now, open_run
 from firstread.train.start import TRAINED_CSV, Start, assert_unseen, load_start
 from firstread.train.teachers import keep_opinions, taught_by, teacher_recipes
 
+ANEW = "; delete it to train anew"
+
 MADE = ("bundle/card.json", "bundle/model.onnx", "val.csv")
 """What of a finished run's folder is made of the checkpoint, and can be made of it again."""
 
@@ -193,10 +195,10 @@ def _is_whole(out: Path, say: Callable[[str], None]) -> bool:
     """
     gone = [name for name in MADE if not (out / name).is_file()]
     if not gone:
-        say(f"{out} is finished already; delete it to train anew")
+        say(f"{out} is finished already{ANEW}")
         return True
     if not (out / "checkpoints" / "last.ckpt").is_file():
-        raise RunError(f"{out}: lacks {gone[0]} and its checkpoint; delete it to train anew")
+        raise RunError(f"{out}: lacks {gone[0]} and its checkpoint{ANEW}")
     say(f"{out} is finished but lacks {gone[0]}; it is made again from the checkpoint")
     return False
 
@@ -209,7 +211,12 @@ def _teachers(
     def train_one(teacher: Recipe, name: str, folder: Path) -> dict[str, Any]:
         say(f"teacher {folder.name}: {name}")
         own = replace(job, recipe=teacher, name=name, out=folder, start=None, gate=False)
-        return train(replace(own, split=job.out / "split.csv"), say, show=show)
+        # A teacher without its run is nothing to train anew: it would be the same one.
+        return train(
+            replace(own, split=job.out / "split.csv"),
+            lambda text: say(text.removesuffix(ANEW)),
+            show=show,
+        )
 
     return taught_by(job.out, job.recipe, recipes, train_one)
 
@@ -234,8 +241,8 @@ def first_weights(recipe: Recipe, given: str | None) -> Weights:
     weights = resolve_weights(recipe.arch, given, recipe.pretrained, frozen)
     if frozen and not weights.tensors and given != "none":
         raise WeightsError(
-            f'freeze = "{recipe.freeze}" would keep random weights from learning; give --start RUN '
-            'or ImageNet weights, or set freeze = "nothing"'
+            f'freeze = "{recipe.freeze}" would keep random weights from learning; give ImageNet '
+            'weights, set freeze = "nothing", or go on from a run by `firstread train --start RUN`'
         )
     return weights
 
@@ -251,7 +258,7 @@ def _network(
         net = build_net(recipe.arch, recipe.size, recipe.dropout, weights)
     net.opening = recipe.opening
     if recipe.freeze == "all but the last block" and not start:
-        say("the head has learnt nothing yet; --start RUN would go on from one that has")
+        say("the head has learnt nothing yet; `train --start RUN` goes on from one that has")
     freeze(net, recipe.freeze)
     return net
 

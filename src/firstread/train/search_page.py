@@ -58,7 +58,7 @@ def write_search(
         "format": 1,
         "name": name,
         "value": "AUC on the validation part",
-        "note": NOTE,
+        "note": NOTE if best else "",
         "date": now(),
         "seed": recipe.seed,
         "versions": {package: metadata.version(package) for package in PACKAGES},
