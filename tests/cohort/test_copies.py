@@ -26,7 +26,7 @@ def test_the_first_of_copies_stays(tmp_path: Path) -> None:
     films = cohort(tmp_path, n1="a", n2="b", n3="a", p1="c", p2="c")
     kept, said = without_copies(films)
     assert [r.file for r in kept.rows] == ["n1", "n2", "p1"]
-    assert said == ["2 of 5 films are copies of others among them and are left out"]
+    assert said == ["2 of 5 films are copies of others among them and left out"]
     (warning,) = copies_warning(films)
     assert "2 of 5 films are copies" in warning
 

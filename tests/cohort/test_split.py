@@ -226,6 +226,14 @@ def test_too_few_films_for_two_sides(tmp_path: Path) -> None:
         make_split(load_cohort(write_folder(tmp_path, 1, size=16)), SplitPlan())
 
 
+@pytest.mark.parametrize("by", ["blocks", "patient"])
+def test_films_of_one_patient_are_told_as_such(tmp_path: Path, by: str) -> None:
+    cohort = load_cohort(write_folder(tmp_path, 6, size=16))
+    one = Cohort(cohort.root, tuple(replace(r, patient="P") for r in cohort.rows))
+    with pytest.raises(SplitError, match="all films are of one patient: give films of more"):
+        make_split(one, SplitPlan(by))
+
+
 def test_saved_split_comes_back(films: Cohort, tmp_path: Path) -> None:
     split = make_split(films, SplitPlan())
     save_split(split, tmp_path / "split.csv")
@@ -241,7 +249,7 @@ def test_split_that_no_longer_fits(tmp_path: Path) -> None:
     cohort = load_cohort(write_folder(tmp_path / "films", 20, size=16))
     path = tmp_path / "split.csv"
     save_split(make_split(cohort, SplitPlan()), path)
-    with pytest.raises(SplitError, match="1 of its films are not in"):
+    with pytest.raises(SplitError, match="1 of its films is not in"):
         load_split(path, cohort.subset(range(1, len(cohort))))
     cohort.paths[3].write_bytes(b"another film")
     with pytest.raises(SplitError, match="is not the film it was; split anew"):

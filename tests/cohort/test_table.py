@@ -126,7 +126,7 @@ def test_labels_as_programs_write_them(tmp_path: Path) -> None:
     assert load_cohort(table(tmp_path, rows)).labels.tolist() == [1, 0, 1, 0]
     missing = table(tmp_path, rows + "e.png,NA\nf.png,nan\ng.png,\n")
     assert load_cohort(missing, need_labels=False).labels.tolist() == [1, 0, 1, 0, -1, -1, -1]
-    with pytest.raises(TableError, match="3 films have no label"):
+    with pytest.raises(TableError, match=r"3 films have no label \(first: line 6, e\.png\)"):
         load_cohort(missing)
 
 
@@ -162,8 +162,11 @@ def test_table_of_a_spreadsheet(tmp_path: Path) -> None:
         ("", "no column `file`"),
         ("file,label\n,0\n", "line 2 has no `file`"),
         ("file,label\na.png,0\nb.png,maybe\n", "line 3: label 'maybe'"),
-        ("file,label\na.png,0\nb.png,\n", "1 films have no label"),
-        ("file\na.png\n", "1 films have no label"),
+        (
+            "file,label\na.png,0\nb.png,\n",
+            r"films\.csv: 1 film has no label \(first: line 3, b\.png\)",
+        ),
+        ("file\na.png\n\nb.png\n", r"2 films have no label \(first: line 2, a\.png\)"),
     ],
 )
 def test_table_that_is_not_understood(tmp_path: Path, text: str, message: str) -> None:

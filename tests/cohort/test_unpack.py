@@ -198,7 +198,7 @@ def test_archive_without_films_of_the_set(tmp_path: Path) -> None:
 
 def test_empty_film_is_refused() -> None:
     entries = [Entry("train/NORMAL/IM-1-1.jpeg", 0, 0)]
-    with pytest.raises(DownloadError, match="1 films are empty"):
+    with pytest.raises(DownloadError, match="1 film is empty"):
         plan(entries, GUANGZHOU, Path("a.zip"))
 
 

@@ -177,7 +177,7 @@ def test_masks_that_are_no_pair_of_lungs_are_told() -> None:
     assert mask_warnings([good]) == []
     (said,) = mask_warnings([good, turned])
     assert said.startswith(
-        "1 of 2 lung masks look like no pair of lungs (the first, b.png: 4 of its corners"
+        "1 of 2 lung masks looks like no pair of lungs (the first, b.png: 4 of its corners"
     )
 
 
@@ -204,6 +204,6 @@ def test_masks_that_cannot_be_used_are_told(cohort: Cohort, tmp_path: Path) -> N
     read = [(path, load_mask_if_sound(path, 64)) for path in (good, empty, jpeg)]
     assert study_warnings([(good, two_lungs())]) == []
     odd, said = study_warnings(read)
-    assert odd.startswith("1 of 1 lung masks look like no pair of lungs")
+    assert odd.startswith("1 of 1 lung masks looks like no pair of lungs")
     assert said.startswith("2 of 3 lung masks are empty or cannot be read")
     assert str(tmp_path) not in said

@@ -65,7 +65,7 @@ def test_a_film_stored_anew_is_known_by_its_name(tmp_path: Path) -> None:
     told = seen_warnings(
         load_cohort(export(tmp_path / "new", 1, first=9), need_labels=False), {}, run
     )
-    assert "1 of 1 films are validation films" in told[0]
+    assert "1 of 1 films is a validation film" in told[0]
 
 
 def test_a_missing_film_has_no_other_read_again_for_its_hash(

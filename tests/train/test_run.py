@@ -388,11 +388,11 @@ def test_a_run_goes_on_with_the_films_it_began_with(
             train(again, callbacks=(StopAt(0),))
         lost.add(some[7])
         shutil.rmtree(tmp_path / "cache")
-        with pytest.raises(RunError, match="1 films that training began with cannot be decoded"):
+        with pytest.raises(RunError, match="1 film that training began with cannot be decoded"):
             train(job)
     said: list[str] = []
     assert len(train(job, said.append)["failed_films"]) == 6
-    assert "6 films that could not be decoded when training began stay left out" in said
+    assert "left out as when training began, decodable by now: 6 films" in said
     assert_same(tmp_path / "whole", job.out)
     assert train(again)["failed_films"] == [], "nothing was learnt without them yet"
 

@@ -168,7 +168,7 @@ def test_a_name_that_is_no_utf8_is_known_again(tmp_path: Path) -> None:
     as_val = replace(only, rows=tuple(replace(r, part="val") for r in only.rows))
     assert_unseen(start, as_val)  # of no source in common: another's film may be called so
     one_more = replace(split, rows=(*as_val.rows, trained.rows[0]))
-    with pytest.raises(SplitError, match=r"1 validation films \(first: NORMAL/M"):
+    with pytest.raises(SplitError, match=r"1 validation film \(first: NORMAL/M"):
         assert_unseen(start, one_more)
     said = seen_warnings(one_more, {}, run)
     assert any("1 of 2 films are among" in s for s in said)

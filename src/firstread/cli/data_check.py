@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
 def summary(report: dict[str, Any], source: Path) -> str:
     """The report in a few lines for a terminal."""
-    from firstread.cohort.findings import count
+    from firstread.plural import count
 
     patients = report["patients"]
     films_each = patients["films_a_patient"]

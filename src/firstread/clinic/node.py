@@ -27,6 +27,7 @@ from firstread.clinic.deliver import Deliverer, Peer
 from firstread.clinic.listener import Listener
 from firstread.clinic.queue import TRIES, Note, Queue
 from firstread.errors import FirstreadError, MissingExtra, OutputError
+from firstread.plural import count
 from firstread.read.dicom_out import is_anonymous, write_results
 from firstread.read.dicom_out import require as require_results
 
@@ -94,8 +95,8 @@ class Node:
             if settings.anonymous:
                 self._refuse_named()
             if settings.resend:
-                count = self.queue.resend([str(peer) for peer in self._peers])
-                note(f"resend: {count} results that lie here wait for those that --send names")
+                waiting = self.queue.resend([str(peer) for peer in self._peers])
+                note(f"resend: {count(waiting, 'result')} here to go to those that --send names")
             self._listener = Listener(
                 self.queue, note, self._arrived, address=at, aet=settings.aet, allow=settings.allow
             )

@@ -6,6 +6,7 @@ from collections import defaultdict
 
 from firstread.cohort.table import Cohort
 from firstread.errors import DataError
+from firstread.plural import count
 from firstread.progress import Progress
 
 
@@ -30,9 +31,9 @@ def without_copies(cohort: Cohort, progress: Progress | None = None) -> tuple[Co
     left_out = len(cohort) - len(kept)
     if not left_out:
         return cohort, []
-    return cohort.subset(kept), [
-        f"{left_out} of {len(cohort)} films are copies of others among them and are left out"
-    ]
+    told = f"of {len(cohort)} films"
+    copies = count(left_out, f"{told} is a copy of another", f"{told} are copies of others")
+    return cohort.subset(kept), [f"{copies} among them and left out"]
 
 
 def copies_warning(cohort: Cohort) -> list[str]:
@@ -43,8 +44,10 @@ def copies_warning(cohort: Cohort) -> list[str]:
         return [str(e)]
     if not said:
         return []
+    told = f"of {len(cohort)} films"
     more = len(cohort) - len(kept)
     return [
-        f"{more} of {len(cohort)} films are copies of others among them: the intervals take them "
-        "for films of their own where they are under another patient, and are too narrow"
+        count(more, f"{told} is a copy of another", f"{told} are copies of others")
+        + " among them: the intervals take copies for films of their own where they are under "
+        "another patient, and are too narrow"
     ]

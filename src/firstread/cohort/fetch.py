@@ -26,6 +26,7 @@ from firstread.cohort.film_names import parse_name
 from firstread.cohort.sources import Source, Way
 from firstread.errors import DownloadError, MissingExtra, OutputError
 from firstread.film.files import real, write_atomic
+from firstread.plural import count
 from firstread.progress import BytesLine, ProgressLine, in_words
 
 RECORD = "SOURCE.json"
@@ -258,8 +259,8 @@ def _check(source: Source, way: Way, chosen: unpack.Plan, origin: Path) -> list[
     nameless = [t for t in chosen.films if parse_name(t.rpartition("/")[2])[2] is None]
     if len(nameless) > NAMELESS * len(chosen.films):
         raise DownloadError(
-            f"{origin}: {len(nameless)} films are not named as those of {source.name} are "
-            f"(first: {nameless[0]}); get it again from {way.page}"
+            f"{origin}: {count(len(nameless), 'film is', 'films are')} not named as those of "
+            f"{source.name} are (first: {nameless[0]}); get it again from {way.page}"
         )
     return [f"{t}: its name tells no patient" for t in nameless]
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from firstread.plural import count
+
 SEVERITIES = ("leak", "warning", "note")
 SPLIT_ANEW = "split with `firstread data split`, which keeps a patient together"
 
@@ -44,15 +46,6 @@ def judge(report: dict[str, Any]) -> list[Finding]:
     )
     found = [finding for part in parts for finding in part(report)]
     return sorted(found, key=lambda f: SEVERITIES.index(f.severity))
-
-
-def count(n: int, thing: str, things: str = "") -> str:
-    """A number with its noun.
-
-    >>> count(1, "film"), count(2, "film"), count(3, "copy", "copies")
-    ('1 film', '2 films', '3 copies')
-    """
-    return f"{n:,} {thing if n == 1 else things or thing + 's'}"
 
 
 def _sides(report: dict[str, Any]) -> Iterator[Finding]:

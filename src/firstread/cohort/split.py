@@ -32,6 +32,7 @@ from firstread.cohort.table import PARTS, Cohort, FilmRow, by_name
 from firstread.cohort.tags import crowded
 from firstread.errors import FirstreadError, FolderNotFound, NoFilms, SplitError, TableError
 from firstread.film.files import as_written, csv_text, write_atomic
+from firstread.plural import count
 from firstread.progress import Progress
 
 WAYS = ("blocks", "patient", "series")
@@ -117,6 +118,11 @@ def _remedy(films: Cohort) -> str:
         return (
             f"one PatientID stands in {crowd[0]} of {crowd[1]} files: if that is no person, give "
             "a CSV with a column `patient`"
+        )
+    if len(set(films.patients)) == 1:
+        return (
+            "all films are of one patient: give films of more, or where they are, each its own in "
+            "the column `patient`"
         )
     return "give more films or another fraction"
 
@@ -256,14 +262,14 @@ def load_split(path: Path, cohort: Cohort, progress: Progress | None = None) -> 
     missing = [r["file"] for r in records if r["file"] not in by_file]
     if missing:
         raise SplitError(
-            f"{path}: {len(missing)} of its films are not in {cohort.root} "
-            f"(first: {missing[0]}); split that folder anew"
+            f"{path}: {count(len(missing), 'of its films is', 'of its films are')} not in "
+            f"{cohort.root} (first: {missing[0]}); split that folder anew"
         )
     known = {*PARTS, ""}
     if odd := [r for r in records if r["part"] not in known]:
         raise SplitError(
-            f"{path}: {len(odd)} of its films are in a part called {odd[0]['part']!r} (first: "
-            f"{odd[0]['file']}); parts are {', '.join(PARTS)}"
+            f"{path}: {count(len(odd), 'of its films is', 'of its films are')} in a part called "
+            f"{odd[0]['part']!r} (first: {odd[0]['file']}); parts are {', '.join(PARTS)}"
         )
     twice, times = Counter(r["file"] for r in records).most_common(1)[0]
     if times > 1:

@@ -38,6 +38,7 @@ from firstread.cohort.tags import Told, told_by_files
 from firstread.errors import ClassFolderError, FolderNotFound, NoFilms, TableError
 from firstread.film.decode import FILM_SUFFIXES, read_bytes
 from firstread.film.files import find_films
+from firstread.plural import count
 from firstread.read.card import AGES
 
 CLASS_FOLDERS = {"NORMAL": 0, "PNEUMONIA": 1}
@@ -217,22 +218,14 @@ def load_cohort(path: Path, need_labels: bool = True) -> Cohort:
     """
     if not path.exists():
         raise FolderNotFound(f"{path}: no such folder or file; check the path")
-    cohort = _from_csv(path) if path.is_file() else folder_films(path, need_labels)
+    cohort = _from_csv(path, need_labels) if path.is_file() else folder_films(path, need_labels)
     cohort = Cohort(cohort.root, told_apart(cohort.rows))
     if not cohort.rows:
         raise NoFilms(f"{path}: no film found (looked for {', '.join(sorted(FILM_SUFFIXES))})")
-    if need_labels:
-        _need_both_classes(path, cohort)
-    return cohort
-
-
-def _need_both_classes(path: Path, cohort: Cohort) -> None:
-    unlabelled = sum(r.label is None for r in cohort.rows)
-    if unlabelled:
-        raise TableError(f"{path}: {unlabelled} films have no label; fill the column `label`")
     for name, label in CLASS_FOLDERS.items():
-        if not any(r.label == label for r in cohort.rows):
+        if need_labels and not any(r.label == label for r in cohort.rows):
             raise NoFilms(f"{path}: no {name} film found; both classes are needed")
+    return cohort
 
 
 def folder_films(root: Path, need_labels: bool = True) -> Cohort:
@@ -290,14 +283,21 @@ def folder_row(root: Path, path: Path, label: int | None, part: str) -> FilmRow:
     return FilmRow(file, path, label, patient, series, number, etiology, part)
 
 
-def _from_csv(path: Path) -> Cohort:
+def _from_csv(path: Path, need_labels: bool) -> Cohort:
     written, records = read_lines(path)
     columns = as_known(path, written)
     if "file" not in columns:
         raise TableError(f"{path}: no column `file` (has {', '.join(columns) or 'nothing'})")
     names = list(zip(columns, written, strict=True))
     told = ((line, {new: record[old] for new, old in names}) for line, record in records)
-    return Cohort(path.parent, tuple(_csv_row(path, line, record) for line, record in told))
+    rows = [(line, _csv_row(path, line, record)) for line, record in told]
+    bare = [(line, row.file) for line, row in rows if row.label is None]
+    if need_labels and bare:
+        raise TableError(
+            f"{path}: {count(len(bare), 'film has', 'films have')} no label (first: line "
+            f"{bare[0][0]}, {bare[0][1]}); fill the column `label`"
+        )
+    return Cohort(path.parent, tuple(row for _, row in rows))
 
 
 def _csv_row(table: Path, line: int, record: dict[str, str]) -> FilmRow:

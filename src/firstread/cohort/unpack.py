@@ -25,6 +25,7 @@ from firstread.cohort.download import need_room
 from firstread.cohort.sources import Source
 from firstread.errors import DownloadError, OutputError
 from firstread.film.decode import FILM_SUFFIXES
+from firstread.plural import count
 
 MAX_ENTRIES = 200_000
 MAX_TOTAL = 20 << 30
@@ -193,7 +194,8 @@ def _sane(chosen: Plan, origin: Path) -> None:
     empty = [e.name for e in chosen.films.values() if e.size == 0]
     if empty:
         raise DownloadError(
-            f"{origin}: {len(empty)} films are empty (first: {empty[0]}); download it again"
+            f"{origin}: {count(len(empty), 'film is', 'films are')} empty (first: {empty[0]}); "
+            "download it again"
         )
     # On disks that fold case, "A.jpeg" and "a.jpeg" would overwrite each other.
     folded = Counter(t.casefold() for t in chosen.films)

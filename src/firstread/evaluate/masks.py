@@ -24,6 +24,7 @@ from firstread.errors import DataError, FolderNotFound
 from firstread.film.draw import mask_name
 from firstread.film.lungs import SIDE, doubt
 from firstread.film.preprocess import Preprocess
+from firstread.plural import count
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -121,10 +122,11 @@ def mask_warnings(masks: Iterable[tuple[Path, Mask]]) -> list[str]:
     bad = [(path, why) for path, why in doubts if why is not None]
     if not bad:
         return []
+    of = f"of {len(doubts)} lung masks"
     return [
-        f"{len(bad)} of {len(doubts)} lung masks look like no pair of lungs (the first, "
-        f"{bad[0][0].name}: {bad[0][1]}); they count as they are, so see that both lungs are white "
-        "in them and all else is black"
+        count(len(bad), f"{of} looks", f"{of} look")
+        + f" like no pair of lungs (the first, {bad[0][0].name}: {bad[0][1]}); they count as they "
+        "are, so see that both lungs are white in them and all else is black"
     ]
 
 
@@ -155,8 +157,9 @@ def study_warnings(masks: Iterable[tuple[Path, Mask]]) -> list[str]:
 
     said = mask_warnings(used())
     if empty := [name for name, filled in seen if not filled]:
+        of = f"of {len(seen)} lung masks"
         said.append(
-            f"{len(empty)} of {len(seen)} lung masks are empty or cannot be read as "
+            count(len(empty), f"{of} is", f"{of} are") + " empty or cannot be read as "
             f"{', '.join(FORMATS)} (the first: {empty[0]}); studies of masks leave their films out"
         )
     return said

@@ -28,6 +28,7 @@ from firstread.evaluate.graph import Films, Graph, film_batches
 from firstread.evaluate.intervals import Sampler
 from firstread.evaluate.masks import Mask, check_frame, dilate, find_masks, load_mask_if_sound
 from firstread.evaluate.metrics import Bools
+from firstread.plural import count
 
 Way = Literal["box", "silhouette"]
 WAYS = ("box", "silhouette")
@@ -89,7 +90,8 @@ def occlusion_study(
     if how not in WAYS:
         raise DataError(f"occlusion by {how!r} is not known; use {' or '.join(WAYS)}")
     if (cohort.labels < 0).any():
-        raise DataError(f"{int((cohort.labels < 0).sum())} films have no label; fill them in")
+        bare = count(int((cohort.labels < 0).sum()), "film has", "films have")
+        raise DataError(f"{bare} no label; give each its own")
     bundle = Bundle.load(bundle_path)
     check_frame(bundle.card.preprocess)
     graph, size = Graph(bundle.onnx_path), bundle.card.preprocess.size

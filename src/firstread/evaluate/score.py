@@ -30,6 +30,7 @@ from firstread.evaluate.shortcuts import (
     shortcut_numbers,
 )
 from firstread.film.files import utf8
+from firstread.plural import count
 from firstread.progress import Progress
 
 if TYPE_CHECKING:
@@ -146,7 +147,8 @@ def score_cohort(
 
     labels = cohort.labels
     if (labels < 0).any():
-        raise DataError(f"{int((labels < 0).sum())} films have no label; they cannot be scored")
+        bare = count(int((labels < 0).sum()), "film has", "films have")
+        raise DataError(f"{bare} no label; it takes one to be scored")
     groups = {name: _column(cohort, name) for name in _columns(cohort, by)}
     bundle = Bundle.load(bundle_path)
     card = bundle.card

@@ -15,6 +15,7 @@ from typing import Any
 from firstread.cohort.hashes import are_among, combined_sha256
 from firstread.cohort.table import Cohort
 from firstread.film.files import as_written
+from firstread.plural import count
 
 
 def seen_warnings(cohort: Cohort, card_data: Mapping[str, Any], run: Path | None) -> list[str]:
@@ -52,22 +53,24 @@ def seen_warnings(cohort: Cohort, card_data: Mapping[str, Any], run: Path | None
     split = _rows(run / "split.csv") + _rows(run / "start.csv")
     trained = [r for r in split if r.get("part") == "train"]
     contents = {r.get("sha256") for r in trained} - {None, ""}
-    same = sum(h in contents for h in hashes)
+    same, of = sum(h in contents for h in hashes), f"of {len(cohort)} films"
     if same:
         warnings.append(_TRAINED.format(same=same, n=len(cohort), whose="run"))
     # The same patient name means the same patient only within one source of films.
     names = {r.get("patient") for r in trained} if same else set()
     kin = sum(as_written(p) in names for p in cohort.patients)
     if kin > same:
-        warnings.append(f"{kin} of {len(cohort)} films are of patients the run trained on")
+        are = count(kin, f"{of} is of a patient", f"{of} are of patients")
+        warnings.append(f"{are} the run trained on")
     chosen = set(own_names(r.get("file", "") for r in _rows(run / "val.csv"))) - {""}
     chosen |= {r.get("sha256") or "" for r in split if r.get("part") == "val"} - {""}
     names_here = own_names(as_written(r.file) for r in cohort.rows)
     used = sum(not chosen.isdisjoint(told) for told in zip(hashes, names_here, strict=True))
     if used:
         warnings.append(
-            f"{used} of {len(cohort)} films are validation films of the run: threshold, refer "
-            "band, calibration and stopping were chosen on them, so expect less on new films"
+            count(used, f"{of} is a validation film", f"{of} are validation films")
+            + " of the run: threshold, refer band, calibration and stopping were "
+            "chosen on them, so expect less on new films"
         )
     return warnings
 

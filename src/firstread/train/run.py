@@ -32,6 +32,7 @@ from firstread.film.preprocess import Preprocess
 from firstread.model.build import build_net, freeze
 from firstread.model.net import FilmNet, channels_last
 from firstread.model.weights import Weights, resolve_weights
+from firstread.plural import count
 from firstread.progress import Progress, Show, unseen
 from firstread.train.alone import alone
 from firstread.train.finish import make_bundle, val_csv
@@ -304,11 +305,11 @@ def _as_begun(
     left = {file for file, _ in state["failed_films"]}
     if lost := sorted(failed.keys() - left):
         raise RunError(
-            f"{out}: {len(lost)} films that training began with cannot be decoded now (first: "
-            f"{lost[0]}: {failed[lost[0]]}); the same command goes on once they can be"
+            f"{out}: {count(len(lost), 'film')} that training began with cannot be decoded now "
+            f"(first: {lost[0]}: {failed[lost[0]]}); the same command goes on once they can be"
         )
     if back := left - failed.keys():
-        say(f"{len(back)} films that could not be decoded when training began stay left out")
+        say(f"left out as when training began, decodable by now: {count(len(back), 'film')}")
     kept = [[i for i, r in enumerate(p.films.rows) if r.file not in left] for p in parts]
     return [
         CachedFilms(p.films.subset(some), p.pixels[some], p.failed)

@@ -14,6 +14,7 @@ from optuna.distributions import FloatDistribution
 from firstread.evaluate.canvas import BLUE, INK, SOFT, VERMILLION, plain, png, sheet, svg
 from firstread.evaluate.page import picture, write_page
 from firstread.film.files import csv_text, write_atomic
+from firstread.plural import count
 from firstread.read.drawing import as_it_comes
 from firstread.train.recipe import Recipe, recipe_toml
 from firstread.train.record import now
@@ -70,14 +71,16 @@ def write_search(
     if best:
         said = (
             f"# Found by `firstread tune` around {name}: {best['folder']}, the best of "
-            f"{len(trials)} trials,\n# validation AUC {best['val_auc']:.4f}.\n# {NOTE}\n"
+            f"{count(len(trials), 'trial')},\n# validation AUC {best['val_auc']:.4f}.\n# {NOTE}\n"
         )
         write_atomic(out / "best.toml", said + recipe_toml(recipe_at(recipe, best["params"])))
     write_atomic(out / "trials.csv", _table(trials, list(result["own"])))
     write_atomic(out / "trials.json", json.dumps(result, indent=2) + "\n")
     figure = search_figure(recipe, trials)
     write_atomic(out / "search.png", png(figure))
-    words = f"Validation AUC of {len(trials)} trials, over time and over each value searched"
+    words = (
+        f"Validation AUC of {count(len(trials), 'trial')}, over time and over each value searched"
+    )
     write_page(
         out / "search.html",
         "search.html",

@@ -30,6 +30,7 @@ from firstread.model.build import build_net
 from firstread.model.names import Opening
 from firstread.model.net import FilmNet
 from firstread.model.weights import WeightRecord, Weights
+from firstread.plural import count
 from firstread.read.bundle import Bundle
 from firstread.train.checkpoint import SafeCheckpointIO
 from firstread.train.export import Reading
@@ -177,9 +178,9 @@ def assert_unseen(start: Start, split: Cohort) -> None:
     ]
     if seen:
         raise SplitError(
-            f"{start.folder}: was trained on the patients of {len(seen)} validation films (first: "
-            f"{seen[0]}), so validation would flatter; give its own split.csv as --split, "
-            "or a split that validates on others"
+            f"{start.folder}: was trained on the patients of "
+            f"{count(len(seen), 'validation film')} (first: {seen[0]}), so validation would "
+            "flatter; give its own split.csv as --split, or a split that validates on others"
         )
 
 

@@ -30,6 +30,7 @@ from optuna.trial import Trial, TrialState
 from firstread.cohort.split import save_split, split_of
 from firstread.cohort.table import Cohort
 from firstread.errors import OutputError, RunError
+from firstread.plural import count
 from firstread.progress import Show, unseen
 from firstread.train.alone import alone
 from firstread.train.record import told_of
@@ -76,10 +77,12 @@ def tune(
                 result = _write(study, search)
                 _tidy(search.job.out, result)
         except KeyboardInterrupt:
-            say(f"{_finished(study)} finished trials are kept; the same command goes on")
+            kept = count(_finished(study), "finished trial is", "finished trials are")
+            say(f"{kept} kept; the same command goes on")
             raise
         if result is None:
-            say(f"{_finished(study)} trials are finished already; give a larger --trials")
+            done = count(_finished(study), "trial is", "trials are")
+            say(f"{done} finished already; give a larger --trials")
             result = _write(study, search)
             _tidy(search.job.out, result)
         return result
