@@ -357,6 +357,22 @@ def test_what_only_sounds_like_packing_is_taken(
     assert (tmp_path / "set.zip").read_bytes() == server.body
 
 
+@pytest.mark.parametrize("proxy", ["foo:port", "http://user:secret@foo:port"])
+def test_a_proxy_that_cannot_be_used_is_named_without_its_password(
+    proxy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_proxy", "NO_PROXY", "http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", proxy)
+    with pytest.raises(DownloadError, match=r"by way of the proxy foo:port \(") as told:
+        download("http://firstread.invalid/a.zip", tmp_path / "a", retry=Retry(tries=1))
+    assert "secret" not in str(told.value)
+    monkeypatch.setenv("no_proxy", "firstread.invalid")
+    with pytest.raises(DownloadError) as told:
+        download("http://firstread.invalid/a.zip", tmp_path / "a", retry=Retry(tries=1))
+    assert "proxy" not in str(told.value)
+
+
 def test_a_file_by_way_of_a_proxy_that_says_so(server: Behaviour, tmp_path: Path) -> None:
     server.whole = 203
     get(server, tmp_path / "set.zip")

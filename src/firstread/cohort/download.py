@@ -173,7 +173,7 @@ def _attempt(url: str, part: Path, progress: Progress, timeout: float) -> None:
         raise _Refused(f"leads to no address ({e})") from None
     except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as e:
         offline = isinstance(getattr(e, "reason", None), socket.gaierror)
-        raise _Again(f"no connection ({_why(e)})", offline=offline) from None
+        raise _Again(f"no connection{_by_proxy(url)} ({_why(e)})", offline=offline) from None
     with response:
         if response.status not in WHOLE:
             raise _Refused(f"the server says {response.status} {response.reason}")
@@ -290,6 +290,15 @@ def _disk_error(e: OSError, target: Path, kept: int) -> OutputError:
     return OutputError(
         f"{target.parent}: cannot be written ({e.strerror or e}); name another folder with --to"
     )
+
+
+def _by_proxy(url: str) -> str:
+    """By which proxy `url` is asked for, if by one; a password in its address is not told."""
+    parts = urlsplit(url)
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    if not proxy or urllib.request.proxy_bypass(parts.netloc):
+        return ""
+    return f" by way of the proxy {proxy.rpartition('@')[2]}"
 
 
 def _why(e: BaseException) -> str:

@@ -25,6 +25,7 @@ from firstread.cohort.download import need_room
 from firstread.cohort.sources import Source
 from firstread.errors import DownloadError, OutputError
 from firstread.film.decode import FILM_SUFFIXES
+from firstread.film.walk import packing
 from firstread.plural import count
 
 MAX_ENTRIES = 200_000
@@ -125,7 +126,7 @@ def _unsafe(info: zipfile.ZipInfo) -> str:
         return "is encrypted"
     # Python's zipfile bounds what bzip2 and LZMA unpack only after it is in memory.
     if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-        return "is packed in a way that is rare in zips"
+        return f"is packed by {packing(info)}, not by deflate as sets are"
     if info.file_size > RATIO_FROM and info.file_size > MAX_RATIO * max(info.compress_size, 1):
         return f"unpacks to {info.file_size:,} bytes from {info.compress_size:,}"
     return ""

@@ -215,12 +215,22 @@ def _refused(info: zipfile.ZipInfo) -> FilmError | None:
         return UnreadableFilm("encrypted inside of the zip; unpack it first")
     # Python's zipfile bounds what bzip2 and LZMA unpack only after it is in memory.
     if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-        return UnreadableFilm("packed in a way that is rare in zips; unpack it first")
+        return UnreadableFilm(
+            f"packed in the zip by {packing(info)}, which is not unpacked here; unpack the zip and "
+            "give the folder"
+        )
     if info.file_size > max(FREE_RATIO, MOST_RATIO * info.compress_size):
         return FilmTooLarge("unpacks to far more than a film would; unpack the zip first")
     if info.file_size > MAX_BYTES:
         return FilmTooLarge(f"larger than {MAX_BYTES // 2**20} MiB; save the film by itself")
     return None
+
+
+def packing(info: zipfile.ZipInfo) -> str:
+    """What a zip's entry is packed by: `bzip2`, or a method without a name by its number."""
+    return {
+        8: "deflate", 9: "deflate64", 12: "bzip2", 14: "LZMA", 93: "Zstandard", 95: "xz"
+    }.get(info.compress_type, f"method {info.compress_type}")  # fmt: skip
 
 
 _opening = Lock()
