@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,31 @@ def test_a_strangers_file_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
         Journal(path, HEADER)
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+def test_a_disk_that_is_full_from_the_first_leaves_no_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fdopen
+
+    class Full:
+        """A file that takes no byte, as /dev/full; that one alone has noughts to read."""
+
+        def __init__(self, fd: int) -> None:
+            self.file, self.device = real(fd, "r+b"), Path("/dev/full").open("wb")  # noqa: SIM115
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.device if name in {"write", "flush"} else self.file, name)
+
+        def close(self) -> None:
+            self.file.close()
+            self.device.close()  # which tries to write once more
+
+    monkeypatch.setattr(os, "fdopen", lambda fd, *_: Full(fd))
+    with pytest.raises(OutputError, match="No space left"):
+        Journal(tmp_path / "o.part", HEADER)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_only_one_process_writes_it(tmp_path: Path) -> None:

@@ -111,7 +111,12 @@ def test_an_age_is_years_or_not_known(reader: Reader, tmp_path: Path) -> None:
     unknown = reader.read(path)
     assert reader.read(path, age=float("nan")) == unknown
     assert reader.read(path, age=np.float32(4)).decision == "pneumonia"
-    for age, error in (("4", TypeError), (-1, ValueError), (float("inf"), ValueError)):
+    for age, error in (
+        ("4", TypeError),
+        (-1, ValueError),
+        (float("inf"), ValueError),
+        (10**400, ValueError),
+    ):
         with pytest.raises(error, match="age must be"):
             reader.read(path, age=age)  # type: ignore[arg-type]
         with pytest.raises(error, match="age must be"):

@@ -71,7 +71,8 @@ class Journal:
         try:
             self._begin(json.loads(json.dumps(dict(header))))
         except BaseException:
-            self._file.close()
+            with contextlib.suppress(OSError):  # a full disk, once more
+                self._file.close()
             raise
 
     def plan(
@@ -168,7 +169,13 @@ class Journal:
             raise self._cannot(e) from None
         if not self.going_on:
             self._end = 0
-            self._write(MARK + json.dumps(header)[1:].encode())
+            try:
+                self._write(MARK + json.dumps(header)[1:].encode())
+            except OutputError:
+                if self.path is not None:  # no film is in it
+                    with contextlib.suppress(OSError):
+                        self.path.unlink()
+                raise
             self._first = self._end
 
     def _take_over(self) -> None:

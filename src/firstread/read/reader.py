@@ -255,7 +255,10 @@ def _years(age: SupportsFloat | None) -> float | None:
         return None
     if isinstance(age, bool) or not isinstance(age, Real):  # True is no year
         raise TypeError("age must be a number of years, or None")
-    years = float(age)
+    try:
+        years = float(age)
+    except OverflowError:  # a whole number beyond every float
+        years = math.inf
     if math.isnan(years):
         return None
     if not 0 <= years <= OLDEST:
