@@ -4,6 +4,7 @@ import subprocess
 import sys
 import types
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -193,3 +194,16 @@ def test_a_closed_pipe_is_quiet() -> None:
     shell = f'"{sys.executable}" -c "{code}" | true'
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True)
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("option", ["--json", "--csv", "--html"])
+def test_no_file_is_called_as_standard_output_is(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["read", ".", option, "-"]) == 2
+    assert f"{option} -: standard output gets no such file" in capsys.readouterr().err
+    if option != "--csv":
+        assert cli.main(["data", "check", ".", option, "-"]) == 2
+        assert f"{option} -: standard output gets no such file" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

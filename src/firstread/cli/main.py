@@ -23,7 +23,7 @@ from types import FrameType
 from typing import Protocol, cast
 
 from firstread import __version__
-from firstread.errors import FirstreadError
+from firstread.errors import FirstreadError, OutputError
 from firstread.terminal import say
 
 VERBS = (
@@ -138,6 +138,9 @@ def _run(arguments: list[str]) -> int:
     if args.verb is None:
         parser.print_help(sys.stderr)
         return 2
+    for option in ("json", "csv", "html"):
+        if str(getattr(args, option, None)) == "-":
+            raise OutputError(f"--{option} -: standard output gets no such file; name one")
     return _verb(args.verb).run(args)
 
 
