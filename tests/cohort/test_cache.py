@@ -5,10 +5,13 @@ import subprocess
 import sys
 import time
 import tracemalloc
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Barrier
 from types import SimpleNamespace
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -192,7 +195,35 @@ def test_two_runs_of_one_process_id_build_one_cache(
     with ThreadPoolExecutor(2) as two:
         for built in two.map(lambda folder: cached_films(films, HOW, folder), [tmp_path / "c"] * 2):
             assert np.array_equal(built.pixels, alone)
-    assert sorted(p.suffix for p in (tmp_path / "c").iterdir()) == [".failed", ".npy"]
+    assert sorted(p.suffix for p in (tmp_path / "c").iterdir()) == [".npy"]
+
+
+def test_a_build_that_ends_within_another_one_is_not_mixed_with_it(
+    films: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of two builders lacks another film, as of a drive that fails now and then."""
+    real, part_file, bad = cache.decode, cache.part_file, [films.paths[2]]
+
+    def failing(path: Path, **how: Any) -> Any:
+        if path in bad:
+            raise FilmError("the file cannot be opened (Input/output error)")
+        return real(path, **how)
+
+    @contextmanager
+    def and_another(target: Path) -> Iterator[BinaryIO]:
+        with part_file(target) as out:
+            yield out
+        if bad == [films.paths[2]]:
+            bad[:] = [films.paths[5]]
+            cached_films(films, HOW, tmp_path / "cache")
+
+    with monkeypatch.context() as m:
+        m.setattr(cache, "decode", failing)
+        m.setattr(cache, "part_file", and_another)
+        built = cached_films(films, HOW, tmp_path / "cache")
+    assert len(built.films) == 7
+    for row, pixels in zip(built.films.rows, built.pixels, strict=True):
+        assert np.array_equal(pixels, cache.prepared(row, HOW)), row.file
 
 
 @pytest.mark.skipif(leftovers._place() is None, reason="process ids hold nowhere")
@@ -204,4 +235,4 @@ def test_what_a_killed_build_left_goes_at_the_next(films: Cohort, tmp_path: Path
     (left,) = (tmp_path / "cache").iterdir()
     assert left.suffix == ".part"
     cached_films(films, HOW, tmp_path / "cache")
-    assert sorted(p.suffix for p in (tmp_path / "cache").iterdir()) == [".failed", ".npy"]
+    assert sorted(p.suffix for p in (tmp_path / "cache").iterdir()) == [".npy"]

@@ -5,9 +5,10 @@ one .npy file whose name is a hash over the films' contents, their order, the pr
 version of firstread, which may decode a film otherwise than the one before; so a changed film or
 setting can never meet a stale cache. It is written under another name and then renamed: two runs
 that build the same cache at once, in two containers too, each write their own file, and the last
-rename wins with the same bytes. What a killed run leaves of its file goes when the next cache is
-built (`firstread.film.leftovers`). What could not be decoded is tried again at every call: a disk
-may have failed for a moment only.
+rename wins. Which films could not be decoded stands in the same file, behind the array: in one
+beside it, it might be the other run's, and pixels would stand under other films. What a killed run
+leaves of its file goes when the next cache is built (`firstread.film.leftovers`). What could not be
+decoded is tried again at every call: a disk may have failed for a moment only.
 """
 
 from __future__ import annotations
@@ -66,13 +67,13 @@ def cached_films(
     if how.frame != "squash":  # the same bytes may be told another true size
         named += [str(row.true_size) for row in films.rows]
     key = hashlib.sha256("\n".join(named).encode()).hexdigest()[:24]
-    data, log = folder / f"{key}.npy", folder / f"{key}.failed"
+    data = folder / f"{key}.npy"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        left = _left(films, how, data, log)
+        left = _left(films, how, data)
         if left is None:
-            _build(films, how, data, log, progress)
-            left = np.load(data, mmap_mode="r"), _read_log(log)
+            _build(films, how, data, progress)
+            left = _read(data)
         pixels, failed = left
     except OSError as e:
         raise OutputError(
@@ -85,14 +86,14 @@ def cached_films(
 
 
 def _left(
-    films: Cohort, how: Preprocess, data: Path, log: Path
+    films: Cohort, how: Preprocess, data: Path
 ) -> tuple[npt.NDArray[np.uint8], list[tuple[int, str]]] | None:
     """What an earlier call left, or None where that is nothing, damaged, or lacks films that can
     be decoded by now."""
-    if not (data.is_file() and log.is_file()):
+    if not data.is_file():
         return None
     try:
-        pixels, failed = np.load(data, mmap_mode="r"), _read_log(log)
+        pixels, failed = _read(data)
     except (ValueError, EOFError):
         return None
     if len(pixels) + len(failed) != len(films):
@@ -119,13 +120,12 @@ def _build(
     films: Cohort,
     how: Preprocess,
     data: Path,
-    log: Path,
     progress: Callable[[int, int], None] | None,
 ) -> None:
     with part_file(data) as out:  # first: what a killed run left there makes room
         _need_room(data.parent, len(films) * how.size**2)
         failed = _write_films(out, films, how, progress)
-    with part_file(log) as out:
+        out.seek(0, os.SEEK_END)
         out.write(utf8("\n".join(failed)))
 
 
@@ -178,6 +178,13 @@ def _write_films(
     return failed
 
 
-def _read_log(log: Path) -> list[tuple[int, str]]:
-    lines = (line.split("\t", 1) for line in log.read_text(encoding="utf-8").splitlines())
-    return [(int(i), why) for i, why in lines]
+def _read(data: Path) -> tuple[npt.NDArray[np.uint8], list[tuple[int, str]]]:
+    """The pixels, mapped, and the log behind them; of one open file, over whose name another run
+    may put its own meanwhile. Raises `ValueError` where it is damaged."""
+    with data.open("rb") as file:
+        np.lib.format.read_magic(file)
+        shape, _, _ = np.lib.format.read_array_header_1_0(file)
+        pixels: npt.NDArray[np.uint8] = np.memmap(file, np.uint8, "r", file.tell(), shape)
+        file.seek(pixels.offset + pixels.nbytes)  # type: ignore[attr-defined]
+        lines = (line.split("\t", 1) for line in file.read().decode().splitlines())
+        return pixels, [(int(i), why) for i, why in lines]
