@@ -19,6 +19,7 @@ that says what to do about it::
     ├── RunError                 a training run that is missing, unfinished or another's
     ├── BundleError              a bundle that is missing, incomplete or changed
     ├── OutputError              a place we cannot write to
+    ├── Shortage                 no memory, open files or disk left: no film's fault, try again
     ├── EngineError              an engine that nobody knows
     └── MissingExtra             a verb that needs an extra which is not installed
 """
@@ -86,6 +87,10 @@ class BundleError(FirstreadError):
 
 class OutputError(FirstreadError):
     """An output file or folder cannot be written."""
+
+
+class Shortage(FirstreadError):
+    """Memory, open files or room on a disk ran out: no film's fault, and another time it may do."""
 
 
 class EngineError(FirstreadError):

@@ -7,14 +7,18 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from bundles import film, tiny_bundle
+from dicom_films import dicom_film
 from firstread.cli.main import main
 from firstread.film.walk import Source
+from firstread.read import dicom_out
+from firstread.read import reader as reader_room
 from firstread.read.batch import Batch
 from firstread.read.opinion import Opinion
 from firstread.read.reader import Reader
@@ -536,6 +540,37 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
 sys.exit(main(sys.argv[2:]))
 """
+
+
+@pytest.mark.parametrize("results", [False, True])
+def test_a_shortage_is_no_bad_film_and_the_same_command_goes_on(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], results: bool
+) -> None:
+    """It stood there as rejected, and stayed so for the films that were read by then."""
+    for i in range(3):
+        (place / f"films/{i}.dcm").write_bytes(dicom_film(i))
+    begun = []
+
+    def scarce(whole: Callable[..., object]) -> Callable[..., object]:
+        def work(*told: object, **more: object) -> object:
+            begun.append(0)
+            if len(begun) == 2:
+                raise MemoryError
+            return whole(*told, **more)
+
+        return work
+
+    module, name = (dicom_out, "results") if results else (reader_room, "preprocess")
+    command = ("films", "--json", "o.json", "--dicom", "out")
+    with monkeypatch.context() as short:
+        short.setattr(module, name, scarce(getattr(module, name)))
+        assert read(*command) == 2
+    assert "there was not enough memory to read it" in capsys.readouterr().err
+    assert not (place / "o.json").exists()
+    assert read(*command) == 0
+    assert "going on: " in capsys.readouterr().err
+    assert {x["decision"] for x in fields(place / "o.json")} != {"rejected"}
+    assert len(list((place / "out").glob("*.dcm"))) >= 3
 
 
 @pytest.mark.skipif(os.name == "nt", reason="limits")

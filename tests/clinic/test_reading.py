@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import ComprehensiveSRStorage, SecondaryCaptureImageStorage
@@ -19,6 +20,8 @@ from firstread.clinic.deliver import Peer
 from firstread.clinic.node import Node, Settings
 from firstread.clinic.queue import FAILED, READ, RECEIVED, RESERVE, SENT, TRIES, Queue
 from firstread.errors import OutputError
+from firstread.read import dicom_out
+from firstread.read import reader as reader_room
 from firstread.read.dicom_out import is_anonymous
 from nodes import bundle, until
 
@@ -154,9 +157,40 @@ def test_a_film_begun_after_all_others_and_never_ended_is_set_aside(
     assert film.exists()
 
 
-def test_a_film_for_which_there_is_no_memory_ends_no_thread(
+@pytest.mark.parametrize("where", ["reader", "results", "files"])
+def test_what_ran_out_leaves_the_film_in_the_queue(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """The film was "rejected" or failed for good; a report that said so was sent."""
+    monkeypatch.setattr(module, "AWAY", 0.2)
+    put(tmp_path, 1)
+    errors = {"reader": MemoryError(), "results": MemoryError(), "files": OSError(24, "x")}
+    place, name = {
+        "reader": (reader_room, "preprocess"),
+        "results": (dicom_out, "results"),
+        "files": (Path, "read_bytes"),
+    }[where]
+    tried = []
+
+    def short(*_: object) -> None:
+        tried.append(0)
+        raise errors[where]
+
+    with monkeypatch.context() as scarce:
+        scarce.setattr(place, name, short)
+        node, log = begin()
+        until(lambda: len(tried) > 5)  # longer than `AWAY`: but no other film was read meanwhile
+    until(lambda: node.queue.counts() == {READ: 1}, lambda: str(log))
+    assert sum("waiting film=" in line for line in log) == 1
+    assert has(log, "too many files" if where == "files" else "not enough memory")
+    for file in node.queue.results.glob("*/*.dcm"):
+        assert "rejected" not in str(pydicom.dcmread(file))
+
+
+def test_a_film_for_which_there_is_no_memory_when_others_are_read_is_set_aside(
     begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(module, "AWAY", 0.3)
     first, _ = put(tmp_path, 1, 2)
     whole = Path.read_bytes
 
@@ -168,7 +202,8 @@ def test_a_film_for_which_there_is_no_memory_ends_no_thread(
     monkeypatch.setattr(Path, "read_bytes", read_bytes)
     node, log = begin()
     until(lambda: node.queue.counts() == {FAILED: 1, READ: 1}, lambda: str(log))
-    assert has(log, "unexpected (MemoryError)")
+    assert has(log, "not enough memory")
+    assert first.exists()
     assert node.broken() is None
 
 

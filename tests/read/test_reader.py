@@ -15,7 +15,7 @@ from PIL import Image
 import firstread
 from bundles import film, gated_bundle, tiny_bundle, tiny_card, tiny_onnx
 from dicom_films import dicom_film
-from firstread.errors import BundleError
+from firstread.errors import BundleError, Shortage
 from firstread.film import Film, Preprocess
 from firstread.film import decode as film_decode
 from firstread.read.bundle import write_bundle
@@ -26,6 +26,26 @@ from firstread.read.reader import Reader
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
     return Reader(tiny_bundle(tmp_path_factory.mktemp("reader") / "tiny"), threads=3)
+
+
+def test_a_shortage_is_no_opinion_and_names_the_film(
+    reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The films before it have theirs."""
+    paths = [film(tmp_path / f"{i}.png", 40) for i in range(3)]
+    whole = room.preprocess
+
+    def preprocess(one: Film, how: Preprocess) -> object:
+        if one.pixels.size == 64 * 65:
+            raise MemoryError
+        return whole(one, how)
+
+    monkeypatch.setattr(room, "preprocess", preprocess)
+    film(paths[1], 40, (65, 64))
+    opinions = reader.read_many(paths)
+    assert next(opinions).file == str(paths[0])
+    with pytest.raises(Shortage, match=r"1\.png: there was not enough memory to read it"):
+        next(opinions)
 
 
 def test_a_photo_of_a_film_is_marked(reader: Reader, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
 import time
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from firstread.clinic.deliver import Deliverer, Peer
 from firstread.clinic.listener import Listener
 from firstread.clinic.queue import TRIES, Note, Queue
 from firstread.errors import FirstreadError, MissingExtra, OutputError
+from firstread.film.shortage import shortage
 from firstread.plural import count
 from firstread.read.dicom_out import is_anonymous, write_results
 from firstread.read.dicom_out import require as require_results
@@ -38,10 +40,12 @@ GRACE = 10.0
 """Seconds that a result under way has to get there when the node is to stop."""
 
 LOOK, PAUSE = 0.2, 10.0
-"""Seconds between looks into an empty queue, and after a disk was full or a file away."""
+"""Seconds between looks into an empty queue, and after a disk was full, a file away, or memory
+short."""
 
 AWAY = 600.0
-"""Seconds after which a film's file that cannot be opened is not waited for any longer."""
+"""Seconds after which a film's file that cannot be opened is not waited for any longer, nor memory
+for a film when others could be read meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ class Node:
         self._stopping, self._stop_sending = threading.Event(), threading.Event()
         self._arrived = threading.Event()
         self._away: dict[str, float] = {}
+        self._last_read = -math.inf
         self._passed: set[str] = set()
         self._peers = tuple(dict.fromkeys(settings.send))  # two threads would send each twice
         at = (settings.listen, settings.port)
@@ -196,34 +201,45 @@ class Node:
             files = write_results(opinion, film, place, self.settings.anonymous)
         except OutputError:
             raise
-        except FirstreadError as e:
-            self._fail(key, str(e))
         except Exception as e:  # one film must not stop those behind it
-            self._fail(key, f"unexpected ({type(e).__name__})")
+            if short := shortage(e):
+                self._wait_for(key, str(short), self._last_read)
+                self._stopping.wait(PAUSE)
+            else:
+                told = isinstance(e, FirstreadError)
+                self._fail(key, str(e) if told else f"unexpected ({type(e).__name__})")
         else:
             self.queue.done(key, files, [str(peer) for peer in self._peers])
+            self._away.pop(key, None)
+            self._last_read = time.monotonic()
             took = time.monotonic() - begin
             self._note(f"read film={name} results={len(files)} seconds={took:.2f}")
 
     def _bytes_of(self, key: str) -> bytes | None:
-        """A film's bytes; None where its file is away, as on a drive that may come back: others
-        are read meanwhile."""
+        """A film's bytes; None where its file is away, as on a drive that may come back. Raises
+        what a shortage does."""
         try:
-            film = self.queue.film(key).read_bytes()
+            return self.queue.film(key).read_bytes()
         except OSError as e:
-            why, now = f"its file cannot be opened ({e.strerror})", time.monotonic()
-            if key not in self._away:
-                self._note(f"waiting film={key[:12]}: {why}; tried for {AWAY:.0f}s")
-            if now - self._away.setdefault(key, now) < AWAY:
-                self._passed.add(key)
-                self.queue.put_off(key)
-            else:
-                del self._away[key]
-                self.queue.fail(key)
-                self._note(f"failed film={key[:12]}: {why}")
+            if shortage(e):
+                raise
+            self._wait_for(key, f"its file cannot be opened ({e.strerror})", math.inf)
             return None
-        self._away.pop(key, None)
-        return film
+
+    def _wait_for(self, key: str, why: str, until: float) -> None:
+        """Read others first and this film again later. It is set aside when that has gone on for
+        `AWAY` seconds, and began before `until`: what all films wait for is no film's fault."""
+        now = time.monotonic()
+        if key not in self._away:
+            self._note(f"waiting film={key[:12]}: {why}; tried every {PAUSE:.0f}s")
+        begun = self._away.setdefault(key, now)
+        if now - begun < AWAY or until < begun:
+            self._passed.add(key)
+            self.queue.put_off(key)
+        else:
+            del self._away[key]
+            self.queue.fail(key)
+            self._note(f"failed film={key[:12]}: {why}")
 
     def _fail(self, key: str, why: str) -> None:
         self.queue.fail(key)

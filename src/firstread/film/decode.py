@@ -29,6 +29,7 @@ from firstread.film.grey import STRIP, colourfulness, deep_to_grey
 from firstread.film.guard import check_scans
 from firstread.film.heads import TIFF, check_head
 from firstread.film.quiet import quiet
+from firstread.film.shortage import shortage
 
 FILM_SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"})
 """Endings taken for films when a folder is walked (lower case)."""
@@ -117,7 +118,7 @@ def decode(
     worst of 260 films (benchmarks/copies.py). A DICOM film in JPEG 2000 may be, too
     (`firstread.film.jpeg2000`). `before`: called once the size is known.
 
-    Raises `UnreadableFilm`, `FilmTooLarge`, or `FolderNotFound` where there is no file.
+    Raises `UnreadableFilm`, `FilmTooLarge`, `Shortage`, or `FolderNotFound` where there is no file.
     """
     data = source if isinstance(source, bytes) else read_bytes(Path(source))
     if looks_like_dicom(data):
@@ -141,8 +142,9 @@ def read_bytes(path: Path) -> bytes:
         raise FolderNotFound(f"{path}: no such file; check the path") from None
     except IsADirectoryError:
         raise UnreadableFilm("a folder, not a film") from None
-    except OSError as e:
-        raise UnreadableFilm(f"the file cannot be opened ({e.strerror})") from None
+    except (OSError, MemoryError) as e:
+        why = getattr(e, "strerror", None)
+        raise shortage(e) or UnreadableFilm(f"the file cannot be opened ({why})") from None
     except ValueError:
         raise UnreadableFilm("the file cannot be opened (a null byte in its name)") from None
     if len(data) > MAX_BYTES:
@@ -208,10 +210,8 @@ def _decode_picture(data: bytes, reduce_to: int | None, before: Before) -> Film:
         raise FilmTooLarge(
             f"more pixels than the limit of {MAX_PIXELS:,}; save the film at its detector size"
         ) from None
-    except MemoryError:
-        raise FilmTooLarge("the picture does not fit into memory") from None
     except Exception as e:  # Pillow's decoders raise nearly anything on broken bytes
-        raise UnreadableFilm(_why(e, data)) from None
+        raise shortage(e) or UnreadableFilm(_why(e, data)) from None
     return Film(pixels, width, height, mode, kind, len(data), colour, camera=camera)
 
 

@@ -35,6 +35,7 @@ from firstread.film.guard import (
     check_texts,
 )
 from firstread.film.quiet import quiet
+from firstread.film.shortage import shortage
 from firstread.film.shown import NO_NUMBERS, Floats, in_bands, shown, window_of
 from firstread.film.stored import complete, stored_values
 from firstread.film.tags import told_tags
@@ -62,17 +63,17 @@ def decode_dicom(
 
     `reduce_to`, for JPEG 2000, and `before`: as of `decode`.
 
-    Raises `UnreadableFilm`, `FilmTooLarge`.
+    Raises `UnreadableFilm`, `FilmTooLarge`, `Shortage`.
     """
     try:
         with quiet:
             return _decode(data, reduce_to, before)
     except FilmError:
         raise
-    except (MemoryError, Image.DecompressionBombError):
+    except Image.DecompressionBombError:
         raise FilmTooLarge("the picture in the DICOM file is too large to decode") from None
     except Exception as e:  # pydicom and its codecs raise nearly anything on broken bytes
-        raise UnreadableFilm(
+        raise shortage(e) or UnreadableFilm(
             f"the DICOM file does not decode ({type(e).__name__}); export it again, uncompressed"
         ) from None
 

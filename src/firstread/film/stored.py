@@ -39,6 +39,9 @@ DECODERS = {
 """Who decodes a compressed transfer syntax, and nobody else: pydicom would hand what one codec
 refuses to the next, and with other packages installed a film would be read otherwise."""
 
+MEMORY = 8
+"""Times the bytes of the pixels that decoding them may take, in GDCM and on the way out of it."""
+
 BROKEN = ("broken data stream", "image file is truncated", "cannot identify image file")
 """Pillow's words for a stream that is at fault, and not the decoder, as pydicom passes them on."""
 
@@ -61,7 +64,8 @@ def complete(ds: pydicom.Dataset) -> None:
 def stored_values(ds: pydicom.Dataset) -> tuple[npt.NDArray[Any], str]:
     """The pixels as stored, (rows, columns) or (rows, columns, 3), and what their values mean.
 
-    The data set, which `complete` has been through, gives its own copy of them up.
+    The data set, which `complete` has been through, gives its own copy of them up. Raises
+    `UnreadableFilm`, `FilmTooLarge`, and `MemoryError` where that is what was missing.
     """
     syntax = UID(ds.file_meta.TransferSyntaxUID)
     shift = _unused_below(ds, syntax)
@@ -92,6 +96,8 @@ def stored_values(ds: pydicom.Dataset) -> tuple[npt.NDArray[Any], str]:
             bits_stored=int(ds.BitsStored) + shift,  # type: ignore[arg-type]
         )
     except (RuntimeError, NotImplementedError) as e:
+        # pydicom passes on what a decoder said, if that, and not that there was no memory for it.
+        np.empty(MEMORY * _frame_bytes(ds), np.uint8)
         name = syntax.name if syntax.is_transfer_syntax else "an unknown transfer syntax"
         if any(words in str(e) for words in BROKEN):
             raise UnreadableFilm(

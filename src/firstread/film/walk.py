@@ -13,10 +13,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from firstread.errors import FilmError, FilmTooLarge, FolderNotFound, NoFilms, UnreadableFilm
+from firstread.errors import (
+    FilmError,
+    FilmTooLarge,
+    FolderNotFound,
+    NoFilms,
+    Shortage,
+    UnreadableFilm,
+)
 from firstread.film.decode import FILM_SUFFIXES, MAX_BYTES, read_bytes
 from firstread.film.files import DICOMDIR, is_litter, walk_films
 from firstread.film.forks import Lock
+from firstread.film.shortage import shortage
 
 MOST_CONTENTS = 16 * 2**20
 """Bytes of a zip's table of contents beyond which it is refused, since it is held in memory."""
@@ -199,10 +207,10 @@ def _read_member(path: Path, member: str) -> bytes:
             return file.read(MAX_BYTES)  # zipfile goes no further than the size told, checked above
     except KeyError:
         raise UnreadableFilm("no longer in the zip; the zip was changed") from None
-    except FilmError:
+    except (FilmError, Shortage):
         raise
     except Exception as e:  # zlib, bz2 and lzma each raise their own
-        raise UnreadableFilm(
+        raise shortage(e) or UnreadableFilm(
             f"damaged inside of the zip ({type(e).__name__}); copy the zip again"
         ) from None
 
@@ -243,7 +251,7 @@ def _opened(path: Path) -> zipfile.ZipFile:
         with _opening:
             return _open(path, info.st_mtime_ns, info.st_size, os.getpid())
     except OSError as e:
-        raise UnreadableFilm(f"the zip cannot be opened ({e.strerror})") from None
+        raise shortage(e) or UnreadableFilm(f"the zip cannot be opened ({e.strerror})") from None
     except (zipfile.BadZipFile, NotImplementedError, ValueError):
         raise UnreadableFilm("a damaged zip; copy it again") from None
 

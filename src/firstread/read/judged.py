@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from firstread.errors import FirstreadError, UnreadableFilm
+from firstread.errors import FirstreadError, Shortage, UnreadableFilm
 
 CHANGED = "the file was changed or taken away while it was read; read it again"
 
@@ -68,11 +68,13 @@ class Judged:
     def again(self) -> bytes | None:
         """The bytes that were read; None where none could be, which the opinion has said.
 
-        Raises `UnreadableFilm` where they are not to be had any more.
+        Raises `UnreadableFilm` where they are not to be had any more, `Shortage`.
         """
         if self._hash is None:
             return None
         try:
             return self.read_bytes()
+        except Shortage:
+            raise
         except FirstreadError:
             raise UnreadableFilm(CHANGED) from None

@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from firstread.errors import FilmError, FirstreadError
 from firstread.film.files import write_atomic
+from firstread.film.shortage import shortage
 from firstread.read.bundle import Bundle
 from firstread.read.judged import Judged
 from firstread.read.opinion import REJECTED, Opinion
@@ -82,6 +83,8 @@ class OwnFiles:
         except (FirstreadError, OSError):
             raise
         except Exception as e:  # whatever is odd about one film, the next must get its turn
+            if short := shortage(e):
+                raise short from None
             why = f"cannot be made from it ({type(e).__name__})"
         self.note(f"{opinion.file}: no {what}: {why}")
         return None, why

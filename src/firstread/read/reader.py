@@ -18,7 +18,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, SupportsFloat
 
-from firstread.errors import FirstreadError
+from firstread.errors import FirstreadError, Shortage
 from firstread.film import Film, Preprocess, decode, preprocess
 from firstread.film.age import OLDEST, age_of
 from firstread.film.decode import Before
@@ -26,6 +26,7 @@ from firstread.film.lungs import LEAST_SIDE, SIDE, Grey, doubt, lung_mask, shipp
 from firstread.film.photo import looks_photographed
 from firstread.film.preprocess import seen_box
 from firstread.film.quality import plainly_no_film, quality_notes
+from firstread.film.shortage import shortage
 from firstread.film.turns import Turn
 from firstread.read.bundle import Bundle
 from firstread.read.engine import AUTO, INPUT, OUTPUTS, Opened, default_threads, open_bundle
@@ -110,6 +111,7 @@ class Reader:
 
         A film that cannot be read is an opinion too: "rejected", with the reason and without
         a probability. Nothing is raised for it. With `heat` the model's map comes along.
+        Raises `Shortage` where memory or the like ran out, which is not the film's fault.
         `age`: the patient's in years, before what the source and then the file tell; None or NaN
         where not known. Raises `TypeError` for a source of another kind, `TypeError` or
         `ValueError` for an age that is none.
@@ -120,9 +122,13 @@ class Reader:
             with Turn() as turn:
                 film = _decoded(source, self.bundle.card.preprocess.first, turn)
                 return self._judge(file, film, heat, age, lambda: _decoded(source, SIDE, turn))
+        except Shortage as e:
+            raise Shortage(f"{file}: {e}" if file else str(e)) from None
         except FirstreadError as e:
             return self._rejected(file, str(e))
         except Exception as e:  # whatever is wrong with one film, the next must get its turn
+            if short := shortage(e):
+                raise Shortage(f"{file}: {short}" if file else str(short)) from None
             reason = f"the film could not be read ({type(e).__name__}); export it again"
             return self._rejected(file, reason)
 
@@ -132,10 +138,10 @@ class Reader:
         """Opinions in the order of `sources`, while later films are already being read.
 
         Never raises for a bad film (see `read`; an age that is none, or one film in place of
-        several, raises at once). What `sources` raises comes after the opinions on the films
-        before. Memory is bounded: at most twice `threads` films are ahead of the caller, however
-        many there are. Closing the generator, or an interrupt, drops the films not yet begun and
-        waits for those under way.
+        several, raises at once). What `sources` raises, and `Shortage`, comes after the opinions on
+        the films before. Memory is bounded: at most twice `threads` films are ahead of the caller,
+        however many there are. Closing the generator, or an interrupt, drops the films not yet
+        begun and waits for those under way.
         """
         if isinstance(sources, str | Path | _BYTES):  # of which the parts are no films
             raise TypeError("give a list of films; one film is for read()")

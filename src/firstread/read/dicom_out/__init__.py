@@ -21,6 +21,7 @@ from firstread.errors import FilmError, FirstreadError, MissingExtra, Unreadable
 from firstread.film.decode import decode
 from firstread.film.files import write_atomic
 from firstread.film.quiet import quiet
+from firstread.film.shortage import shortage
 from firstread.read.dicom_out.own import is_anonymous, is_own
 from firstread.read.opinion import REJECTED, Opinion
 
@@ -54,8 +55,8 @@ def write_results(
     rejected film gets a report only: there is no map of it that anyone should look at. So does,
     with `anonymous`, a film whose pixels are marked as holding the patient's identity.
 
-    Raises `MissingExtra`, `OutputError`, `UnreadableFilm` where the bytes are no DICOM film or
-    nothing could refer to it, and `ValueError` where the opinion lacks its heat map.
+    Raises `MissingExtra`, `OutputError`, `Shortage`, `UnreadableFilm` where the bytes are no DICOM
+    film or nothing could refer to it, and `ValueError` where the opinion lacks its heat map.
     """
     require()
     if opinion.heat is None and opinion.decision != REJECTED:
@@ -65,7 +66,7 @@ def write_results(
     except FirstreadError:
         raise
     except Exception as e:  # pydicom and highdicom raise nearly anything on a broken header
-        raise UnreadableFilm(
+        raise shortage(e) or UnreadableFilm(
             f"its DICOM header allows no results ({type(e).__name__}); export it again"
         ) from None
     paths = [folder / f"{ds.SOPInstanceUID}.dcm" for ds in made]

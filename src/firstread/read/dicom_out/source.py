@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from firstread.errors import FilmError, UnreadableFilm
 from firstread.film.quiet import quiet
+from firstread.film.shortage import shortage
 from firstread.read.dicom_out.uids import derive, is_uid
 
 if TYPE_CHECKING:
@@ -41,7 +42,10 @@ _AGE = re.compile(r"\d{3}[DWMY]")
 
 
 def read_header(data: bytes) -> pydicom.Dataset:
-    """The header of a DICOM film, pixels left aside. Raises `UnreadableFilm`, `FilmTooLarge`."""
+    """The header of a DICOM film, pixels left aside.
+
+    Raises `UnreadableFilm`, `FilmTooLarge`, `Shortage`.
+    """
     from firstread.film.dicom import read_dataset
 
     try:
@@ -51,8 +55,9 @@ def read_header(data: bytes) -> pydicom.Dataset:
                 return ds  # names become text, by the film's own character set, when asked for
     except FilmError:
         raise
-    except Exception:  # pydicom raises nearly anything on broken bytes
-        pass
+    except Exception as e:  # pydicom raises nearly anything on broken bytes
+        if short := shortage(e):
+            raise short from None
     raise UnreadableFilm("no DICOM film; results as DICOM are made for DICOM films only")
 
 

@@ -1,0 +1,28 @@
+"""What may run out while a film is read: memory, open files, room on a disk.
+
+A film is not at fault then, and must not be called bad: whoever reads it tries again later.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from firstread.errors import Shortage
+
+WORDS = {
+    errno.ENOMEM: "there was not enough memory to read it; free some",
+    errno.EMFILE: "too many files are open to read it; close some",
+    errno.ENFILE: "too many files are open to read it; close some",
+    errno.ENOSPC: "the disk is too full to read it; free space",
+    errno.EDQUOT: "the disk is too full to read it; free space",
+}
+"""What is said of the errors of a system that has run out of something."""
+
+
+def shortage(error: BaseException) -> Shortage | None:
+    """What is raised in the place of `error`, where it tells of something that ran out."""
+    if isinstance(error, Shortage):
+        return error
+    number = error.errno if isinstance(error, OSError) else None
+    words = WORDS.get(errno.ENOMEM if isinstance(error, MemoryError) else number or 0)
+    return None if words is None else Shortage(f"{words} and try again")

@@ -1,0 +1,100 @@
+"""What runs out while a film is read is never taken for a fault of the film."""
+
+import builtins
+import errno
+import io
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydicom.pixels.decoders.base import DecodeRunner
+from test_dicom import RAMP, dicom
+from test_stored import rle
+
+from firstread.errors import Shortage, UnreadableFilm
+from firstread.film import decode, stored
+from firstread.film import dicom as dicom_room
+from firstread.film.shortage import shortage
+from firstread.film.walk import iter_sources
+from firstread.read.dicom_out.source import read_header
+
+
+def fails(error: BaseException) -> Callable[..., Any]:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (MemoryError(), "not enough memory"),
+        (OSError(errno.ENOMEM, "x"), "not enough memory"),
+        (OSError(errno.EMFILE, "x"), "too many files"),
+        (OSError(errno.ENFILE, "x"), "too many files"),
+        (OSError(errno.ENOSPC, "x"), "disk"),
+        (Shortage("as before"), "as before"),
+    ],
+)
+def test_what_ran_out_is_told(error: BaseException, told: str) -> None:
+    assert told in str(shortage(error))
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EACCES, "x"), OSError("x"), ValueError(24)])
+def test_other_errors_are_no_shortage(error: BaseException) -> None:
+    assert shortage(error) is None
+
+
+def test_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.BytesIO()
+    Image.fromarray(np.zeros((64, 64), np.uint8)).save(out, "PNG")
+    monkeypatch.setattr(Image.Image, "crop", fails(MemoryError()))
+    with pytest.raises(Shortage, match="memory"):
+        decode(out.getvalue())
+
+
+def test_a_dicom_film_and_its_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dicom_room, "read_dataset", fails(MemoryError()))
+    for read in (decode, read_header):
+        with pytest.raises(Shortage, match="memory"):
+            read(dicom(RAMP, 12))
+
+
+def test_a_decoder_that_pydicom_says_no_word_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It makes a RuntimeError of whatever a decoder raises."""
+    data = rle(dicom(RAMP, 12))
+    whole = np.empty
+
+    def empty(shape: Any, *told: Any, **more: Any) -> Any:
+        if shape == stored.MEMORY * 2 * RAMP.size:
+            raise MemoryError
+        return whole(shape, *told, **more)
+
+    monkeypatch.setattr(DecodeRunner, "_decode_frame", fails(RuntimeError("pydicom: ")))
+    with pytest.raises(UnreadableFilm):
+        decode(data)
+    monkeypatch.setattr(np, "empty", empty)
+    with pytest.raises(Shortage, match="memory"):
+        decode(data)
+
+
+def test_no_more_files_may_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    film, archive = tmp_path / "a.dcm", tmp_path / "b.zip"
+    film.write_bytes(dicom(RAMP, 12))
+    with zipfile.ZipFile(archive, "w") as out:
+        out.write(film, "a.dcm")
+    (packed,) = iter_sources([str(archive)])
+    os.utime(archive, (0, 0))  # so that it is opened again
+    with monkeypatch.context() as short:
+        for place in (io, builtins):
+            short.setattr(place, "open", fails(OSError(errno.EMFILE, "x")))
+        with pytest.raises(Shortage, match="too many files"):
+            decode(film)
+        with pytest.raises(Shortage, match="too many files"):
+            packed.read_bytes()
