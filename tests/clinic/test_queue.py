@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from firstread.clinic import journal
-from firstread.clinic.queue import FAILED, READ, RECEIVED, SENT, Queue, short
+from firstread.clinic.journal import FAILED, READ, RECEIVED, SENT
+from firstread.clinic.queue import Queue, short
 from firstread.errors import OutputError
 
 PEER, OTHER = "A@127.0.0.1:1", "B@127.0.0.1:2"

@@ -17,8 +17,9 @@ from dicom_films import dicom_film
 from firstread import Reader
 from firstread.clinic import node as module
 from firstread.clinic.deliver import Peer
+from firstread.clinic.journal import FAILED, READ, RECEIVED, SENT
 from firstread.clinic.node import Node, Settings
-from firstread.clinic.queue import FAILED, READ, RECEIVED, RESERVE, SENT, TRIES, Queue
+from firstread.clinic.queue import RESERVE, TRIES, Queue
 from firstread.errors import OutputError
 from firstread.read import dicom_out
 from firstread.read import reader as reader_room

@@ -25,15 +25,14 @@ import hashlib
 import os
 import shutil
 import sqlite3
-import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from firstread.clinic import journal
+from firstread.clinic import deliveries, journal
 from firstread.clinic.adopt import adopt
-from firstread.clinic.journal import FAILED, READ, RECEIVED, SENT
+from firstread.clinic.journal import FAILED, READ, RECEIVED
 from firstread.errors import OutputError
 from firstread.film.files import write_atomic
 
@@ -212,10 +211,7 @@ class Queue:
             _sync_folder(self.results / key)
             _sync_folder(self.results)
             with journal.transaction(self._db):
-                self._db.executemany(
-                    "insert or ignore into deliveries (file, peer, key) values (?, ?, ?)",
-                    [(f"{key}/{f.name}", peer, key) for f in files for peer in peers],
-                )
+                deliveries.add(self._db, [(f"{key}/{f.name}", key) for f in files], peers)
                 self._db.execute("update films set state = ? where key = ?", (READ, key))
             self.film(key).unlink(missing_ok=True)
 
@@ -231,11 +227,7 @@ class Queue:
         """What `peer` has not got yet, at most 100: oldest film first, what it refused last, or
         with `new` not at all."""
         with self._lock, self._errors():
-            rows = self._db.execute(
-                "select d.key, d.file from deliveries d join films f on f.key = d.key "
-                "where d.peer = ? and d.refused <= ? order by d.refused, f.rowid, d.file limit 100",
-                (peer, 0 if new else sys.maxsize),
-            ).fetchall()
+            rows = deliveries.next_for(self._db, peer, new)
         return [Delivery(key, peer, self.results / file) for key, file in rows]
 
     def check_room(self, room: int = ROOM) -> None:
@@ -250,48 +242,31 @@ class Queue:
         """The peer has it; what all peers have is deleted."""
         file = f"{delivery.key}/{delivery.file.name}"
         with self._lock, self._errors():
-            with journal.transaction(self._db):
-                self._db.execute(
-                    "delete from deliveries where file = ? and peer = ?", (file, delivery.peer)
-                )
-                (left,) = self._db.execute(
-                    "select count(*) from deliveries where key = ?", (delivery.key,)
-                ).fetchone()
-                if not left:
-                    self._db.execute(
-                        "update films set state = ? where key = ?", (SENT, delivery.key)
-                    )
-            if not left:
+            if deliveries.delivered(self._db, file, delivery.peer, delivery.key):
                 shutil.rmtree(self.results / delivery.key, ignore_errors=True)
 
     def refused(self, delivery: Delivery) -> None:
         """The peer would not have it: the others come first from now on."""
         with self._lock, self._errors():
-            self._db.execute(
-                "update deliveries set refused = refused + 1 where file = ? and peer = ?",
-                (f"{delivery.key}/{delivery.file.name}", delivery.peer),
-            )
+            file = f"{delivery.key}/{delivery.file.name}"
+            deliveries.refused(self._db, file, delivery.peer)
 
     def peers(self) -> dict[str, int]:
         """How many results wait for each peer."""
         with self._lock, self._errors():
-            return dict(self._db.execute("select peer, count(*) from deliveries group by peer"))
+            return deliveries.by_peer(self._db)
 
     def waiting(self, peers: Sequence[str]) -> list[Path]:
         """The results that wait for one of `peers`."""
         with self._lock, self._errors():
-            rows = self._db.execute("select file, peer from deliveries").fetchall()
-        return [self.results / file for file in {file for file, peer in rows if peer in peers}]
+            files = deliveries.waiting(self._db, peers)
+        return [self.results / file for file in files]
 
     def kept(self) -> int:
         """How many films have results here that wait for no peer."""
         with self._lock, self._errors():
-            rows = self._db.execute(
-                "select key from films f where state = ? and not exists "
-                "(select 1 from deliveries d where d.key = f.key)",
-                (READ,),
-            ).fetchall()
-        return sum((self.results / key).is_dir() for (key,) in rows)
+            keys = deliveries.keys_for_nobody(self._db)
+        return sum((self.results / key).is_dir() for key in keys)
 
     def resend(self, peers: Sequence[str]) -> int:
         """Have all results that lie here wait for `peers` and no others; how many there are."""
@@ -302,14 +277,7 @@ class Queue:
                 for (key,) in rows
                 for file in sorted((self.results / key).glob("*.dcm"))
             ]
-            with journal.transaction(self._db):
-                for peer in {row[0] for row in self._db.execute("select peer from deliveries")}:
-                    if peer not in peers:
-                        self._db.execute("delete from deliveries where peer = ?", (peer,))
-                self._db.executemany(
-                    "insert or ignore into deliveries (file, peer, key) values (?, ?, ?)",
-                    [(file, peer, key) for file, key in files for peer in peers],
-                )
+            deliveries.give_to(self._db, files, peers)
         return len(files)
 
     def counts(self) -> dict[str, int]:
