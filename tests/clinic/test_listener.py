@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import socket
 import threading
@@ -13,8 +14,9 @@ from typing import Any
 
 import pydicom
 import pytest
-from pynetdicom import AE, evt
+from pynetdicom import AE, evt, timer
 from pynetdicom.association import Association
+from pynetdicom.transport import AssociationServer
 
 from dicom_films import DX, dicom_film
 from firstread.clinic import listener, storage
@@ -116,6 +118,91 @@ def test_the_end_does_not_wait_for_a_silent_sender(
     queue.close()
     for sender in senders:
         sender.close()
+
+
+class Clock:
+    """The time of day as pynetdicom's timers have it, which somebody may set."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ahead = 0.0
+        monkeypatch.setattr(timer, "time", self)
+
+    def time(self) -> float:
+        return time.time() + self.ahead
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def test_a_clock_that_is_put_forward_breaks_no_association_off(
+    listen: Listen, clock: Clock
+) -> None:
+    """All that were open were, and the log said: by its sender."""
+    port, log = listen()
+    sender = call(port)
+    sender.network_timeout = None  # of this side
+    clock.ahead = 3600.0
+    time.sleep(0.5)
+    assert status(sender, dicom_film(1, size=32)) == 0
+    sender.release()
+    assert not any("broken off" in line for line in log)
+
+
+def test_a_clock_that_is_put_back_keeps_no_place_for_idle_senders(
+    listen: Listen, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "MOST", 1)
+    monkeypatch.setattr(listener, "SILENCE", 1.0)
+    port, log = listen()
+    sender = call(port)
+    clock.ahead = -3600.0
+    until(lambda: answers(port))
+    assert sum("after 1s of silence" in line for line in log) == 1
+    assert not any("by its sender" in line for line in log)
+    until(lambda: not sender.is_established)
+
+
+def test_a_sender_whose_film_takes_long_to_keep_is_not_silent(
+    listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that hangs is no fault of the sender's."""
+    monkeypatch.setattr(listener, "SILENCE", 1.0)
+    port, log = listen()
+    take = Queue.take
+    monkeypatch.setattr(Queue, "take", lambda *told: (time.sleep(3), take(*told))[1])
+    sender = call(port)
+    assert status(sender, dicom_film(1, size=32)) == 0
+    sender.release()
+    until(lambda: log)
+    assert [line.split()[0] for line in log] == ["received"]
+
+
+def test_no_more_open_files_is_told_and_callers_come_in_later(
+    listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was said; callers waited, and the thread that takes them turned in circles."""
+    tries: list[int] = []
+    accept = AssociationServer.get_request
+
+    def get_request(server: AssociationServer) -> object:
+        if waiting is not None and len(tries) < 2:
+            tries.append(0)
+            raise OSError(errno.EMFILE, "Too many open files")
+        return accept(server)
+
+    monkeypatch.setattr(AssociationServer, "get_request", get_request)
+    waiting = None
+    port, log = listen()
+    begun = time.monotonic()
+    waiting = socket.create_connection(("127.0.0.1", port))
+    until(lambda: len(tries) == 2)
+    assert time.monotonic() - begun >= listener.REST
+    assert answers(port)
+    (line,) = (line for line in log if "callers" in line)
+    assert "Too many open files" in line
+    waiting.close()
 
 
 def test_connections_that_ask_for_nothing_hold_no_place(

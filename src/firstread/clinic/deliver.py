@@ -159,7 +159,8 @@ class Deliverer(threading.Thread):
         from pynetdicom import AE
 
         ae = AE(ae_title=self._aet)
-        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = PATIENCE
+        ae.acse_timeout = ae.dimse_timeout = ae.connection_timeout = PATIENCE
+        ae.network_timeout = None  # by a clock that may be set; the socket has a limit of its own
         for kind in RESULTS:
             ae.add_requested_context(kind, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
         return ae

@@ -8,6 +8,7 @@ a service connects and closes, every few seconds.
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import threading
 import time
@@ -43,6 +44,12 @@ MOST = 32
 SILENCE = 60.0
 """Seconds without a byte after which a sender is taken for gone."""
 
+LOOK = 0.5
+"""Seconds between looks for such senders."""
+
+REST, SAID = 1.0, 60.0
+"""Seconds without a try where no connection can be taken, and without another line on it."""
+
 GRACE = 10.0
 """Seconds that associations have to end by themselves when the node is to stop."""
 
@@ -66,24 +73,24 @@ class Listener:
         self._queue, self._note, self._arrived = queue, note, arrived
         self._stopping = False
         self._heard: weakref.WeakKeyDictionary[Association, float] = weakref.WeakKeyDictionary()
+        self._at_work: weakref.WeakSet[Association] = weakref.WeakSet()
+        self._said, self._ended = -math.inf, threading.Event()
         self._server = self._listen(address, aet, allow)
         self.port = int(self._server.server_address[1])
+        self._watch = threading.Thread(target=self._watch_silence, name="silence", daemon=True)
+        self._watch.start()
 
     def stop(self) -> None:
         """No new senders; those that are there may end what they send, then they are cut off."""
+        self._ended.set()
+        self._watch.join()
         self._server.shutdown()
         until = time.monotonic() + GRACE
         while self._server.active_associations and time.monotonic() < until:
             time.sleep(0.05)
         self._stopping = True
         for association in self._server.active_associations:
-            # The socket first: a thread that waits in it for a silent sender would not end.
-            connection = association.dul.socket
-            if connection is not None and connection.socket is not None:
-                with contextlib.suppress(OSError):
-                    connection.socket.shutdown(socket.SHUT_RDWR)
-            association.abort(block=False)
-            association.dul.kill_dul()
+            _break_off(association)
 
     def _listen(
         self, address: tuple[str, int], aet: str, allow: tuple[str, ...]
@@ -118,13 +125,32 @@ class Listener:
                 "choose another --port or --listen"
             ) from None
         assert server is not None
+        take = server.get_request
+
+        def get_request() -> tuple[socket.socket, tuple[str, int]]:
+            try:
+                return take()
+            except OSError as e:  # which socketserver passes over, and tries again at once
+                self._not_taken(e)
+                raise
+
+        server.get_request = get_request  # type: ignore[method-assign]
         return server
+
+    def _not_taken(self, e: OSError) -> None:
+        """Say that callers wait, as they do where too many files are open."""
+        if not self._ended.is_set() and time.monotonic() - self._said >= SAID:
+            self._said = time.monotonic()
+            self._note(f"callers wait: their connections cannot be taken ({e.strerror})")
+        self._ended.wait(REST)
 
     # Associations
 
     def _opened(self, event: Event) -> None:
-        """Have a sender that falls silent in the middle of a message taken for gone."""
+        """Have a sender that falls silent in the middle of a message taken for gone. Between
+        messages that is for `_watch_silence`: the library goes by a clock that may be set."""
         self._heard[event.assoc] = time.monotonic()
+        event.assoc.network_timeout = None
         event.assoc.dul.socket.socket.settimeout(SILENCE)  # type: ignore[union-attr]  # it is open
 
     def _hear(self, event: Event) -> None:
@@ -134,6 +160,15 @@ class Listener:
         kept = None if message is None else message.data_set
         if kept is not None and kept.tell() > LARGEST and not isinstance(kept, TooLarge):
             message.data_set = TooLarge()  # type: ignore[union-attr]
+
+    def _watch_silence(self) -> None:
+        """Take the place of idle senders; those whose film we are at work with are not idle."""
+        while not self._ended.wait(LOOK):
+            for association in self._server.active_associations:
+                heard = self._heard.get(association, math.inf)
+                idle = association.is_established and association not in self._at_work
+                if idle and time.monotonic() - heard >= SILENCE:
+                    _break_off(association)
 
     def _accepted(self, event: Event) -> None:
         """Say why, where a class of images is not taken."""
@@ -172,6 +207,14 @@ class Listener:
     # Films
 
     def _store(self, event: Event) -> int:
+        self._at_work.add(event.assoc)
+        try:
+            return self._taken(event)
+        finally:
+            self._heard[event.assoc] = time.monotonic()
+            self._at_work.discard(event.assoc)
+
+    def _taken(self, event: Event) -> int:
         """Take a film: on disk before "success". What is none has nothing to be kept."""
         try:
             request = cast("C_STORE", event.request)
@@ -217,6 +260,17 @@ def _closed(event: Event) -> None:
     that, and would for as long as for a sender that is slow."""
     if not event.assoc.is_established:
         event.assoc.dul.to_user_queue.put(None)  # type: ignore[arg-type]  # as at its time-out
+
+
+def _break_off(association: Association) -> None:
+    """End an association. The socket first: a thread that waits in it for a silent sender would
+    not end."""
+    connection = association.dul.socket
+    if connection is not None and connection.socket is not None:
+        with contextlib.suppress(OSError):
+            connection.socket.shutdown(socket.SHUT_RDWR)
+    association.abort(block=False)
+    association.dul.kill_dul()
 
 
 def _who(association: Association) -> str:
