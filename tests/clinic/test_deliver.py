@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -129,6 +130,26 @@ def test_a_refused_result_holds_up_no_later_one(
         wait_for(lambda: queue.peers() == {str(peer): 1})
         assert archive.asked.count(REFUSED) == 1
         assert sum("refused" in line for line in log) == 1
+
+
+def test_results_that_cannot_be_deleted_are_told_once(
+    tmp_path: Path, archive: Archive, monkeypatch: pytest.MonkeyPatch, quick: None
+) -> None:
+    """Nobody heard of it before the next start."""
+    queue, log = Queue(tmp_path / "q"), list[str]()
+    peer = Peer("ANY", "127.0.0.1", archive.port)
+    for study in ("1.2.3.2", "1.2.3.3"):
+        result(queue, study, peer)
+
+    def rmdir(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "rmdir", rmdir)
+    with sending(queue, peer, log.append):
+        wait_for(lambda: sum("sent film=" in line for line in log) == 2)
+    told = [line for line in log if line.startswith("left behind")]
+    assert len(told) == 1
+    assert "Operation not permitted" in told[0]
 
 
 def test_what_was_refused_is_offered_again(tmp_path: Path, archive: Archive, quick: None) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from firstread.clinic import journal
+from firstread.clinic import deliveries, journal
 from firstread.clinic.journal import FAILED, READ, RECEIVED, SENT
 from firstread.clinic.queue import Queue, short
 from firstread.errors import OutputError
@@ -202,6 +202,55 @@ def test_what_a_peer_refuses_lets_the_others_pass(queue: Queue) -> None:
     assert queue.deliveries(PEER) == [*others, first]
     assert queue.deliveries(PEER, new=True) == others
     assert queue.peers() == {PEER: 3}
+
+
+def test_what_waits_is_not_sorted_for_each_hundred(queue: Queue) -> None:
+    """Films that came in could not be put down meanwhile."""
+    read(queue, queue.take("1.2.3", b"film").key, PEER)
+    plans: list[str] = []
+
+    class Plans:
+        def execute(self, text: str, told: tuple[object, ...]) -> sqlite3.Cursor:
+            rows = queue._db.execute(f"explain query plan {text}", told).fetchall()
+            plans.extend(row[3] for row in rows)
+            return queue._db.execute(text, told)
+
+    assert len(deliveries.next_for(Plans(), PEER, new=False)) == 1  # type: ignore[arg-type]
+    assert len(plans) == 1
+    assert "deliveries_in_turn" in plans[0]
+
+
+def test_a_journal_of_before_is_taken_on_in_its_order(queue: Queue) -> None:
+    for i in range(3):
+        read(queue, queue.take(f"1.2.{i}", b"film").key, PEER)
+    before = queue.deliveries(PEER)
+    queue.close()
+    with contextlib.closing(sqlite3.connect(queue.folder / journal.NAME)) as db:
+        db.executescript(
+            "drop index deliveries_in_turn; alter table deliveries drop column film; "
+            "create index deliveries_by_peer on deliveries (peer, refused);"
+        )
+    queue = Queue(queue.folder)
+    read(queue, queue.take("1.2.9", b"film").key, PEER)
+    assert queue.deliveries(PEER)[:3] == before
+    queue.close()
+    again(queue).close()
+
+
+def test_what_cannot_be_deleted_is_told(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = read(queue, queue.take("1.2.3", b"film").key, PEER)
+
+    def rmdir(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    with monkeypatch.context() as short:
+        short.setattr(os, "rmdir", rmdir)
+        assert queue.delivered(queue.deliveries(PEER)[0]) == "Operation not permitted"
+    assert queue.counts() == {SENT: 1}
+    assert result.parent.exists()
+    queue = again(queue)
+    assert not result.parent.exists()
+    queue.close()
 
 
 def test_one_process_at_a_time(queue: Queue) -> None:

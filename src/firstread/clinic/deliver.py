@@ -90,6 +90,7 @@ class Deliverer(threading.Thread):
         self._queue, self._peer, self._aet, self._note = queue, peer, aet, note
         # Not `_stop`: threading.Thread has one of its own.
         self._stopped = stop
+        self._said_left = False
 
     def run(self) -> None:
         """Send, pause, try again; what was refused waits by itself and holds up nothing new."""
@@ -119,6 +120,16 @@ class Deliverer(threading.Thread):
             pause = FIRST_PAUSE
             if done.cut or not done.sent:
                 self._stopped.wait(FIRST_PAUSE if done.cut else LOOK)
+
+    def _delivered(self, delivery: Delivery) -> None:
+        """Put it down as sent; a result that stays on the disk is told of once."""
+        why = self._queue.delivered(delivery)
+        if why is not None and not self._said_left:
+            self._said_left = True
+            self._note(
+                f"left behind: results that are sent cannot be deleted from "
+                f"{delivery.file.parent.parent} ({why}); the next start tries again (said once)"
+            )
 
     def _wait_note(self, pause: float, why: str) -> None:
         self._note(f"waiting peer={self._peer} next_try={pause:.0f}s: {why}")
@@ -170,7 +181,7 @@ class Deliverer(threading.Thread):
         name = delivery.key.split("-")[0][:12]
         if not delivery.file.exists():
             self._note(f"lost film={name}: a result was deleted from the queue; not sent")
-            self._queue.delivered(delivery)
+            self._delivered(delivery)
             done.sent += 1
             return
         begin = time.monotonic()
@@ -189,7 +200,7 @@ class Deliverer(threading.Thread):
             before = f"{done.refused}; " if done.refused else ""
             done.refused, done.cut = f"{before}{why} at film={name}", True
         elif status == 0x0000 or 0xB000 <= status <= 0xBFFF:
-            self._queue.delivered(delivery)
+            self._delivered(delivery)
             self._note(f"sent film={name} peer={self._peer}")
             done.sent += 1
         else:

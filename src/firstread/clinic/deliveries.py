@@ -16,7 +16,8 @@ AT_ONCE = 100
 def add(db: sqlite3.Connection, files: Iterable[tuple[str, str]], peers: Sequence[str]) -> None:
     """Have each of `peers` get each of `files`, (place below results/, key of the film)."""
     db.executemany(
-        "insert or ignore into deliveries (file, peer, key) values (?, ?, ?)",
+        "insert or ignore into deliveries (file, peer, key, film) "
+        "select ?, ?, key, rowid from films where key = ?",
         [(file, peer, key) for file, key in files for peer in peers],
     )
 
@@ -25,8 +26,8 @@ def next_for(db: sqlite3.Connection, peer: str, new: bool) -> list[tuple[str, st
     """What `peer` has not got yet, (key of the film, file), `AT_ONCE` at most: oldest film first,
     what it refused last, or with `new` not at all."""
     rows: list[tuple[str, str]] = db.execute(
-        "select d.key, d.file from deliveries d join films f on f.key = d.key "
-        "where d.peer = ? and d.refused <= ? order by d.refused, f.rowid, d.file limit ?",
+        "select key, file from deliveries where peer = ? and refused <= ? "
+        "order by refused, film, file limit ?",
         (peer, 0 if new else sys.maxsize, AT_ONCE),
     ).fetchall()
     return rows

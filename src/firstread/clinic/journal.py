@@ -19,11 +19,26 @@ create index if not exists films_by_uid on films (uid);
 create index if not exists films_by_state on films (state);
 create table if not exists deliveries (
     file text not null, peer text not null, key text not null,
-    refused integer not null default 0, primary key (file, peer)
+    refused integer not null default 0, film integer not null default 0, primary key (file, peer)
 ) without rowid;
-create index if not exists deliveries_by_film on deliveries (key);
-create index if not exists deliveries_by_peer on deliveries (peer, refused);
 """
+
+INDEXES = """
+create index if not exists deliveries_by_film on deliveries (key);
+create index if not exists deliveries_in_turn on deliveries (peer, refused, film, file);
+"""
+
+FILM = """
+begin;
+alter table deliveries add column film integer not null default 0;
+update deliveries set film = coalesce(
+    (select f.rowid from films f where f.key = deliveries.key), 0
+);
+drop index deliveries_by_peer;
+commit;
+"""
+"""What a journal of before lacks: the place of each film among all, by which its deliveries are in
+order without being sorted."""
 
 
 def connect(folder: Path) -> sqlite3.Connection:
@@ -38,6 +53,9 @@ def prepare(db: sqlite3.Connection) -> None:
     db.execute("pragma journal_mode = wal")
     db.execute("pragma synchronous = full")
     db.executescript(SCHEMA)
+    if "film" not in {row[1] for row in db.execute("pragma table_info(deliveries)")}:
+        db.executescript(FILM)
+    db.executescript(INDEXES)
     db.execute("delete from films where false")  # asks to write, and needs no room for it
 
 

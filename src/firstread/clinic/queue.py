@@ -238,12 +238,18 @@ class Queue:
         if free < room:
             raise OutputError(f"{self.folder}: the disk is nearly full; free space")
 
-    def delivered(self, delivery: Delivery) -> None:
-        """The peer has it; what all peers have is deleted."""
+    def delivered(self, delivery: Delivery) -> str | None:
+        """The peer has it; what all peers have is deleted. Why that could not be, or None."""
         file = f"{delivery.key}/{delivery.file.name}"
         with self._lock, self._errors():
             if deliveries.delivered(self._db, file, delivery.peer, delivery.key):
-                shutil.rmtree(self.results / delivery.key, ignore_errors=True)
+                try:
+                    shutil.rmtree(self.results / delivery.key)
+                except FileNotFoundError:  # somebody was quicker
+                    pass
+                except OSError as e:
+                    return str(e.strerror)
+        return None
 
     def refused(self, delivery: Delivery) -> None:
         """The peer would not have it: the others come first from now on."""
