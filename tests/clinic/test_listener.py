@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import io
 import socket
 import threading
@@ -14,8 +15,10 @@ from typing import Any
 
 import pydicom
 import pytest
+from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, evt, timer
 from pynetdicom.association import Association
+from pynetdicom.dsutils import encode
 from pynetdicom.transport import AssociationServer
 
 from dicom_films import DX, dicom_film
@@ -247,6 +250,21 @@ def test_what_is_larger_than_any_film_is_refused_for_good(
     assert "larger than any film" in log[-1]
     assert status(sender, dicom_film(2, size=32)) == 0
     sender.release()
+
+
+def test_a_film_is_known_by_the_same_key_in_every_version(listen: Listen, tmp_path: Path) -> None:
+    """Another one would have all that archives send again read again."""
+    port, _ = listen()
+    film = pydicom.dcmread(io.BytesIO(dicom_film(1, size=32)))
+    ae = AE()
+    ae.add_requested_context(DX, ExplicitVRLittleEndian)
+    sender = ae.associate("127.0.0.1", port)
+    assert sender.send_c_store(film).Status == 0
+    sender.release()
+    body = encode(film, is_implicit_vr=False, is_little_endian=True) or b""
+    name = hashlib.sha256(film.SOPInstanceUID.encode()).hexdigest()[:24]
+    mark = hashlib.sha256(ExplicitVRLittleEndian.encode() + b"\0" + body).hexdigest()[:24]
+    assert [p.name for p in (tmp_path / "q/films").iterdir()] == [f"{name}-{mark}.dcm"]
 
 
 def test_a_film_for_which_there_is_no_memory_may_be_sent_again(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import sqlite3
 import subprocess
@@ -106,8 +107,9 @@ def test_other_bytes_under_the_same_uid_are_a_film_of_their_own(queue: Queue) ->
 
 
 def test_bytes_are_known_by_their_mark(queue: Queue) -> None:
-    queue.take("1.2.3", b"header 1, film", b"film")
-    assert queue.take("1.2.3", b"header 2, film", b"film").known
+    mark = hashlib.sha256(b"film").hexdigest()
+    queue.take("1.2.3", b"header 1, film", mark)
+    assert queue.take("1.2.3", b"header 2, film", mark).known
 
 
 def test_without_peers_results_stay_and_outlive_a_start(queue: Queue) -> None:

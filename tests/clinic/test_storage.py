@@ -6,18 +6,25 @@ import copy
 import io
 import json
 import time
+import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pydicom
 import pytest
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+from pynetdicom import evt
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dsutils import encode
+from pynetdicom.events import Event
+from pynetdicom.presentation import PresentationContextTuple
 
 from bundles import tiny_bundle
 from dicom_films import ID, NAME, dicom_film
 from firstread import Reader
-from firstread.clinic.storage import DX, NO_FILMS, SC
+from firstread.clinic.storage import DX, NO_FILMS, SC, Arrival, look_at
 from firstread.read.dicom_out import is_own, write_results
 from nodes import NodeProcess, Start, bundle, start, until
 from peers import Orthanc, orthanc
@@ -44,6 +51,25 @@ def beside(film: bytes, kind: str, number: int) -> pydicom.Dataset:
     ds.SOPClassUID, ds.SOPInstanceUID = kind, f"{of.StudyInstanceUID}.9.{number}"
     ds.SeriesInstanceUID, ds.Modality = f"{of.StudyInstanceUID}.8.{number}", "OT"
     return ds
+
+
+def test_a_film_is_copied_once_as_it_comes_in() -> None:
+    """Thirty-two senders at once each hold what is copied here."""
+    film = pydicom.dcmread(io.BytesIO(dicom_film(1, size=2000)))
+    request = C_STORE()
+    request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = DX, film.SOPInstanceUID
+    request.DataSet = io.BytesIO(encode(film, False, True) or b"")
+    ae = SimpleNamespace(implementation_class_uid="1.2.3", implementation_version_name="X")
+    context = PresentationContextTuple(1, UID(DX), ExplicitVRLittleEndian)
+    told = {"request": request, "context": context}
+    event = Event(SimpleNamespace(ae=ae), evt.EVT_C_STORE, told)  # type: ignore[arg-type]
+    assert isinstance(look_at(event), Arrival)  # what is imported then counts for no film
+    tracemalloc.start()
+    found = look_at(event)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert isinstance(found, Arrival)
+    assert most < 1.3 * len(found.data)
 
 
 # Results of ours

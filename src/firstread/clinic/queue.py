@@ -112,15 +112,15 @@ class Queue:
 
     # Receiving
 
-    def take(self, uid: str, data: bytes, mark: bytes = b"") -> Taken:
+    def take(self, uid: str, data: bytes, mark: str = "") -> Taken:
         """Put a film on disk and in the journal; when this returns, it will be read.
 
-        `data`: the bytes of its file. `mark`: what its bytes are known by, if not by all of
+        `data`: the bytes of its file. `mark`: the sha256 of what it is known by, if not by all of
         `data` (a file's header names the program that wrote it). Raises `OutputError` where
         there is no room; nothing is kept then.
         """
         name = hashlib.sha256(uid.encode()).hexdigest()[:24]
-        key = f"{name}-{hashlib.sha256(mark or data).hexdigest()[:24]}"
+        key = f"{name}-{(mark or hashlib.sha256(data).hexdigest())[:24]}"
         with self._lock, self._errors():
             others = [
                 row[0] for row in self._db.execute("select key from films where uid = ?", (name,))

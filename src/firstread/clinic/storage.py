@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -123,11 +124,11 @@ def refused_kinds(refused: Iterable[str], accepted: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Arrival:
-    """A film as it came in. `data`: its file. `mark`: the bytes it is known by."""
+    """A film as it came in. `data`: its file. `mark`: the sha256 of what it is known by."""
 
     uid: str
     data: bytes
-    mark: bytes
+    mark: str
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,12 @@ def look_at(event: Event) -> Arrival | Refusal:
         return Refusal(MISMATCH, "its data set has another UID or class than the request")
     if ours:
         return Refusal(SUCCESS, OWN)
-    # The header that the file gets here names the version of our own software: no part of the film.
-    syntax = str(event.context.transfer_syntax).encode()
-    return Arrival(uid, data, syntax + b"\0" + event.encoded_dataset(include_meta=False))
+    return Arrival(uid, data, _mark(event))
+
+
+def _mark(event: Event) -> str:
+    """What a film is known by: its data set as it came, and how that is written. The header that
+    the file gets here names the version of our own software: no part of the film."""
+    known = hashlib.sha256(str(event.context.transfer_syntax).encode() + b"\0")
+    known.update(cast("C_STORE", event.request).DataSet.getbuffer())  # type: ignore[union-attr]
+    return known.hexdigest()
