@@ -16,7 +16,7 @@ from pynetdicom.sop_class import ComprehensiveSRStorage, SecondaryCaptureImageSt
 from dicom_films import dicom_film
 from firstread import Reader
 from firstread.clinic import node as module
-from firstread.clinic.deliver import Peer
+from firstread.clinic.deliver import Peer, is_at
 from firstread.clinic.journal import FAILED, READ, RECEIVED, SENT
 from firstread.clinic.node import Node, Settings
 from firstread.clinic.queue import RESERVE, TRIES, Queue
@@ -25,6 +25,7 @@ from firstread.read import dicom_out
 from firstread.read import reader as reader_room
 from firstread.read.dicom_out import is_anonymous
 from nodes import bundle, until
+from peers import free_port
 
 __all__ = ["bundle"]  # a fixture
 
@@ -39,7 +40,7 @@ class Begin:
     def __call__(self, **settings: Any) -> tuple[Node, list[str]]:
         self.end()
         log = list[str]()
-        node = Node(Settings(self._folder, port=0, **settings), self._reader, log.append)
+        node = Node(Settings(self._folder, **{"port": 0} | settings), self._reader, log.append)
         self._ends.callback(node.stop)
         return node, log
 
@@ -256,6 +257,21 @@ def test_results_that_wait_for_nobody_are_told_and_sent_again(
     assert list((tmp_path / "q").rglob("*.dcm")) == []
 
 
+@pytest.mark.parametrize(
+    ("listen", "host"), [("127.0.0.1", "localhost"), ("0.0.0.0", "127.0.0.1"), ("::1", "::1")]
+)
+def test_a_node_that_would_send_to_itself_does_not_start(
+    begin: Begin, tmp_path: Path, listen: str, host: str
+) -> None:
+    """It took its own results with success, and dropped them."""
+    port = free_port()
+    with pytest.raises(OutputError, match="is this node itself"):
+        begin(send=(Peer("ARCHIVE", host, port),), listen=listen, port=port)
+    assert not (tmp_path / "q").exists()
+    assert not is_at(Peer("ARCHIVE", host, port), listen, port + 1)
+    assert not is_at(Peer("ARCHIVE", "192.0.2.1", port), listen, port)  # of nobody (RFC 5737)
+
+
 @pytest.mark.parametrize("resend", [False, True])
 def test_named_results_that_wait_are_not_sent_where_anonymous_ones_are_wanted(
     begin: Begin, tmp_path: Path, archive: tuple[Peer, list[str]], resend: bool
@@ -278,6 +294,7 @@ def test_named_results_that_wait_are_not_sent_where_anonymous_ones_are_wanted(
     begin.end()
     for file in named:
         file.unlink()
-    begin(send=(peer if resend else away,), resend=resend, anonymous=True)
+    _, log = begin(send=(peer if resend else away,), resend=resend, anonymous=True)
+    assert has(log, "results that wait name their patients")
     until(lambda: len(got) == 4 - len(named) or not resend)
     begin.end()  # before its archive: what calls one that is gone leaves a socket open

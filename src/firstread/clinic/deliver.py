@@ -68,6 +68,29 @@ class Peer:
         return cls(found["aet"], found["host"].strip("[]"), int(found["port"]))
 
 
+def is_at(peer: Peer, address: str, port: int) -> bool:
+    """Whether `peer` is what listens on `address` and `port` of this machine."""
+    if peer.port != port:
+        return False
+    try:
+        found = {str(info[4][0]) for info in socket.getaddrinfo(peer.host, peer.port)}
+        heard = {str(info[4][0]) for info in socket.getaddrinfo(address, port)}
+    except (OSError, UnicodeError):  # of a name server that is away, too
+        return False
+    return bool(found & heard) or (bool(heard & {"0.0.0.0", "::"}) and any(map(_is_here, found)))
+
+
+def _is_here(address: str) -> bool:
+    """Whether an address is one of this machine."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as one:
+            one.bind((address, 0))
+    except OSError:
+        return False
+    return True
+
+
 @dataclass
 class _Done:
     """What came of one association: how many results the peer took, what kept us from going on,

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from firstread.clinic.deliver import Deliverer, Peer
+from firstread.clinic.deliver import Deliverer, Peer, is_at
 from firstread.clinic.listener import Listener
 from firstread.clinic.queue import TRIES, Note, Queue
 from firstread.errors import FirstreadError, MissingExtra, OutputError
@@ -86,6 +86,12 @@ class Node:
 
     def __init__(self, settings: Settings, reader: Reader, note: Note):
         require()
+        for peer in settings.send:
+            if is_at(peer, settings.listen, settings.port):
+                raise OutputError(
+                    f"--send {peer} is this node itself, which would drop its results; "
+                    "name the archive that is to have them"
+                )
         _silence(note)
         self.settings, self._reader, self._note = settings, reader, note
         self.queue = Queue(settings.folder)
@@ -142,6 +148,8 @@ class Node:
         resend, peers = self.settings.resend, [str(peer) for peer in self._peers]
         results = self.queue.results
         files = list(results.glob("*/*.dcm")) if resend else self.queue.waiting(peers)
+        if files:
+            self._note(f"looking whether {len(files)} results that wait name their patients")
         if named := sum(file.exists() and not is_anonymous(file) for file in files):
             raise OutputError(
                 f"{named} results in {results} name their patients and would be sent; start "
