@@ -19,6 +19,7 @@ that says what to do about it::
     ├── RunError                 a training run that is missing, unfinished or another's
     ├── BundleError              a bundle that is missing, incomplete or changed
     ├── OutputError              a place we cannot write to
+    │   └── NotNow               or not yet: somebody else has it
     ├── Shortage                 no memory, open files or disk left: no film's fault, try again
     ├── EngineError              an engine that nobody knows
     └── MissingExtra             a verb that needs an extra which is not installed
@@ -87,6 +88,10 @@ class BundleError(FirstreadError):
 
 class OutputError(FirstreadError):
     """An output file or folder cannot be written."""
+
+
+class NotNow(OutputError):
+    """Another process has the place, or it is not there yet: the same may do later."""
 
 
 class Shortage(FirstreadError):

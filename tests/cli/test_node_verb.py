@@ -7,11 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from firstread.cli.main import main
+from firstread.clinic.queue import Queue
 from nodes import bundle, until
 from peers import free_port
 
@@ -60,9 +62,31 @@ def test_where_nobody_reads_any_more_the_node_ends(tmp_path: Path, bundle: Path)
     done = subprocess.run(
         [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=90
     )
-    assert done.returncode == 2, done.stderr
+    assert done.returncode == 1, done.stderr
     assert "cannot go on: the thread 'read' has ended" in done.stderr
     assert "stopped" in done.stderr
+
+
+def test_what_may_pass_by_itself_is_told_apart_from_what_a_person_must_end(
+    tmp_path: Path,
+    bundle: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the exit code: a service that is started again and again mends only the first."""
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # which are this process's
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    words = ["node", "--queue", str(tmp_path / "q"), "--bundle", str(bundle)]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main([*words, "--port", port]) == 1
+    assert "cannot begin: " in capsys.readouterr().err
+    queue = Queue(tmp_path / "q")
+    assert main([*words, "--port", port]) == 1
+    assert "another node uses this queue" in capsys.readouterr().err
+    queue.close()
+    assert main([*words, "--port", port, "--send", f"X@127.0.0.1:{port}"]) == 2
+    assert "this node itself" in capsys.readouterr().err
 
 
 def test_it_runs_where_stderr_is_closed(tmp_path: Path, bundle: Path) -> None:

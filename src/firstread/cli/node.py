@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstread.cli.arguments import add_engine
-from firstread.errors import OutputError
+from firstread.errors import NotNow, OutputError
 
 if TYPE_CHECKING:
     from firstread.clinic.deliver import Peer
@@ -109,7 +109,10 @@ def _peer(text: str) -> Peer:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run until told to stop: 0. Where the node cannot go on: 2."""
+    """Run until told to stop: 0. Where it cannot begin or go on, but may if it is started again: 1.
+
+    What only a person can end is raised, for 2.
+    """
     from firstread.clinic.node import Node, Settings, require
 
     require()
@@ -136,7 +139,11 @@ def run(args: argparse.Namespace) -> int:
         resend=args.resend,
     )
     reader = Reader(args.bundle, threads=1, lungs=True, engine=args.engine)
-    node = Node(settings, reader, note)
+    try:
+        node = Node(settings, reader, note)
+    except NotNow as e:
+        note(f"cannot begin: {e}")
+        return 1
     for notice in reader.bundle.card.notices:
         note(notice)
     ended = None
@@ -145,7 +152,7 @@ def run(args: argparse.Namespace) -> int:
     if ended is not None:  # it would say "success" to films that nobody reads
         note(f"cannot go on: the thread {ended!r} has ended; start the node again")
     node.stop()
-    return 0 if ended is None else 2
+    return 0 if ended is None else 1
 
 
 def note(text: str) -> None:

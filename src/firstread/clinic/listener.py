@@ -30,7 +30,7 @@ from firstread.clinic.storage import (
     readable_syntaxes,
     refused_kinds,
 )
-from firstread.errors import OutputError
+from firstread.errors import NotNow, OutputError
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
@@ -57,7 +57,7 @@ GRACE = 10.0
 class Listener:
     """Listens from the start on; sets `arrived` when there is a film to read.
 
-    Raises `OutputError` where address or port cannot be had.
+    Raises `NotNow` where address or port cannot be had.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Listener:
         try:
             server = ae.start_server(address, block=False, evt_handlers=handlers)
         except OSError as e:
-            raise OutputError(
+            raise NotNow(
                 f"{address[0]}:{address[1]}: cannot be listened on ({e.strerror}); "
                 "choose another --port or --listen"
             ) from None

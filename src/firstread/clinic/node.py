@@ -81,7 +81,8 @@ def require() -> None:
 class Node:
     """A listener on a queue. `reader` reads; `note` takes the log's lines, from any thread.
 
-    Raises `OutputError` where queue or port cannot be had, `MissingExtra`.
+    Raises `NotNow` where queue or port cannot be had now, `OutputError` where a person must act,
+    `MissingExtra`.
     """
 
     def __init__(self, settings: Settings, reader: Reader, note: Note):

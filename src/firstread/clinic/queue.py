@@ -33,7 +33,7 @@ from pathlib import Path
 from firstread.clinic import deliveries, journal
 from firstread.clinic.adopt import adopt
 from firstread.clinic.journal import FAILED, READ, RECEIVED
-from firstread.errors import OutputError
+from firstread.errors import NotNow, OutputError
 from firstread.film.files import write_atomic
 
 RESERVE = 32 * 2**20
@@ -81,7 +81,7 @@ class Queue:
 
     `folder`: made if missing, for its owner's eyes only. `reserve`: bytes that stay free.
     `foreign`: how many entries of its folders are not ours, and left alone.
-    Raises `OutputError` where the folder cannot be used or another process uses it.
+    Raises `OutputError` where the folder cannot be used, `NotNow` where another process uses it.
     """
 
     def __init__(self, folder: Path, reserve: int = RESERVE):
@@ -96,7 +96,7 @@ class Queue:
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise OutputError(
+                raise NotNow(
                     f"{folder}: another node uses this queue; stop it or name another folder"
                 ) from None
             self._db = journal.connect(folder)
