@@ -18,6 +18,7 @@ from dicom_films import dicom_film
 from firstread.errors import BundleError, Shortage
 from firstread.film import Film, Preprocess
 from firstread.film import decode as film_decode
+from firstread.read import reader as room
 from firstread.read.bundle import write_bundle
 from firstread.read.gate import KINDS, NO_GATE, Verdict
 from firstread.read.reader import Reader

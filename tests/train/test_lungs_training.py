@@ -118,11 +118,12 @@ def test_films_that_come_and_go_between_two_calls_are_told(
 
 
 def test_films_that_cannot_be_read_are_named_and_end_with_1(
-    job: LungJob, capsys: pytest.CaptureFixture[str]
+    job: LungJob, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    broken = job.films.paths[1]
-    broken.write_bytes(b"no film")
-    words = ["lungs", "train", "--data", str(job.films.root), "--masks", str(job.masks)]
+    own = shutil.copytree(job.films.root, tmp_path / "own")
+    job = replace(job, films=load_cohort(own))
+    job.films.paths[1].write_bytes(b"no film")
+    words = ["lungs", "train", "--data", str(own), "--masks", str(job.masks)]
     words += ["--epochs", "1", "--films", "8", "--out", str(job.out)]
     for _ in range(2):  # a finished run, too, is one without that film
         assert main(words) == 1
