@@ -20,7 +20,7 @@ from firstread.cohort import cache
 from firstread.cohort.cache import cached_films
 from firstread.cohort.synthetic import write_folder
 from firstread.cohort.table import Cohort, load_cohort
-from firstread.errors import FilmError, NoFilms, OutputError
+from firstread.errors import FilmError, NoFilms, OutputError, Shortage
 from firstread.film import leftovers
 from firstread.film.preprocess import Preprocess
 
@@ -99,6 +99,22 @@ def test_a_passing_error_is_not_kept(
     healed = cached_films(films, HOW, tmp_path / "cache")
     assert len(healed.films) == len(healed.pixels) == 8
     assert healed.failed == ()
+
+
+def test_a_shortage_leaves_no_film_out(
+    films: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says while which film something ran out."""
+
+    def short(path: Path, **how: Any) -> None:
+        raise Shortage("too many files are open to read it")
+
+    with monkeypatch.context() as m:
+        m.setattr(cache, "decode", short)
+        with pytest.raises(Shortage, match=rf"{films.paths[0].name}: too many files"):
+            cached_films(films, HOW, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+    assert cached_films(films, HOW, tmp_path / "cache").failed == ()
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x93NUMPY", None], ids=["empty", "head", "truncated"])

@@ -1,5 +1,6 @@
 """What may lie at a path that is no film: a pipe, a file larger than the memory."""
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from firstread.cohort import look
 from firstread.cohort.look import look_at
 from firstread.cohort.tags import told_by_files
+from firstread.errors import Shortage
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes there")
@@ -33,3 +35,22 @@ def test_a_huge_file_is_never_read_whole(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_name_that_no_file_can_have() -> None:
     assert "a null byte" in str(look_at(Path("a\0.png")).reason)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EMFILE, "x"), Shortage("too many files are open")])
+def test_a_shortage_makes_no_film_unreadable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Of such films it is said: "copy these files again, or delete them"."""
+    film = tmp_path / "a.png"
+    film.write_bytes(b"a film")
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    if isinstance(error, OSError):
+        monkeypatch.setattr(Path, "read_bytes", fail)
+    else:
+        monkeypatch.setattr(look, "decode", fail)
+    with pytest.raises(Shortage, match=r"a\.png: too many files are open"):
+        look_at(film)

@@ -3,13 +3,16 @@
 import time
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from dicom_films import dicom_film
-from firstread.errors import NoFilms, OutputError
+from firstread.errors import NoFilms, OutputError, Shortage
+from firstread.film import Film
+from firstread.film import draw as room
 from firstread.film.draw import draw_masks
 from firstread.film.lungs import SIDE, LungFinder
 from lung_nets import dark_is_lung, film_of, two_lungs
@@ -55,6 +58,30 @@ def test_a_film_that_goes_meanwhile_ends_nothing(tmp_path: Path, finder: LungFin
     b, c = drawn
     assert "no such file" in str(b.problem)
     assert c.problem is None
+
+
+def test_a_shortage_is_told_with_its_film(
+    tmp_path: Path, finder: LungFinder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends the drawing; the masks before it are there, and kept the next time."""
+    films = tmp_path / "films"
+    for name in ("a.png", "b.png"):
+        save(films / name, film_of(two_lungs()))
+
+    real = room.decode
+
+    def decode(path: Path, **how: Any) -> Film:
+        if path.name == "b.png":
+            raise Shortage("there was not enough memory to read it")
+        return real(path, **how)
+
+    with monkeypatch.context() as short:
+        short.setattr(room, "decode", decode)
+        drawn = draw_masks([films], tmp_path / "masks", finder)
+        assert next(drawn).problem is None
+        with pytest.raises(Shortage, match=r"b\.png: there was not enough memory"):
+            next(drawn)
+    assert [one.kept for one in draw_masks([films], tmp_path / "masks", finder)] == [True, False]
 
 
 def test_two_films_of_one_mask_are_refused(tmp_path: Path, finder: LungFinder) -> None:

@@ -36,6 +36,7 @@ from firstread.film.files import utf8
 from firstread.film.leftovers import part_file
 from firstread.film.places import cache_folder
 from firstread.film.preprocess import Preprocess, preprocess
+from firstread.film.shortage import named
 from firstread.progress import in_words
 
 
@@ -59,14 +60,15 @@ def cached_films(
 ) -> CachedFilms:
     """Decode and preprocess every film of a cohort, or map what an earlier call left.
 
-    `progress` is called with (done, total). Raises `NoFilms` if not one film decodes and
-    `OutputError` if the cache cannot be written, before any film is decoded where it has no room.
+    `progress` is called with (done, total). Raises `NoFilms` if not one film decodes, `Shortage`,
+    and `OutputError` if the cache cannot be written, before any film is decoded where it has no
+    room.
     """
     folder = folder or cache_folder()
-    named = [how.key, __version__, *films.hashes]
+    known_by = [how.key, __version__, *films.hashes]
     if how.frame != "squash":  # the same bytes may be told another true size
-        named += [str(row.true_size) for row in films.rows]
-    key = hashlib.sha256("\n".join(named).encode()).hexdigest()[:24]
+        known_by += [str(row.true_size) for row in films.rows]
+    key = hashlib.sha256("\n".join(known_by).encode()).hexdigest()[:24]
     data = folder / f"{key}.npy"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -104,7 +106,8 @@ def _left(
 
 def prepared(row: FilmRow, how: Preprocess) -> npt.NDArray[np.uint8]:
     """A film as a model reads it, (size, size). Raises as `decode` does."""
-    film = decode(row.path, reduce_to=how.first)
+    with named(row.path):
+        film = decode(row.path, reduce_to=how.first)
     return preprocess(film.taken_at(row.true_size), how)
 
 

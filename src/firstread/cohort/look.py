@@ -13,11 +13,12 @@ import numpy.typing as npt
 
 from firstread.cohort.duplicates import SIDE, thumbnail
 from firstread.cohort.hashes import file_sha256
-from firstread.errors import FirstreadError
+from firstread.errors import FilmError, FolderNotFound
 from firstread.film import decode
 from firstread.film.ahead import of_each
 from firstread.film.decode import MAX_BYTES
 from firstread.film.quality import plainly_no_film
+from firstread.film.shortage import named, shortage
 from firstread.progress import Progress
 
 
@@ -38,7 +39,12 @@ class Seen:
 
 
 def look_at(path: Path) -> Seen:
-    """Read and decode one file; never raises for a bad film."""
+    """Read and decode one file; never raises for a bad film. Raises `Shortage`."""
+    with named(path):
+        return _looked_at(path)
+
+
+def _looked_at(path: Path) -> Seen:
     try:
         if path.exists() and not path.is_file():  # a pipe would be waited for
             return Seen(None, "no file; check the path")
@@ -47,13 +53,15 @@ def look_at(path: Path) -> Seen:
         source = path if n_bytes > MAX_BYTES else path.read_bytes()
         sha = file_sha256(source) if isinstance(source, Path) else sha256(source).hexdigest()
     except OSError as e:
+        if short := shortage(e):
+            raise short from None
         return Seen(None, f"cannot be opened ({e.strerror}); check the path")
     except ValueError:
         return Seen(None, "cannot be opened (a null byte in its name); check the path")
     try:
         film = decode(source, reduce_to=SIDE)
         small = thumbnail(film)
-    except FirstreadError as e:
+    except (FilmError, FolderNotFound) as e:
         return Seen(sha, str(e), n_bytes=n_bytes)
     return Seen(
         sha, None, plainly_no_film(film), film.width, film.height, film.mode, film.format,

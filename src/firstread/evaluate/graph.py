@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from firstread.cohort.cache import prepared
 from firstread.cohort.table import Cohort
-from firstread.errors import BundleError, FirstreadError
+from firstread.errors import BundleError, FilmError, FolderNotFound
 from firstread.film.preprocess import Preprocess
 
 BATCH = 8
@@ -62,7 +62,7 @@ def film_batches(
 ) -> Iterator[tuple[list[int], Films]]:
     """The films at `which`, decoded and preprocessed once: (their indices, pixels (b, S, S)).
 
-    A film that cannot be read is left out; the indices tell.
+    A film that cannot be read is left out; the indices tell. Raises `Shortage`.
     """
     for start in range(0, len(which), BATCH):
         kept: list[int] = []
@@ -70,7 +70,7 @@ def film_batches(
         for i in which[start : start + BATCH]:
             try:
                 pixels.append(prepared(cohort.rows[i], how))
-            except FirstreadError:
+            except (FilmError, FolderNotFound):
                 continue
             kept.append(i)
         if kept:

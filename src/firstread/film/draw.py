@@ -20,6 +20,7 @@ from firstread.film.files import find_films, real, write_atomic
 from firstread.film.lungs import SIDE, LungFinder, doubt
 from firstread.film.preprocess import Preprocess, preprocess
 from firstread.film.quality import plainly_no_film
+from firstread.film.shortage import named
 from firstread.film.turns import Turn
 from firstread.progress import Progress
 
@@ -62,7 +63,7 @@ def draw_masks(
     film that cannot be read, or whose mask is in doubt, gets none. A mask that is there is kept,
     since a hand may have mended it, and its film not read; with `replace` it is drawn anew, and
     where none can be drawn the problem names the earlier one, which stays. As many `threads` draw,
-    in the films' order; `progress` is called with (done, all). Raises `NoFilms`, and
+    in the films' order; `progress` is called with (done, all). Raises `NoFilms`, `Shortage`, and
     `OutputError` before any mask is drawn where two films would write the same mask, a mask would
     replace a film, or `out` lies in one of the folders, whose films the masks would be the next
     time.
@@ -110,7 +111,7 @@ def draw_masks(
 
 
 def _draw(path: Path, place: Path, finder: LungFinder) -> str | None:
-    with Turn() as turn:
+    with named(path), Turn() as turn:
         try:
             with contextlib.suppress(OSError, ValueError):  # `decode` says it better
                 turn(path.stat().st_size // 2)

@@ -5,7 +5,10 @@ A film is not at fault then, and must not be called bad: whoever reads it tries 
 
 from __future__ import annotations
 
+import contextlib
 import errno
+from collections.abc import Iterator
+from pathlib import Path
 
 from firstread.errors import Shortage
 
@@ -26,3 +29,12 @@ def shortage(error: BaseException) -> Shortage | None:
     number = error.errno if isinstance(error, OSError) else None
     words = WORDS.get(errno.ENOMEM if isinstance(error, MemoryError) else number or 0)
     return None if words is None else Shortage(f"{words} and try again")
+
+
+@contextlib.contextmanager
+def named(film: Path | str) -> Iterator[None]:
+    """Have a `Shortage` raised within tell which film was being read."""
+    try:
+        yield
+    except Shortage as e:
+        raise Shortage(f"{film}: {e}") from None
