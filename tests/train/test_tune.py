@@ -14,7 +14,7 @@ pytest.importorskip("lightning")
 pytest.importorskip("optuna")
 
 from firstread.cohort.table import load_cohort
-from firstread.errors import OutputError, RunError
+from firstread.errors import FirstreadError, OutputError, RunError, Shortage
 from firstread.read.bundle import Bundle
 from firstread.train import search_page
 from firstread.train import tune as room
@@ -45,6 +45,7 @@ class Pretend:
         self.jobs: list[Job] = []
         self.kill_at: tuple[str, int] | None = None
         self.fail_at = self.poor_at = self.nan_at = self.full_at = ""
+        self.full: FirstreadError = OutputError("the disk is full")
 
     def __call__(
         self, job: Job, say: Any = None, callbacks: tuple[Any, ...] = (), **_: Any
@@ -68,7 +69,7 @@ class Pretend:
         if name == self.fail_at:
             raise RuntimeError("out of memory")
         if name == self.full_at:
-            raise OutputError("run.json: cannot be written (No space left on device)")
+            raise self.full
         (job.out / "bundle").mkdir(exist_ok=True)
         for heavy in ("checkpoints", "bundle"):  # a recipe with a teacher leaves its run as well
             (job.out / "teachers" / "0" / heavy).mkdir(parents=True, exist_ok=True)
@@ -246,12 +247,24 @@ def test_an_error_ends_the_search_and_does_not_come_back(
     assert [t["folder"] for t in result["trials"]] == ["trial-000", "trial-002", "trial-003"]
 
 
+@pytest.mark.parametrize(
+    "full",
+    [
+        OutputError("run.json: cannot be written (No space left on device)"),
+        Shortage("a.png: too many files are open to read it; close some and try again"),
+    ],
+)
 def test_a_full_disk_ends_the_search_and_the_trial_comes_again(
-    films: Path, tmp_path: Path, pretend: Pretend, whole: list[tuple[str, Recipe]]
+    films: Path,
+    tmp_path: Path,
+    pretend: Pretend,
+    whole: list[tuple[str, Recipe]],
+    full: FirstreadError,
 ) -> None:
     """Even the first, which is the recipe itself; nothing that was asked for is lost."""
+    pretend.full = full
     for pretend.full_at in ("trial-000", "trial-004"):
-        with pytest.raises(OutputError, match="No space left"):
+        with pytest.raises(type(full)):
             tune(search(films, tmp_path / "search", 6))
     pretend.full_at = ""
     tune(search(films, tmp_path / "search", 6))

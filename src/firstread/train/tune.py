@@ -29,7 +29,7 @@ from optuna.trial import Trial, TrialState
 
 from firstread.cohort.split import save_split, split_of
 from firstread.cohort.table import Cohort
-from firstread.errors import OutputError, RunError
+from firstread.errors import OutputError, RunError, Shortage
 from firstread.plural import count
 from firstread.progress import Show, unseen
 from firstread.train.alone import alone
@@ -184,7 +184,7 @@ def _one(study: optuna.Study, search: Search, say: Callable[[str], None], show: 
         study.tell(trial, state=TrialState.PRUNED)
         say(f"{name}: {e}")
         return
-    except (OSError, OutputError, MemoryError):
+    except (OSError, OutputError, MemoryError, Shortage):
         _ask_again(study, trial.number)  # the place is at fault, not the trial: the disk is full
         raise
     except Exception:
