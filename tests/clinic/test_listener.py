@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pydicom
@@ -165,6 +166,22 @@ def test_a_clock_that_is_put_back_keeps_no_place_for_idle_senders(
     assert sum("after 1s of silence" in line for line in log) == 1
     assert not any("by its sender" in line for line in log)
     until(lambda: not sender.is_established)
+
+
+def test_a_socket_that_closes_while_it_is_broken_off_ends_no_watch() -> None:
+    """It was there at one look and gone at the next; the thread that looks for silent senders
+    ended, and from then on they kept their places."""
+    one, other = socket.socketpair()
+    looks = iter([one])
+    closing = type("Closing", (), {"socket": property(lambda _: next(looks, None))})()
+    done: list[str] = []
+    dul = SimpleNamespace(socket=closing, kill_dul=lambda: done.append("killed"))
+    association: Any = SimpleNamespace(dul=dul, abort=lambda block: done.append("aborted"))
+    listener._break_off(association)
+    assert done == ["aborted", "killed"]
+    assert other.recv(1) == b""
+    one.close()
+    other.close()
 
 
 def test_a_sender_whose_film_takes_long_to_keep_is_not_silent(

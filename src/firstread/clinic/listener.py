@@ -264,11 +264,12 @@ def _closed(event: Event) -> None:
 
 def _break_off(association: Association) -> None:
     """End an association. The socket first: a thread that waits in it for a silent sender would
-    not end."""
+    not end. Its own thread may close it at any moment, and sets None in its place."""
     connection = association.dul.socket
-    if connection is not None and connection.socket is not None:
+    opened = None if connection is None else connection.socket
+    if opened is not None:
         with contextlib.suppress(OSError):
-            connection.socket.shutdown(socket.SHUT_RDWR)
+            opened.shutdown(socket.SHUT_RDWR)
     association.abort(block=False)
     association.dul.kill_dul()
 
