@@ -16,6 +16,7 @@ from PIL import Image
 from bundles import film, tiny_bundle
 from dicom_films import dicom_film
 from firstread.cli.main import main
+from firstread.film import Film, Preprocess
 from firstread.film.walk import Source
 from firstread.read import dicom_out
 from firstread.read import reader as reader_room
@@ -535,6 +536,7 @@ def test_a_pipe_gives_the_results_of_the_film_that_came_through_it(place: Path) 
 LIMITED = """
 import resource, sys
 from firstread.cli.main import main
+from firstread.film import Film, Preprocess
 import signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
@@ -542,28 +544,27 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
-@pytest.mark.parametrize("results", [False, True])
-def test_a_shortage_is_no_bad_film_and_the_same_command_goes_on(
-    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], results: bool
-) -> None:
-    """It stood there as rejected, and stayed so for the films that were read by then."""
-    for i in range(3):
-        (place / f"films/{i}.dcm").write_bytes(dicom_film(i))
+def scarce(whole: Callable[..., object], calls: Callable[[int], bool]) -> Callable[..., object]:
+    """`whole`, for whose calls there is no memory where `calls` says so by their number."""
     begun = []
 
-    def scarce(whole: Callable[..., object]) -> Callable[..., object]:
-        def work(*told: object, **more: object) -> object:
-            begun.append(0)
-            if len(begun) == 2:
-                raise MemoryError
-            return whole(*told, **more)
+    def work(*told: object, **more: object) -> object:
+        begun.append(0)
+        if calls(len(begun)):
+            raise MemoryError
+        return whole(*told, **more)
 
-        return work
+    return work
 
-    module, name = (dicom_out, "results") if results else (reader_room, "preprocess")
+
+def test_a_shortage_in_a_films_results_ends_the_batch_and_the_same_command_goes_on(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i in range(3):
+        (place / f"films/{i}.dcm").write_bytes(dicom_film(i))
     command = ("films", "--json", "o.json", "--dicom", "out")
     with monkeypatch.context() as short:
-        short.setattr(module, name, scarce(getattr(module, name)))
+        short.setattr(dicom_out, "results", scarce(dicom_out.results, lambda n: n == 2))
         assert read(*command) == 2
     assert "there was not enough memory to read it" in capsys.readouterr().err
     assert not (place / "o.json").exists()
@@ -571,6 +572,40 @@ def test_a_shortage_is_no_bad_film_and_the_same_command_goes_on(
     assert "going on: " in capsys.readouterr().err
     assert {x["decision"] for x in fields(place / "o.json")} != {"rejected"}
     assert len(list((place / "out").glob("*.dcm"))) >= 3
+
+
+def test_a_film_that_ran_short_is_read_once_more_alone(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = scarce(reader_room.preprocess, lambda n: n == 2)
+    monkeypatch.setattr(reader_room, "preprocess", work)
+    assert read("films", "--json", "o.json", "--fhir", "out") == 0
+    assert "rejected" not in {x["decision"] for x in fields(place / "o.json")}
+    assert len(list((place / "out").glob("*.json"))) == 6
+
+
+def test_a_film_that_never_fits_is_rejected_and_the_batch_goes_on(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = reader_room.preprocess
+
+    def preprocess(one: Film, how: Preprocess) -> object:
+        if one.pixels.size == 64 * 65:
+            raise MemoryError
+        return whole(one, how)
+
+    film(place / "films" / "3.png", 40, (65, 64))
+    monkeypatch.setattr(reader_room, "preprocess", preprocess)
+    watched = Watched(monkeypatch)
+    watched.stop = "5.png"
+    assert read("films", "--json", "o.json") == 130
+    watched.stop, watched.ended, watched.names = "", False, []
+    assert read("films", "--json", "o.json") == 1
+    assert set(watched.names) == {"films/3.png", "films/5.png"}  # it might fit by then
+    bad = [x for x in fields(place / "o.json") if x["decision"] == "rejected"]
+    assert [x["file"] for x in bad] == ["films/3.png"]
+    assert "there was not enough memory to read it" in bad[0]["reasons"][0]
+    assert len(fields(place / "o.json")) == 6
 
 
 @pytest.mark.skipif(os.name == "nt", reason="limits")

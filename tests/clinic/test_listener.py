@@ -204,25 +204,24 @@ def test_no_more_open_files_is_told_and_callers_come_in_later(
 ) -> None:
     """Nothing was said; callers waited, and the thread that takes them turned in circles."""
     tries: list[int] = []
+    short = False
     accept = AssociationServer.get_request
 
     def get_request(server: AssociationServer) -> object:
-        if waiting is not None and len(tries) < 2:
+        if short and len(tries) < 2:
             tries.append(0)
             raise OSError(errno.EMFILE, "Too many open files")
         return accept(server)
 
     monkeypatch.setattr(AssociationServer, "get_request", get_request)
-    waiting = None
     port, log = listen()
-    begun = time.monotonic()
-    waiting = socket.create_connection(("127.0.0.1", port))
-    until(lambda: len(tries) == 2)
-    assert time.monotonic() - begun >= listener.REST
-    assert answers(port)
+    short, begun = True, time.monotonic()
+    with socket.create_connection(("127.0.0.1", port)):
+        until(lambda: len(tries) == 2)
+        assert time.monotonic() - begun >= listener.REST
+        assert answers(port)
     (line,) = (line for line in log if "callers" in line)
     assert "Too many open files" in line
-    waiting.close()
 
 
 def test_connections_that_ask_for_nothing_hold_no_place(

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from firstread.errors import Shortage
 from firstread.film.files import cannot_write
 from firstread.read.entry import Entry, entry_of
 from firstread.read.journal import Journal, Key
 from firstread.read.judged import Judged, Source
-from firstread.read.opinion import REJECTED, Opinion
+from firstread.read.opinion import REJECTED, Opinion, rejected
 from firstread.read.outputs import files_of, json_line, write_outputs
 from firstread.read.own_files import OwnFiles
 from firstread.read.page import PICTURES
@@ -93,8 +94,10 @@ class Batch:
                 if at is None:
                     fresh = next(opinions)
                     entry = self._finish(fresh, page and i < PICTURES, next(stems))
-                    # Kept before it is shown: what the user saw must be in the files.
-                    at = journal.add(keys[i], entry)
+                    # Kept before it is shown: what the user saw must be in the files. One that was
+                    # rejected is read again after a kill: what ran out may be there by then.
+                    key = keys[i]._replace(size=None) if entry.decision == REJECTED else keys[i]
+                    at = journal.add(key, entry)
                 else:
                     entry = journal.entry(at)
                 offsets.append(at)
@@ -113,10 +116,30 @@ class Batch:
         return Done(self.counts, written, self._failed, interrupted)
 
     def _opinions(self, sources: Sequence[Source]) -> Generator[Opinion, None, None]:
+        """Opinions on `sources`. Where memory or the like runs out the film is read once more, with
+        no other beside it; if that is not enough it is rejected, and those behind it are read."""
         told = {} if self.wanted.age is None else {"age": self.wanted.age}
         referred = self.wanted.dicom is not None or self.wanted.fhir is not None
-        films = self._kept(sources) if referred else sources
-        return self.reader.read_many(films, heat=self.wanted.heat, **told)
+        at = 0
+        while at < len(sources):
+            films = self._kept(sources[at:]) if referred else sources[at:]
+            many = self.reader.read_many(films, heat=self.wanted.heat, **told)
+            try:
+                with contextlib.closing(many):
+                    for opinion in many:
+                        at += 1
+                        yield opinion
+            except Shortage:
+                self._ahead = deque([Judged(sources[at])])
+                yield self._alone(self._ahead[0])
+                at += 1
+
+    def _alone(self, film: Judged) -> Opinion:
+        try:
+            return self.reader.read(film, self.wanted.heat, self.wanted.age)
+        except Shortage as e:
+            reason = str(e).removeprefix(f"{film.name}: ")
+            return rejected(film.name, reason, self.reader.bundle, self.reader.engine)
 
     def _kept(self, sources: Sequence[Source]) -> Iterator[Judged]:
         """The films, each to be found first in `_ahead` when its opinion comes."""
