@@ -118,12 +118,11 @@ class Batch:
     def _opinions(self, sources: Sequence[Source]) -> Generator[Opinion, None, None]:
         """Opinions on `sources`. Where memory or the like runs out the film is read once more, with
         no other beside it; if that is not enough it is rejected, and those behind it are read."""
-        told = {} if self.wanted.age is None else {"age": self.wanted.age}
         referred = self.wanted.dicom is not None or self.wanted.fhir is not None
         at = 0
         while at < len(sources):
             films = self._kept(sources[at:]) if referred else sources[at:]
-            many = self.reader.read_many(films, heat=self.wanted.heat, **told)
+            many = self.reader.read_many(films, self.wanted.heat, self.wanted.age)
             try:
                 with contextlib.closing(many):
                     for opinion in many:
