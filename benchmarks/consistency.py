@@ -15,6 +15,7 @@ often the opinion changes. What counts are films of patients the run was not tra
 
 import argparse
 import csv
+import importlib.metadata
 import io
 import json
 import os
@@ -26,7 +27,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import PIL
 from PIL import Image
 
@@ -286,7 +286,7 @@ def main() -> None:
             "python": platform.python_version(),
             "pillow": PIL.__version__,
             "numpy": np.__version__,
-            "onnxruntime": onnxruntime.__version__,
+            "onnxruntime": importlib.metadata.version("onnxruntime"),
         },
     }
     write_atomic(args.json, json.dumps(result, indent=1, allow_nan=False) + "\n")

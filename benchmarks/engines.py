@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 
 from firstread.film import decode, preprocess
 from firstread.film.files import find_films, write_atomic
@@ -43,6 +42,8 @@ Engine = Callable[[Any], float]
 
 
 def by_onnxruntime(model: Path, threads: int) -> Engine:
+    import onnxruntime as ort  # after firstread, which keeps it from reporting its use
+
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.add_free_dimension_override_by_name("n", 1)

@@ -15,9 +15,9 @@ import json
 import statistics
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 
 from firstread.film.files import write_atomic
 from firstread.model.build import build_net
@@ -30,8 +30,10 @@ SIDE, BAR = 224, 2.0
 """Pixels of the plain network's film; most times its time that the bundle's network may take."""
 
 
-def session(graph: bytes | str) -> ort.InferenceSession:
+def session(graph: bytes | str) -> Any:
     """One thread, one film, as the reader has it."""
+    import onnxruntime as ort  # after firstread, which keeps it from reporting its use
+
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.add_free_dimension_override_by_name("n", 1)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import firstread  # noqa: F401 before onnxruntime, which it keeps from reporting its use
+
 os.environ["FIRSTREAD_ENGINE"] = "onnxruntime"
 """What is read has the same bits each time; tests of engines name theirs."""
 
