@@ -136,6 +136,7 @@ def test_size_puts_the_sizes_that_belong_to_the_recipes_own_aside(
         (["--weights", "some.pth"], "tiny.toml", "cnn has no ImageNet weights"),
         ([], "frozen.toml", 'freeze = "base" would keep random weights from learning'),
         ([], "settle", "from a run of the recipe default; use `firstread train settle --start"),
+        ([], "later.toml", "goes on from a run of the recipe default; use `firstread train "),
         (["--out", "films/run"], "tiny.toml", "its curves would pass for a film"),
         (["--start", "nowhere"], "tiny.toml", "nowhere: not a training run"),
         (["--start", "a", "--weights", "none"], "tiny.toml", "leave --weights or --start away"),
@@ -150,6 +151,7 @@ def test_what_is_wrong_is_said_in_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (place / "frozen.toml").write_text(recipe_toml(tiny_recipe(freeze="base")))
+    (place / "later.toml").write_text('base = "settle"\nseed = 1\n')
     monkeypatch.chdir(place)
     assert train(place, *words, recipe=recipe) == 2
     err = capsys.readouterr().err

@@ -8,7 +8,8 @@ import pytest
 
 from firstread.errors import RecipeError
 from firstread.film.preprocess import Preprocess
-from firstread.train.recipe import SHIPPED, Recipe, load_recipe, make_recipe, recipe_toml
+from firstread.train.lineage import SHIPPED
+from firstread.train.recipe import Recipe, load_recipe, make_recipe, recipe_toml
 from firstread.train.strengths import Augment
 
 NAMES = {

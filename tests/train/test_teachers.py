@@ -57,6 +57,10 @@ def test_teachers_that_cannot_be(teacher: str, tmp_path: Path) -> None:
     other = toml(tmp_path / "other.toml", size=40)
     with pytest.raises(RecipeError, match="size = 40 and its pupil 32"):
         teacher_recipes(tiny_recipe(teachers=[other], distil=0.5))
+    later = tmp_path / "later.toml"
+    later.write_text('base = "settle"\n')
+    with pytest.raises(RecipeError, match="goes on from a run of the recipe default, and"):
+        teacher_recipes(tiny_recipe(teachers=[str(later)], distil=0.5))
     chain = toml(tmp_path / "chain.toml", teachers=[teacher], distil=1.0)
     with pytest.raises(RecipeError, match="has teachers itself"):
         teacher_recipes(tiny_recipe(teachers=[chain], distil=0.5))

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 HELP = "train a model from a recipe: fit, choose the operating point on validation, export"
 RECIPES = "default, scratch, resnet10, cnn, vgg19, or a .toml file"
-SECOND_STEPS = {"settle": "default", "vgg19-last-block": "vgg19"}
-"""Shipped recipes that go on from a run, each with the recipe of that run."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument(
-        "recipe", metavar="RECIPE", help=f"{RECIPES}; with --start also {' or '.join(SECOND_STEPS)}"
+        "recipe",
+        metavar="RECIPE",
+        help=f"{RECIPES}; with --start also settle or vgg19-last-block",
     )
     add_data_arguments(parser)
     parser.add_argument(
@@ -75,14 +75,14 @@ def job_from(args: argparse.Namespace, changes: dict[str, int]) -> Job:
     """
     from firstread.cohort.table import load_cohort
     from firstread.errors import OutputError, RunError
+    from firstread.train.lineage import goes_on_from
     from firstread.train.recipe import load_recipe
     from firstread.train.run import Job
 
     start = getattr(args, "start", None)  # a search has none
-    if start is None and (first := SECOND_STEPS.get(args.recipe)):
+    if start is None and (first := goes_on_from(args.recipe)):
         raise RunError(
-            f"{args.recipe} goes on from a run of the recipe {first}; "
-            f"use `firstread train {args.recipe} --start RUN`"
+            f"{args.recipe} goes on from {first}; use `firstread train {args.recipe} --start RUN`"
         )
     if args.data.is_dir() and args.out.resolve().is_relative_to(args.data.resolve()):
         raise OutputError(

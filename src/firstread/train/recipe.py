@@ -10,17 +10,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import tomllib
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from firstread.errors import RecipeError
 from firstread.film.preprocess import FRAMES, Preprocess
 from firstread.model.names import ARCHITECTURES, MAX_SIZE, MIN_SIZE, Opening
+from firstread.train.lineage import lineage
 from firstread.train.strengths import Augment, check, check_finite
-
-SHIPPED = Path(__file__).parent / "recipes"
 
 LATER = frozenset({"sharpness"})
 """Keys that came after the first runs; each is 0 where nothing is asked of it."""
@@ -272,34 +269,12 @@ def _float(value: float) -> float:
         return math.inf
 
 
-def _read(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The plain values of a recipe over those of its base; `above`: recipes it is a base of."""
-    if name in above:
-        raise RecipeError(f"recipe {name}: is its own base; name another as base")
-    path = Path(name)
-    if path.suffix not in (".toml", ".json"):
-        path = SHIPPED / f"{name}.toml"
-        if not path.is_file():
-            known = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.toml")))
-            raise RecipeError(f"no recipe {name!r}; use {known}, or the path of a .toml file")
-    elif not path.is_file():
-        raise RecipeError(f"{path}: no such recipe file")
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # Notepad begins a file with a mark
-        values = dict(json.loads(text)) if path.suffix == ".json" else tomllib.loads(text)
-    except (ValueError, TypeError) as e:  # of either kind, and of bytes that are no text
-        raise RecipeError(f"{path}: not valid {path.suffix[1:].upper()} ({e})") from None
-    base = values.pop("base", None)
-    if base is None:
-        return values
-    under = _read(_beside(path, str(base)), (*above, name))
-    augment, changes = under.pop("augment", {}), values.pop("augment", {})
-    if not (isinstance(augment, dict) and isinstance(changes, dict)):
-        raise RecipeError(f"recipe {name}: augment must be a table, [augment]")
-    return {**under, **values, "augment": {**augment, **changes}}
-
-
-def _beside(recipe: Path, other: str) -> str:
-    """A recipe's base: the file beside it, else as seen from the current folder."""
-    near = recipe.parent / other
-    return str(near) if near.suffix == ".toml" and near.is_file() else other
+def _read(name: str) -> dict[str, Any]:
+    """The plain values of a recipe over those of its bases."""
+    *above, (_, _, values) = lineage(name)
+    for step, _, changes in reversed(above):
+        augment, own = values.pop("augment", {}), changes.pop("augment", {})
+        if not (isinstance(augment, dict) and isinstance(own, dict)):
+            raise RecipeError(f"recipe {step}: augment must be a table, [augment]")
+        values = {**values, **changes, "augment": {**augment, **own}}
+    return values

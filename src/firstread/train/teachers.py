@@ -30,6 +30,7 @@ from firstread.errors import RecipeError
 from firstread.evaluate.corruptions import shrunk
 from firstread.film.files import csv_text, utf8, write_atomic
 from firstread.model.net import FilmNet, channels_last
+from firstread.train.lineage import goes_on_from
 from firstread.train.recipe import Recipe, load_recipe
 from firstread.train.start import load_start
 
@@ -45,11 +46,17 @@ BATCH = 64
 def teacher_recipes(recipe: Recipe) -> list[Recipe]:
     """The recipes of a recipe's teachers, each with a seed of its own.
 
-    Raises `RecipeError` where one is not there, has teachers itself, or sees films otherwise.
+    Raises `RecipeError` where one is not there, goes on from a run, has teachers itself, or sees
+    films otherwise.
     """
     found = []
     for k, name in enumerate(recipe.teachers):
         teacher = load_recipe(name)
+        if first := goes_on_from(name):
+            raise RecipeError(
+                f"recipe {name}: goes on from {first}, and a teacher begins by itself; name "
+                "another recipe as teacher"
+            )
         if teacher.teachers:
             raise RecipeError(f"recipe {name}: has teachers itself, so it can be none")
         for key in ALIKE:
