@@ -393,6 +393,25 @@ def test_a_split_knows_the_patients_whom_a_folder_does_not(tmp_path: Path) -> No
     assert load_split(tmp_path / "split.csv", told).patients[0].endswith("-child")
 
 
+def test_neither_the_split_nor_the_table_may_have_a_patient_on_both_sides(tmp_path: Path) -> None:
+    """They name other patients for the same films; who is right cannot be known."""
+    films = load_cohort(numbered(tmp_path / "films") / "films.csv")
+    split = make_split(films, SplitPlan())
+    at = split.patients.index(split.part("val").patients[0])
+    rows = [replace(r, patient=f"child-{r.file}") for r in films.rows]
+    table = Cohort(films.root, tuple(rows))
+    path = tmp_path / "split.csv"
+    save_split(split, path)
+    assert load_split(path, table).patients == table.patients
+    moved = [replace(r, part="train") if i == at else r for i, r in enumerate(split.rows)]
+    save_split(split.retold(moved), path)
+    with pytest.raises(SplitError, match="leaks: one patient, by the split's own column, is in"):
+        load_split(path, table)
+    nobody = [replace(r, patient="unknown") for r in moved]
+    save_split(split.retold(nobody), path)
+    assert load_split(path, table).patients == table.patients
+
+
 def test_a_run_is_split_as_it_was_whatever_the_rule_is_by_now(tmp_path: Path) -> None:
     films = load_cohort(numbered(tmp_path / "films") / "films.csv")
     run = tmp_path / "run"

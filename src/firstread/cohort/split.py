@@ -19,13 +19,14 @@ from __future__ import annotations
 import contextlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from firstread.cohort.columns import NOBODY
 from firstread.cohort.duplicates import Joined
 from firstread.cohort.records import read_records
 from firstread.cohort.table import PARTS, Cohort, FilmRow, by_name
@@ -250,7 +251,8 @@ def load_split(path: Path, cohort: Cohort, progress: Progress | None = None) -> 
 
     Every film of the split must be in the cohort with the same bytes and label, once and in a part
     of `PARTS`, and no patient and no bytes may be on both sides; raises `SplitError` otherwise.
-    Patients whom the cohort knows by no more than a film's name are those of the split.
+    Patients whom the cohort knows by no more than a film's name are those of the split. Where it
+    names others than the split does, neither of the two groupings may have one on both sides.
     `progress`: as for `make_split`.
     """
     if not path.is_file():
@@ -281,7 +283,8 @@ def load_split(path: Path, cohort: Cohort, progress: Progress | None = None) -> 
         if record["label"] != str(row.label):
             raise SplitError(f"{path}: {row.file} has not the label it had; split anew")
     split = films.retold(list(map(_as_split, films.rows, records)))
-    assert_disjoint(split)
+    told = [r["patient"] or "" for r in records]
+    assert_disjoint(split, ["" if name.strip().lower() in NOBODY else name for name in told])
     return split
 
 
@@ -312,12 +315,18 @@ def _as_split(row: FilmRow, record: dict[str, str]) -> FilmRow:
     return replace(row, part=record["part"], patient=patient)
 
 
-def assert_disjoint(split: Cohort) -> None:
-    """Raise `SplitError` if a patient or a film's bytes are in two parts."""
-    for what, keys in (("patient", split.patients), ("film content", list(split.hashes))):
+def assert_disjoint(split: Cohort, told: Sequence[str] = ()) -> None:
+    """Raise `SplitError` if a patient or a film's bytes are in two parts.
+
+    `told`: the patients by another source, a name a film, "" where it has none.
+    """
+    groupings = [("patient", split.patients), ("film content", list(split.hashes))]
+    if told:
+        groupings.append(("patient, by the split's own column,", list(told)))
+    for what, keys in groupings:
         seen: dict[str, str] = {}
         for key, row in zip(keys, split.rows, strict=True):
-            if seen.setdefault(key, row.part) != row.part:
+            if key and seen.setdefault(key, row.part) != row.part:
                 there, here = seen[key] or "no part", row.part or "no part"
                 raise SplitError(
                     f"the split leaks: one {what} is in {there} and in {here} ({row.file}); make "
