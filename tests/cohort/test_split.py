@@ -12,16 +12,14 @@ from pathlib import Path
 import pytest
 
 from firstread.cohort.split import (
-    COLUMNS,
     SplitPlan,
-    assert_both_classes,
-    assert_disjoint,
     load_split,
     make_split,
     save_split,
     split_of,
     trainable,
 )
+from firstread.cohort.split_checks import COLUMNS, assert_both_classes, assert_disjoint
 from firstread.cohort.synthetic import write_folder
 from firstread.cohort.table import Cohort, FilmRow, load_cohort
 from firstread.errors import FolderNotFound, NoFilms, OutputError, SplitError, TableError
@@ -425,3 +423,21 @@ def test_a_run_is_split_as_it_was_whatever_the_rule_is_by_now(tmp_path: Path) ->
     assert split_of(films, tmp_path / "given.csv", run).rows == default.rows
     fewer = films.subset(range(4, len(films)))
     assert split_of(fewer, None, run).rows == make_split(fewer, SplitPlan()).rows
+
+
+@pytest.mark.parametrize("what", ["nothing", "torn", "cut", "blank", "bytes"])
+def test_a_split_that_is_damaged_in_a_run_is_told_as_such(what: str, tmp_path: Path) -> None:
+    films = load_cohort(numbered(tmp_path / "films") / "films.csv")
+    kept = tmp_path / "run" / "split.csv"
+    save_split(make_split(films, SplitPlan(block=2)), kept)
+    whole = kept.read_bytes()
+    left = {
+        "nothing": b"",
+        "torn": whole[:-30],
+        "cut": whole[:-70],
+        "blank": b"\n",
+        "bytes": b"\xff" * 99,
+    }
+    kept.write_bytes(left[what])
+    with pytest.raises(TableError, match=r"split.csv: damaged; delete it, and where"):
+        split_of(films, None, kept.parent)

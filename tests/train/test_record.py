@@ -1,5 +1,6 @@
 """run.json: what it tells of where the code came from, and what no record is."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +11,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
+from firstread.cohort.split import SplitPlan, make_split, save_split
+from firstread.cohort.synthetic import write_folder
+from firstread.cohort.table import load_cohort
 from firstread.errors import RunError
 from firstread.train import record
 
@@ -48,3 +52,20 @@ def test_a_record_that_is_none_is_said(text: str, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(RunError, match="damaged"):
         record.taken_up(tmp_path, "identity", "films")
+
+
+def test_a_split_that_lost_films_is_told_and_not_another_run(tmp_path: Path) -> None:
+    films = load_cohort(write_folder(tmp_path / "films", 12, size=16))
+    split = make_split(films, SplitPlan())
+    kept = tmp_path / "run" / "split.csv"
+    save_split(split, kept)
+    state = {"identity": "as begun", "data_sha256": split.data_hash()}
+    (tmp_path / "run" / "run.json").write_text(json.dumps(state))
+    with pytest.raises(RunError, match="holds another run"):
+        record.taken_up(tmp_path / "run", "another", "films")
+    lines = kept.read_text().splitlines(keepends=True)
+    for left in (lines[:-1], lines[:1], ["firstread\n"], ['"'], []):
+        kept.write_text("".join(left))
+        assert record.taken_up(tmp_path / "run", "as begun", "films") == state
+        with pytest.raises(RunError, match=r"split\.csv: damaged; delete it"):
+            record.taken_up(tmp_path / "run", "another", "films")

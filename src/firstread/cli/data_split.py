@@ -54,13 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Make the split, prove it disjoint, write it, print what went where."""
     from firstread.cohort.inputs import keep_inputs
-    from firstread.cohort.split import (
-        SplitPlan,
-        assert_disjoint,
-        make_split,
-        save_split,
-        unknown_patients,
-    )
+    from firstread.cohort.split import SplitPlan, make_split, save_split, unknown_patients
+    from firstread.cohort.split_checks import assert_disjoint
     from firstread.cohort.table import load_cohort
     from firstread.errors import SplitError
     from firstread.progress import ProgressLine

@@ -16,10 +16,9 @@ Patients who share a byte-identical film are kept together, and the official `va
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -29,15 +28,14 @@ import numpy as np
 from firstread.cohort.columns import NOBODY
 from firstread.cohort.duplicates import Joined
 from firstread.cohort.records import read_records
-from firstread.cohort.table import PARTS, Cohort, FilmRow, by_name
+from firstread.cohort.split_checks import COLUMNS, assert_disjoint, check_records
+from firstread.cohort.table import Cohort, FilmRow, by_name
 from firstread.cohort.tags import crowded
 from firstread.errors import FirstreadError, FolderNotFound, NoFilms, SplitError, TableError
 from firstread.film.files import as_written, csv_text, write_atomic
-from firstread.plural import count
 from firstread.progress import Progress
 
 WAYS = ("blocks", "patient", "series")
-COLUMNS = ("file", "label", "part", "patient", "series", "etiology", "sha256")
 _BEYOND = "block {} is beyond the first; use a smaller number"
 
 Stratum = TypeVar("Stratum", bound=Hashable)
@@ -260,22 +258,8 @@ def load_split(path: Path, cohort: Cohort, progress: Progress | None = None) -> 
     _, records = read_records(path)
     if not records or not set(COLUMNS) <= set(records[0]):
         raise TableError(f"{path}: not a split; make one with `firstread data split`")
+    check_records(path, records, cohort)
     by_file = {as_written(r.file): i for i, r in enumerate(cohort.rows)}
-    missing = [r["file"] for r in records if r["file"] not in by_file]
-    if missing:
-        raise SplitError(
-            f"{path}: {count(len(missing), 'of its films is', 'of its films are')} not in "
-            f"{cohort.root} (first: {missing[0]}); split that folder anew"
-        )
-    known = {*PARTS, ""}
-    if odd := [r for r in records if r["part"] not in known]:
-        raise SplitError(
-            f"{path}: {count(len(odd), 'of its films is', 'of its films are')} in a part called "
-            f"{odd[0]['part']!r} (first: {odd[0]['file']}); parts are {', '.join(PARTS)}"
-        )
-    twice, times = Counter(r["file"] for r in records).most_common(1)[0]
-    if times > 1:
-        raise SplitError(f"{path}: names {twice} {times} times; keep one of them")
     films = cohort.subset(by_file[r["file"]] for r in records)
     for record, row, sha in zip(records, films.rows, films.read_hashes(progress), strict=True):
         if record["sha256"] != sha:
@@ -283,7 +267,7 @@ def load_split(path: Path, cohort: Cohort, progress: Progress | None = None) -> 
         if record["label"] != str(row.label):
             raise SplitError(f"{path}: {row.file} has not the label it had; split anew")
     split = films.retold(list(map(_as_split, films.rows, records)))
-    told = [r["patient"] or "" for r in records]
+    told = [r["patient"] for r in records]
     assert_disjoint(split, ["" if name.strip().lower() in NOBODY else name for name in told])
     return split
 
@@ -294,17 +278,30 @@ def split_of(
     """The split to train on: the one that is `given`, else that of the run which `out` holds, if it
     is of these films, else the default one. A run is the same by whatever rule it was split.
 
-    `progress`, and what is raised: as for `load_split` and `make_split`.
+    `progress`, and what is raised: as for `load_split` and `make_split`; `TableError` also where
+    the split that `out` holds is damaged.
     """
     if given:
         return load_split(given, films, progress)
     kept = out / "split.csv"
     if kept.is_file():
-        with contextlib.suppress(FirstreadError):
+        try:
             split = load_split(kept, films, progress)
-            if len(split) == len(trainable(films)):
-                return split
+        except TableError:
+            raise TableError(damaged(kept)) from None
+        except FirstreadError:  # of other films: told by what the run is known by
+            return make_split(films, SplitPlan(), progress)
+        if len(split) == len(trainable(films)):
+            return split
     return make_split(films, SplitPlan(), progress)
+
+
+def damaged(kept: Path) -> str:
+    """What to say of a run's split that is not what was written there."""
+    return (
+        f"{kept}: damaged; delete it, and where the run was begun with --split, give that split "
+        "again"
+    )
 
 
 def _as_split(row: FilmRow, record: dict[str, str]) -> FilmRow:
@@ -313,33 +310,3 @@ def _as_split(row: FilmRow, record: dict[str, str]) -> FilmRow:
     if not patient or patient == as_written(row.patient) or not by_name(row):
         patient = row.patient
     return replace(row, part=record["part"], patient=patient)
-
-
-def assert_disjoint(split: Cohort, told: Sequence[str] = ()) -> None:
-    """Raise `SplitError` if a patient or a film's bytes are in two parts.
-
-    `told`: the patients by another source, a name a film, "" where it has none.
-    """
-    groupings = [("patient", split.patients), ("film content", list(split.hashes))]
-    if told:
-        groupings.append(("patient, by the split's own column,", list(told)))
-    for what, keys in groupings:
-        seen: dict[str, str] = {}
-        for key, row in zip(keys, split.rows, strict=True):
-            if key and seen.setdefault(key, row.part) != row.part:
-                there, here = seen[key] or "no part", row.part or "no part"
-                raise SplitError(
-                    f"the split leaks: one {what} is in {there} and in {here} ({row.file}); make "
-                    "it with `firstread data split`"
-                )
-
-
-def assert_both_classes(split: Cohort) -> None:
-    """Raise `SplitError` if train or val holds no films, or films of one class alone."""
-    for part in ("train", "val"):
-        there = {row.label for row in split.part(part).rows}
-        for label, name in ((0, "normal"), (1, "pneumonia")):
-            if label not in there:
-                raise SplitError(
-                    f"part {part} holds no {name} film; make the split with `firstread data split`"
-                )

@@ -23,7 +23,8 @@ import torch
 
 from firstread.cohort.ages import why_unused
 from firstread.cohort.cache import CachedFilms, cached_films
-from firstread.cohort.split import assert_both_classes, save_split, split_of, unknown_patients
+from firstread.cohort.split import save_split, split_of, unknown_patients
+from firstread.cohort.split_checks import assert_both_classes
 from firstread.cohort.table import Cohort
 from firstread.errors import NoFilms, RunError, WeightsError
 from firstread.evaluate.figures import curves

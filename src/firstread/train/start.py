@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from firstread.cohort.hashes import file_sha256
-from firstread.cohort.split import COLUMNS
+from firstread.cohort.split_checks import COLUMNS
 from firstread.cohort.table import Cohort
 from firstread.errors import RunError, SplitError
 from firstread.evaluate.runs import without_bundle
