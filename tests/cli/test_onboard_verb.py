@@ -74,6 +74,7 @@ def test_proposal_then_sign_off_then_reading(
     assert "holds a sign-off" in capsys.readouterr().err
     assert onboard(write_films(tmp_path / "few", 8), *words[1:], *SIGN) == 2
     assert "too few films for another" in capsys.readouterr().err
+    assert not list(out.glob("*.part"))
     assert onboard(films, "--bundle", local.path, "--out", out, *SIGN) == 2
     assert "is the bundle to begin with" in capsys.readouterr().err
     assert onboard(films, "--bundle", tmp_path / "nowhere", "--out", out, *SIGN) == 2

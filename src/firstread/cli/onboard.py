@@ -115,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
         )
         result = found.result
         if signed is not None and found.point is None and _is_signed(args.out):
-            raise OutputError(
+            raise DataError(  # of the films: no journal stays for another try
                 f"{args.out}: holds a sign-off, and these are too few films for another; name "
                 "another folder with --out for what they tell"
             )
