@@ -4,6 +4,8 @@ import csv
 import json
 import math
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +15,11 @@ import pytest
 pytest.importorskip("lightning")
 pytest.importorskip("optuna")
 
+from firstread.cohort.hashes import films_sha256
+from firstread.cohort.split import SplitPlan, make_split, save_split
 from firstread.cohort.table import load_cohort
 from firstread.errors import FirstreadError, OutputError, RunError, Shortage
+from firstread.progress import Progress
 from firstread.read.bundle import Bundle
 from firstread.train import search_page
 from firstread.train import tune as room
@@ -71,9 +76,6 @@ class Pretend:
         if name == self.full_at:
             raise self.full
         (job.out / "bundle").mkdir(exist_ok=True)
-        for heavy in ("checkpoints", "bundle"):  # a recipe with a teacher leaves its run as well
-            (job.out / "teachers" / "0" / heavy).mkdir(parents=True, exist_ok=True)
-        (job.out / "teachers" / "0" / "val.csv").touch()
         return {"val_auc": module.history[-1]["val_auc"], "failed_films": []}
 
 
@@ -139,7 +141,6 @@ def test_what_a_search_leaves(films: Path, tmp_path: Path, pretend: Pretend) -> 
     # Heavy things go, but for the best one's bundle.
     assert not list(out.glob("trial-*/checkpoints"))
     assert [p.parent.name for p in out.glob("trial-*/bundle")] == [best["folder"]]
-    assert {p.name for p in out.glob("trial-*/teachers/0/*")} == {"val.csv"}
 
 
 def test_the_same_number_again_does_nothing_and_a_larger_one_goes_on(
@@ -321,3 +322,29 @@ def test_a_real_search(films: Path, tmp_path: Path) -> None:
     assert state["val_auc"] == result["best"]["val_auc"]
     assert Bundle.load(folder / "bundle").name.startswith(f"tiny-{folder.name}")
     assert (out / "split.csv").read_bytes() == (folder / "split.csv").read_bytes()
+
+
+def test_teachers_and_hashes_are_made_once_a_search(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[int] = []
+
+    def count_them(paths: Sequence[Path], progress: Progress | None = None) -> tuple[str, ...]:
+        hashed.append(len(paths))
+        return films_sha256(paths, progress)
+
+    monkeypatch.setattr("firstread.cohort.hashed.films_sha256", count_them)
+    teacher, out = tmp_path / "quick.toml", tmp_path / "search"
+    teacher.write_text(recipe_toml(tiny_recipe(epochs=1)))
+    save_split(make_split(load_cohort(films), SplitPlan(block=1)), tmp_path / "split.csv")
+    hashed.clear()
+    asked = search(films, out, 2, epochs=1, ema=0.0, teachers=[str(teacher)], distil=0.5)
+    said: list[str] = []
+    job = replace(asked.job, split=tmp_path / "split.csv")
+    result = tune(replace(asked, job=job), said.append)
+    assert hashed == [48]
+    assert said.count(f"{out / 'teachers' / '0'} is finished already") == 1
+    trials = [out / trial["folder"] for trial in result["trials"]]
+    assert not any((trial / "teachers").exists() for trial in trials)
+    told = [json.loads((trial / "run.json").read_text())["teachers_sha256"] for trial in trials]
+    assert told[0] == told[1]

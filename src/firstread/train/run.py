@@ -54,7 +54,8 @@ MADE = ("bundle/card.json", "bundle/model.onnx", "val.csv")
 class Job:
     """What to train on what. `weights`: a file, "none", or None to look for them. `start`: a
     finished run whose network to go on from instead. `gate`: whether the bundle gets one; a
-    teacher, whom nobody reads with, needs none."""
+    teacher, whom nobody reads with, needs none. `teachers`: where the runs of its teachers are,
+    if not in its own folder."""
 
     recipe: Recipe
     name: str
@@ -65,6 +66,7 @@ class Job:
     device: str | None = None
     start: Path | None = None
     gate: bool = True
+    teachers: Path | None = None
 
 
 def train(
@@ -119,7 +121,7 @@ def _train(
         save_split(split, out / "split.csv")
     if start and not (out / TRAINED_CSV).exists():
         write_atomic(out / TRAINED_CSV, start.trained_csv())
-    teachers, told = _teachers(job, taught, say, show)
+    teachers, told = _teachers(replace(job, films=split), taught, say, show)
     started = time.perf_counter()
     hows = {"train": recipe.kept, "val": recipe.seen}
     parts = [_decoded(split.part(name), how, name, say, show) for name, how in hows.items()]
@@ -208,7 +210,10 @@ def _is_whole(out: Path, say: Callable[[str], None]) -> bool:
 def _teachers(
     job: Job, recipes: Sequence[Recipe], say: Callable[[str], None], show: Show
 ) -> tuple[tuple[FilmNet, ...], list[dict[str, Any]]]:
-    """The networks of a job's teachers and their records, on the split of its own run."""
+    """The networks of a job's teachers and their records, on the split of its own run.
+
+    `job.films`: those of that split, whose hashes are known by now.
+    """
 
     def train_one(teacher: Recipe, name: str, folder: Path) -> dict[str, Any]:
         say(f"teacher {folder.name}: {name}")
@@ -220,7 +225,7 @@ def _teachers(
             show=show,
         )
 
-    return taught_by(job.out, job.recipe, recipes, train_one)
+    return taught_by(job.teachers or job.out / "teachers", job.recipe, recipes, train_one)
 
 
 def _beginning(job: Job) -> tuple[Start | None, Weights]:

@@ -8,8 +8,8 @@ it was before blur, noise and a change of grey, so that what they know of clean 
 spoilt ones: they need not be robust themselves.
 
 A recipe names its teachers' recipes. Each teacher is a whole run in RUN/teachers/, with a seed of
-its own, on the same split, and resumes as any run does. RUN/teachers.csv keeps their mean
-probability for each training film.
+its own, on the same split, and resumes as any run does. The trials of a search have the same
+teachers and share them. RUN/teachers.csv keeps their mean probability for each training film.
 """
 
 from __future__ import annotations
@@ -106,17 +106,17 @@ def keep_opinions(
 
 
 def taught_by(
-    out: Path,
+    place: Path,
     recipe: Recipe,
     recipes: Sequence[Recipe],
     train_one: Callable[[Recipe, str, Path], dict[str, Any]],
 ) -> tuple[tuple[FilmNet, ...], list[dict[str, Any]]]:
-    """Train the teachers of a run in `out`, or take them up again; the networks and records.
+    """Train a run's teachers in `place`, or take them up again; the networks and records.
 
     `recipes`: of the teachers, resolved. `train_one` trains a recipe, named so, into a folder and
     returns its run.json.
     """
-    folders = [out / "teachers" / str(k) for k in range(len(recipes))]
+    folders = [place / str(k) for k in range(len(recipes))]
     states = [
         train_one(teacher, Path(name).stem, folder)
         for teacher, name, folder in zip(recipes, recipe.teachers, folders, strict=True)

@@ -60,10 +60,10 @@ def tune(
 ) -> dict[str, Any]:
     """Run trials until `search.trials` are finished; returns the content of trials.json.
 
-    DIR/ then holds study.db, split.csv, trial-000/ (the recipe itself), trial-001/ ...,
-    trials.csv, trials.json, best.toml, search.png and search.html; all but study.db are
-    written anew after every trial, whole or not at all. Of the trials only the best keeps
-    its bundle. Raises `RunError` if the folder holds another search or is in use.
+    DIR/ then holds study.db, split.csv, teachers/ if the recipe has some, trial-000/ (the recipe
+    itself), trial-001/ ..., trials.csv, trials.json, best.toml, search.png and search.html; all
+    but study.db are written anew after every trial, whole or not at all. Of the trials only the
+    best keeps its bundle. Raises `RunError` if the folder holds another search or is in use.
     """
     split = split_of(search.job.films, search.job.split, search.job.out, show("hashing"))
     identity = _identity(search, split)  # of what is refused before nothing is left
@@ -73,7 +73,7 @@ def tune(
         result = None
         try:
             while _finished(study) < search.trials:
-                _one(study, search, say, show)
+                _one(study, search, split, say, show)
                 result = _write(study, search)
                 _tidy(search.job.out, result)
         except KeyboardInterrupt:
@@ -159,8 +159,10 @@ def _ask_again(study: optuna.Study, number: int) -> None:
     study.enqueue_trial({**asked, **trial.params}, user_attrs=trial.user_attrs)
 
 
-def _one(study: optuna.Study, search: Search, say: Callable[[str], None], show: Show) -> None:
-    """Ask for a trial, run it and tell the study what came of it."""
+def _one(
+    study: optuna.Study, search: Search, split: Cohort, say: Callable[[str], None], show: Show
+) -> None:
+    """Ask for a trial, run it on `split` and tell the study what came of it."""
     used = {t.user_attrs[FOLDER] for t in study.get_trials() if FOLDER in t.user_attrs}
     study.sampler = optuna.samplers.TPESampler(
         seed=(search.job.recipe.seed * 100_003 + len(used)) % 2**32, n_startup_trials=RANDOM_TRIALS
@@ -173,9 +175,11 @@ def _one(study: optuna.Study, search: Search, say: Callable[[str], None], show: 
     job = replace(
         search.job,
         recipe=recipe_at(search.job.recipe, trial.params),
+        films=split,
         name=f"{search.job.name}-{name}",
         out=search.job.out / name,
         split=search.job.out / "split.csv",
+        teachers=search.job.out / "teachers",  # nothing that is searched for changes them
         gate=False,  # nobody reads films with a trial, and it costs as much as some trainings
     )
     try:
@@ -263,14 +267,12 @@ def _write(study: optuna.Study, search: Search) -> dict[str, Any]:
 
 
 def _tidy(out: Path, result: dict[str, Any]) -> None:
-    """Drop what is heavy: checkpoints of finished trials, bundles of all but the best; and of
-    their teachers, whose opinions stay, both."""
+    """Drop what is heavy: checkpoints of finished trials, bundles of all but the best. Teachers
+    stay, since the next trial asks them."""
     best = result["best"]["folder"] if result["best"] else None
     for trial in result["trials"]:
         folder = out / trial["folder"]
-        teachers = list(folder.glob("teachers/*"))
-        heavy = [run / "checkpoints" for run in (folder, *teachers)]
-        heavy += [run / "bundle" for run in teachers]
+        heavy = [folder / "checkpoints"]
         if trial["folder"] != best:
             heavy.append(folder / "bundle")
         for gone in heavy:
