@@ -1,4 +1,5 @@
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -39,6 +40,28 @@ def test_the_draws_are_of_patients_and_all_of_the_same_number():
     assert (sampler._weights.sum(axis=1) == 3).all()
     sums = sampler.sums(np.array([1.0, 1.0, 0.0, 0.0]))
     assert set(sums[:, 0]) == {0.0, 2.0, 4.0, 6.0}
+
+
+@pytest.mark.parametrize("m", [3, 617, 1333])
+def test_sums_in_blocks_are_those_of_all_draws_at_once(m: int, monkeypatch: pytest.MonkeyPatch):
+    rng = np.random.default_rng(m)
+    sampler = Sampler([str(i % m) for i in range(2 * m)], draws=300)
+    columns = rng.normal(size=(2 * m, 2))
+    by_patient = np.zeros((m, 2))
+    np.add.at(by_patient, sampler.index, columns)
+    whole = sampler._weights.astype(np.float64) @ by_patient
+    monkeypatch.setattr(intervals, "CHUNK", 7 * m)
+    assert sampler.sums(columns) == pytest.approx(whole, rel=1e-12)
+
+
+def test_the_memory_for_sums_does_not_grow_with_the_draws():
+    sampler = Sampler([str(i) for i in range(20_000)], draws=1000)
+    assert sampler._weights.nbytes == 20_000 * 1000
+    tracemalloc.start()
+    sampler.sums(np.ones((sampler.n, 2)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * 8 * intervals.CHUNK  # all at once they were 160 MB, and with 2000 draws 320
 
 
 def test_nothing_is_drawn_for_what_has_a_closed_form():

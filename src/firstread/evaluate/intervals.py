@@ -41,7 +41,7 @@ from firstread.evaluate.metrics import (
 
 DRAWS = 2000
 CHUNK = 2_000_000
-"""Weights (draws times films) held at once while a curve is drawn: 16 MB."""
+"""Weights (draws times films, or patients) held at once as numbers to multiply by: 16 MB."""
 
 FEW = 20
 """Patients from which on an interval is drawn. From fewer, far too few of the drawn ones hold the
@@ -165,11 +165,12 @@ class Sampler:
         self.index: npt.NDArray[np.int64] = index
 
     @cached_property
-    def _weights(self) -> npt.NDArray[np.float32]:
+    def _weights(self) -> npt.NDArray[np.uint8]:
         """(draws, m) how often each patient was picked in m picks; drawn only where it is asked
-        for, since shares and AUCs have closed forms. Counts are exact in float32."""
+        for, since shares and AUCs have closed forms. In a byte, the smallest that holds them: over
+        255 of m picks fall on one patient in no draw that anybody will live to see."""
         rng = np.random.default_rng(self._seed)
-        weights = np.empty((self.draws, self.m), np.float32)
+        weights = np.empty((self.draws, self.m), np.uint8)
         for row in weights:
             row[:] = np.bincount(rng.integers(0, self.m, self.m), minlength=self.m)
         return weights
@@ -191,7 +192,11 @@ class Sampler:
             [np.bincount(self.index, weights=c[:, j], minlength=self.m) for j in range(c.shape[1])],
             axis=1,
         )
-        return np.asarray(self._weights.astype(np.float64) @ by_patient, dtype=np.float64)
+        sums = np.empty((self.draws, c.shape[1]))
+        step = max(1, CHUNK // self.m)
+        for i in range(0, self.draws, step):
+            sums[i : i + step] = self._weights[i : i + step].astype(np.float64) @ by_patient
+        return sums
 
     def interval(self, drawn: Floats) -> Range:
         """The 2.5 and 97.5 percentiles of a measure over the draws.
