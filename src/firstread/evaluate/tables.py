@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -190,19 +191,21 @@ def prevalences(
 
 def within(scored: Scored, values: tuple[str, ...], seed: int, draws: int) -> list[dict[str, Any]]:
     """The main measures within each value of a column; null where a class is missing."""
-    column = np.array(values)
-    all_scores, all_calls = scored.scores, scored.calls(scored.threshold)
+    # Gathered in one go: a column of ids may have a value a film.
+    films: dict[str, list[int]] = defaultdict(list)
+    for i, value in enumerate(values):
+        films[value].append(i)
+    all_truth, all_scores, all_calls = scored.truth, scored.scores, scored.calls(scored.threshold)
     table = []
-    for value in sorted(set(values)):
-        here = column == value
-        truth, p, calls = scored.truth[here], all_scores[here], all_calls[here]
-        patients = [q for q, h in zip(scored.patients, here, strict=True) if h]
-        sampler = Sampler(patients, seed, draws)
+    for value in sorted(films):
+        here = films[value]
+        truth, p, calls = all_truth[here], all_scores[here], all_calls[here]
+        sampler = Sampler([scored.patients[i] for i in here], seed, draws)
         both = bool(truth.any() and not truth.all())
         table.append(
             {
                 "value": value,
-                "n": int(here.sum()),
+                "n": len(here),
                 "n_normal": int((~truth).sum()),
                 "n_pneumonia": int(truth.sum()),
                 "auc": sampler.auc(p, truth).to_json() if both else None,
