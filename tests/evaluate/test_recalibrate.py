@@ -8,8 +8,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from firstread.errors import DataError
-from firstread.evaluate import recalibrate
 from firstread.evaluate.calibration import fit_logistic, sigmoid, to_logit
+from firstread.evaluate.local_draws import Draws
 from firstread.evaluate.recalibrate import (
     calibrated_prevalence,
     in_the_large,
@@ -84,14 +84,15 @@ def test_the_same_seed_the_same_numbers_and_the_films_in_any_order():
 
 def test_no_patient_is_on_both_sides(monkeypatch):
     films = scored()
-    draw, seen = recalibrate._draw, []
+    draw, seen = Draws.draw, []
 
-    def watched(pool, judged, *rest):
-        drawn, left = draw(pool, judged, *rest)
-        seen.append((set(pool.patients[drawn]), set(judged.patients[left]), len(drawn)))
+    def watched(self, rng):
+        drawn, left = draw(self, rng)
+        patients = set(self.pool.patients[drawn]), set(self.judged.patients[left])
+        seen.append((*patients, len(drawn)))
         return drawn, left
 
-    monkeypatch.setattr(recalibrate, "_draw", watched)
+    monkeypatch.setattr(Draws, "draw", watched)
     recalibration_study(films, films=99, repeats=10)
     assert len(seen) == 10
     for fitted, judged, n in seen:

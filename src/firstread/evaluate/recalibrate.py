@@ -33,26 +33,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from firstread.cohort.table import Cohort
 from firstread.errors import DataError
 from firstread.evaluate.calibration import FLAT, Floats, fit_logistic, sigmoid, to_logit
 from firstread.evaluate.intervals import finite
-from firstread.evaluate.metrics import LOSS_FLOOR, Bools, brier, calibration_line, ece
+from firstread.evaluate.local_draws import Draws, Films
+from firstread.evaluate.metrics import Bools, brier, calibration_line, ece
 from firstread.evaluate.score import Scored
-from firstread.evaluate.seen import own_names
 from firstread.progress import Progress, counted
 
 FILMS = 100
 REPEATS = 200
-LEAST_JUDGED = 30
-"""Fewest films that a draw may be judged on."""
-
 SLOPE_RANGE = (0.8, 1.25)
 INTERCEPT_RANGE = 0.2
 SLOPE_PRIOR = (1.0, 1.0)
@@ -64,35 +59,8 @@ weighs about as one film, keeps the fit finite where the draw is parted without 
 to 100 films. In simulations a tighter one pulled the slopes of badly shifted films from 1."""
 
 MEASURES = ("slope", "intercept", "in_the_large", "brier", "ece")
-TRIES = 100
 
 _COUNTS = re.compile(r"\((\d+) normal, (\d+) pneumonia")
-
-
-@dataclass(frozen=True)
-class _Films:
-    """The films of a scored cohort that have a probability; `z` (n,): its logit; `names` (n,): ""
-    where a film has none of its own."""
-
-    z: Floats
-    truth: Bools
-    patients: npt.NDArray[np.str_]
-    names: npt.NDArray[np.str_]
-
-    @classmethod
-    def of(cls, scored: Scored) -> _Films:
-        keep = ~scored.rejected
-        p = np.clip(scored.probabilities[keep], LOSS_FLOOR, 1.0 - LOSS_FLOOR)
-        patients, names = np.array(scored.patients)[keep], np.array(own_names(scored.files))[keep]
-        return cls(to_logit(p), scored.truth[keep], patients, names)
-
-    @classmethod
-    def unread(cls, cohort: Cohort) -> _Films:
-        names = np.array(own_names(r.file for r in cohort.rows))
-        return cls(np.zeros(len(names)), cohort.labels == 1, np.array(cohort.patients), names)
-
-    def __len__(self) -> int:
-        return len(self.z)
 
 
 def recalibration_study(
@@ -113,8 +81,8 @@ def recalibration_study(
         raise DataError("the local films were scored by another bundle; score both by the same")
     if films < 2 or repeats < 1:
         raise DataError("recalibration needs 2 films and 1 draw or more")
-    judged = _Films.of(scored)
-    pool = judged if local is None else _Films.of(local)
+    judged = Films.of(scored)
+    pool = judged if local is None else Films.of(local)
     at = calibrated_prevalence(scored.bundle)
     known = float(judged.truth.mean())
     shift = None if at is None or not 0 < known < 1 else float(to_logit(known) - to_logit(at))
@@ -124,8 +92,9 @@ def recalibration_study(
         rows["prior_corrected"] = []
     fits: list[tuple[float, float, bool]] = []
     counts = []
+    draws = Draws(pool, judged, films)
     for _ in counted(range(repeats), progress):
-        drawn, rest = _draw(pool, judged, films, rng)
+        drawn, rest = draws.draw(rng)
         z, truth = judged.z[rest], judged.truth[rest]
         slope, intercept, held = refit(pool.z[drawn], pool.truth[drawn])
         fits.append((slope, intercept, held))
@@ -179,8 +148,8 @@ def check_draws(cohort: Cohort, local: Cohort | None) -> None:
 
     As `recalibration_study` draws, but from the tables alone, before any film is read.
     """
-    judged, pool = (_Films.unread(c) for c in (cohort, cohort if local is None else local))
-    _draw(pool, judged, FILMS, np.random.default_rng(0))
+    judged, pool = (Films.unread(c) for c in (cohort, cohort if local is None else local))
+    Draws(pool, judged, FILMS).draw(np.random.default_rng(0))
 
 
 def refit(z: Floats, truth: Bools) -> tuple[float, float, bool]:
@@ -229,41 +198,6 @@ def calibrated_prevalence(bundle: dict[str, Any]) -> float | None:
         n0, n1 = int(m[1]), int(m[2])
         return n1 / (n0 + n1) if n0 and n1 else None
     return None
-
-
-def _draw(
-    pool: _Films, judged: _Films, films: int, rng: np.random.Generator
-) -> tuple[npt.NDArray[np.int64], Bools]:
-    """Indices of the drawn films in `pool`, and which of `judged` (n,) are of nobody in the draw.
-
-    Whole patients in random order until there are enough; what the last one has beyond that is
-    in neither part. A draw or a rest of one class only is drawn again.
-    """
-    need = f"it takes {films} to draw and {LEAST_JUDGED} of other patients, each of both classes"
-    if len(pool) < films:
-        raise DataError(f"{len(pool)} local films are too few to recalibrate on; {need}")
-    patients = np.unique(pool.patients)
-    for _ in range(TRIES):
-        rank = dict(
-            zip(patients[rng.permutation(len(patients))], range(len(patients)), strict=True)
-        )
-        order = np.argsort([rank[p] for p in pool.patients], kind="stable")
-        drawn = order[:films]
-        out = np.isin(judged.patients, pool.patients[drawn])
-        # The same film may lie in two tables of two folders.
-        rest = ~(out | np.isin(judged.names, pool.names[drawn]) & (judged.names != ""))
-        if int(rest.sum()) < LEAST_JUDGED:
-            continue
-        if _mixed(pool.truth[drawn]) and _mixed(judged.truth[rest]):
-            return drawn, rest
-    raise DataError(
-        f"of {len(judged)} films too few, or of one class only, are left to judge on after "
-        f"{films} of {len(pool)} local films are drawn; {need}"
-    )
-
-
-def _mixed(truth: Bools) -> bool:
-    return bool(truth.any() and not truth.all())
 
 
 def _judge(z: Floats, truth: Bools) -> dict[str, float]:
