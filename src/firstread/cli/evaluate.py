@@ -15,6 +15,8 @@ from firstread.terminal import say
 
 if TYPE_CHECKING:
     from firstread.cohort.table import Cohort
+    from firstread.evaluate.kept import Kept
+    from firstread.evaluate.score import Scored
 
 HELP = "judge a model on labelled films: metrics with intervals, as JSON and an HTML report"
 
@@ -67,15 +69,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score, measure, write and print; 1 if films were rejected or a study failed, else 0."""
-    from firstread.cohort.copies import copies_warning
     from firstread.cohort.inputs import keep_inputs
     from firstread.cohort.table import load_cohort
-    from firstread.evaluate.doubts import doubts
     from firstread.evaluate.kept import Kept
-    from firstread.evaluate.places import portable
     from firstread.evaluate.result import measure
-    from firstread.evaluate.score import score_cohort, worst_films
-    from firstread.evaluate.seen import seen_warnings
+    from firstread.evaluate.score import worst_films
     from firstread.evaluate.tables import check_prevalence
     from firstread.film.files import write_atomic
     from firstread.read.wanted import Wanted
@@ -94,29 +92,13 @@ def run(args: argparse.Namespace) -> int:
     if local is not None:
         keep_inputs(outputs, [], local.paths)
     with Kept(place, say) as kept:
-        lines = ProgressLine("read"), ProgressLine("headers and hashes")
-        scored = score_cohort(bundle_path, cohort, args.by, *lines, kept=kept)
-        if scored.rejected.all():
-            raise NoFilms(
-                f"{args.data}: all {len(scored)} films were rejected; the first because: "
-                f"{'; '.join(scored.reasons[0])}"
-            )
-        split = args.split and portable(args.split)
-        scored.data.update(given=portable(args.data), part=part, split=split)
-        warnings = seen_warnings(cohort, scored.bundle["data"], run_dir) + copies_warning(cohort)
-        prevalence, ages = scored.bundle["calibration"].get("prevalence"), scored.bundle["ages"]
-        warnings += doubts(cohort, prevalence, ages)
-        warnings += studies.mask_warnings(args, cohort)
-        if local is not None:
-            local.read_readable_hashes(ProgressLine(f"{studies.LOCAL}: hashing"))
-            seen = seen_warnings(local, scored.bundle["data"], run_dir)
-            warnings += [f"{studies.LOCAL}: {said}" for said in seen]
+        scored = _scored(args, bundle_path, cohort, part, kept)
         result = measure(
             scored,
             prevalence=args.prevalence,
             seed=args.seed,
             command=_command(args),
-            warnings=warnings,
+            warnings=_warnings(args, scored, cohort, local, run_dir),
         )
         made, failed = studies.run_studies(args, bundle_path, cohort, scored, local)
         result |= made
@@ -135,6 +117,48 @@ def run(args: argparse.Namespace) -> int:
         if not isinstance(e, FirstreadError):  # told as such, once all that was measured is safe
             raise e
     return 1 if result["n_rejected"] or failed else 0
+
+
+def _scored(
+    args: argparse.Namespace, bundle_path: Path | None, cohort: Cohort, part: str | None, kept: Kept
+) -> Scored:
+    """The films as the model reads them. Raises `NoFilms` where it rejects all."""
+    from firstread.evaluate.places import portable
+    from firstread.evaluate.score import score_cohort
+
+    lines = ProgressLine("read"), ProgressLine("headers and hashes")
+    scored = score_cohort(bundle_path, cohort, args.by, *lines, kept=kept)
+    if scored.rejected.all():
+        raise NoFilms(
+            f"{args.data}: all {len(scored)} films were rejected; the first because: "
+            f"{'; '.join(scored.reasons[0])}"
+        )
+    split = args.split and portable(args.split)
+    scored.data.update(given=portable(args.data), part=part, split=split)
+    return scored
+
+
+def _warnings(
+    args: argparse.Namespace,
+    scored: Scored,
+    cohort: Cohort,
+    local: Cohort | None,
+    run_dir: Path | None,
+) -> list[str]:
+    """What makes a result doubtful, by the films of `cohort` and of the table to recalibrate on."""
+    from firstread.cohort.copies import copies_warning
+    from firstread.evaluate.doubts import doubts
+    from firstread.evaluate.seen import seen_warnings
+
+    data, prevalence = scored.bundle["data"], scored.bundle["calibration"].get("prevalence")
+    warnings = seen_warnings(cohort, data, run_dir) + copies_warning(cohort)
+    warnings += doubts(cohort, prevalence, scored.bundle["ages"])
+    warnings += studies.mask_warnings(args, cohort)
+    if local is not None:
+        local.read_readable_hashes(ProgressLine(f"{studies.LOCAL}: hashing"))
+        seen = seen_warnings(local, data, run_dir)
+        warnings += [f"{studies.LOCAL}: {said}" for said in seen]
+    return warnings
 
 
 def _asked_for(args: argparse.Namespace, films: Cohort) -> tuple[Cohort, str | None]:
@@ -221,8 +245,22 @@ def table(result: dict[str, Any]) -> str:
     lines += ["", f"{'truth / decision':18}" + "".join(f"  {name:>12}" for name in names)]
     for name, row in zip(names, matrix, strict=True):
         lines.append(f"{name:18}" + "".join(f"  {count:>12}" for count in row))
+    lines += _second_look(result)
+    lines += studies.study_lines(result)
+    for film in result["rejected"][:10]:
+        lines.append(f"rejected: {film['file']}: {'; '.join(film['reasons'])}")
+    if len(result["rejected"]) > 10:
+        lines.append(f"rejected: {len(result['rejected']) - 10} more, see the JSON")
+    lines += [f"warning: {w}" for w in result["warnings"]]
+    lines += list(result["notices"])
+    return "\n".join(lines)
+
+
+def _second_look(result: dict[str, Any]) -> list[str]:
+    """What stands below the main measures: of the films decided, of chance, of shortcuts, and of
+    the share of pneumonia that was given."""
     kept = result["selective"]
-    lines += [
+    lines = [
         "",
         f"decided, so neither referred nor rejected: {kept['n_kept']} films, "
         f"error {_number(kept['error']['value'])} "
@@ -245,14 +283,7 @@ def table(result: dict[str, Any]) -> str:
                 f"where {row['prevalence']:.1%} have pneumonia: "
                 f"PPV {_share(row['ppv']['value'])}, NPV {_share(row['npv']['value'])}"
             )
-    lines += studies.study_lines(result)
-    for film in result["rejected"][:10]:
-        lines.append(f"rejected: {film['file']}: {'; '.join(film['reasons'])}")
-    if len(result["rejected"]) > 10:
-        lines.append(f"rejected: {len(result['rejected']) - 10} more, see the JSON")
-    lines += [f"warning: {w}" for w in result["warnings"]]
-    lines += list(result["notices"])
-    return "\n".join(lines)
+    return lines
 
 
 def _number(x: float | None, digits: int = 4) -> str:
