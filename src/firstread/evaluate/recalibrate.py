@@ -86,30 +86,9 @@ def recalibration_study(
     at = calibrated_prevalence(scored.bundle)
     known = float(judged.truth.mean())
     shift = None if at is None or not 0 < known < 1 else float(to_logit(known) - to_logit(at))
-    rng = np.random.default_rng(seed)
-    rows: dict[str, list[dict[str, float]]] = {"as_shipped": [], "recalibrated": []}
-    if shift is not None:
-        rows["prior_corrected"] = []
-    fits: list[tuple[float, float, bool]] = []
-    counts = []
     draws = Draws(pool, judged, films)
-    for _ in counted(range(repeats), progress):
-        drawn, rest = draws.draw(rng)
-        z, truth = judged.z[rest], judged.truth[rest]
-        slope, intercept, held = refit(pool.z[drawn], pool.truth[drawn])
-        fits.append((slope, intercept, held))
-        counts.append(float(len(z)))
-        rows["as_shipped"].append(_judge(z, truth))
-        mended = _judge(slope * z + intercept, truth)
-        # Held up, all films get nearly one probability: there is no slope to speak of.
-        rows["recalibrated"].append(mended | ({"slope": np.nan} if held else {}))
-        if shift is not None:
-            rows["prior_corrected"].append(_judge(z + shift, truth))
+    columns, fits, counts = _over(draws, repeats, np.random.default_rng(seed), shift, progress)
     method = f"{repeats} draws of {films} films, median and percentiles"
-    columns = {
-        name: {m: np.array([row[m] for row in table]) for m in MEASURES}
-        for name, table in rows.items()
-    }
     shown: dict[str, Any] = {
         name: {m: _spread(values, method) for m, values in column.items()}
         for name, column in columns.items()
@@ -126,7 +105,7 @@ def recalibration_study(
         "seed": seed,
         "source": _source(scored if local is None else local),
         "n_local": len(pool),
-        "n_judged": _spread(np.array(counts), method),
+        "n_judged": _spread(counts, method),
         "n_rejected": len(scored) - len(judged),
         "as_shipped": shown["as_shipped"],
         "prior_corrected": shown.get("prior_corrected"),
@@ -141,6 +120,41 @@ def recalibration_study(
         "prevalence": {"calibrated_at": at, "known": known},
         "how": _how(films, local is not None),
     }
+
+
+def _over(
+    draws: Draws,
+    repeats: int,
+    rng: np.random.Generator,
+    shift: float | None,
+    progress: Progress | None,
+) -> tuple[dict[str, dict[str, Floats]], list[tuple[float, float, bool]], Floats]:
+    """What `repeats` draws come to: each measure (repeats,) of each way to mend, what was fitted
+    (`refit`), and the films judged on (repeats,). `shift`: of the logits for the share of pneumonia
+    known beforehand, None where it is not."""
+    pool, judged = draws.pool, draws.judged
+    rows: dict[str, list[dict[str, float]]] = {"as_shipped": [], "recalibrated": []}
+    if shift is not None:
+        rows["prior_corrected"] = []
+    fits: list[tuple[float, float, bool]] = []
+    counts = []
+    for _ in counted(range(repeats), progress):
+        drawn, rest = draws.draw(rng)
+        z, truth = judged.z[rest], judged.truth[rest]
+        slope, intercept, held = refit(pool.z[drawn], pool.truth[drawn])
+        fits.append((slope, intercept, held))
+        counts.append(float(len(z)))
+        rows["as_shipped"].append(_judge(z, truth))
+        mended = _judge(slope * z + intercept, truth)
+        # Held up, all films get nearly one probability: there is no slope to speak of.
+        rows["recalibrated"].append(mended | ({"slope": np.nan} if held else {}))
+        if shift is not None:
+            rows["prior_corrected"].append(_judge(z + shift, truth))
+    columns = {
+        name: {m: np.array([row[m] for row in table]) for m in MEASURES}
+        for name, table in rows.items()
+    }
+    return columns, fits, np.array(counts)
 
 
 def check_draws(cohort: Cohort, local: Cohort | None) -> None:

@@ -34,6 +34,7 @@ from firstread.plural import count
 from firstread.progress import Progress
 
 if TYPE_CHECKING:
+    from firstread.read.bundle import Bundle
     from firstread.read.judged import Source
 
 WORST_FILMS = 24
@@ -142,8 +143,6 @@ def score_cohort(
     `kept` does, or `DataError` where a film has no label or a column does not exist.
     """
     from firstread.read.bundle import Bundle
-    from firstread.read.engine import JUDGED_BY
-    from firstread.read.reader import Reader
 
     labels = cohort.labels
     if (labels < 0).any():
@@ -152,14 +151,7 @@ def score_cohort(
     groups = {name: _column(cohort, name) for name in _columns(cohort, by)}
     bundle = Bundle.load(bundle_path)
     card = bundle.card
-    opinions: list[Seen] = []
-    reader = Reader(bundle, engine=JUDGED_BY)
-    for opinion in (kept or Kept()).read(reader, films or cohort.rows):
-        if watch is not None:
-            watch(opinion)
-        opinions.append(opinion)
-        if progress is not None:
-            progress(len(opinions), len(cohort))
+    opinions = _read(bundle, films or cohort.rows, kept or Kept(), watch, progress)
     p = [np.nan if o.probability is None else o.probability for o in opinions]
     sharpness = [o.sharpness for o in opinions]
     headers = headers_of(cohort, after)
@@ -180,19 +172,7 @@ def score_cohort(
         headers=headers,
         numbers=shortcut_numbers(cohort, headers)
         | {"sharpness": (np.array(sharpness, dtype=np.float64), SHARPNESS)},
-        bundle={
-            "name": card.name,
-            "arch": card.arch,
-            "created": card.created,
-            "version": card.version,
-            "size": card.preprocess.size,
-            "path": portable(bundle.path),
-            "sha256": bundle.sha256,
-            "onnx_sha256": card.onnx_sha256,
-            "ages": None if card.ages is None else list(card.ages),
-            "data": card.raw.get("data", {}),
-            "calibration": card.raw.get("calibration", {}),
-        },
+        bundle=_told_of(bundle),
         data={
             "source": portable(cohort.root),
             "films": len(cohort),
@@ -201,6 +181,45 @@ def score_cohort(
         },
         notices=card.notices,
     )
+
+
+def _read(
+    bundle: Bundle,
+    films: Sequence[Source],
+    kept: Kept,
+    watch: Callable[[Seen], None] | None,
+    progress: Progress | None,
+) -> list[Seen]:
+    """What is seen of each film; arguments as for `score_cohort`."""
+    from firstread.read.engine import JUDGED_BY
+    from firstread.read.reader import Reader
+
+    opinions: list[Seen] = []
+    for opinion in kept.read(Reader(bundle, engine=JUDGED_BY), films):
+        if watch is not None:
+            watch(opinion)
+        opinions.append(opinion)
+        if progress is not None:
+            progress(len(opinions), len(films))
+    return opinions
+
+
+def _told_of(bundle: Bundle) -> dict[str, Any]:
+    """What a result tells of the bundle that it judges."""
+    card = bundle.card
+    return {
+        "name": card.name,
+        "arch": card.arch,
+        "created": card.created,
+        "version": card.version,
+        "size": card.preprocess.size,
+        "path": portable(bundle.path),
+        "sha256": bundle.sha256,
+        "onnx_sha256": card.onnx_sha256,
+        "ages": None if card.ages is None else list(card.ages),
+        "data": card.raw.get("data", {}),
+        "calibration": card.raw.get("calibration", {}),
+    }
 
 
 def _data_hash(cohort: Cohort) -> str:
