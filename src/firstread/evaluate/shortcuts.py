@@ -23,7 +23,8 @@ from firstread.evaluate.calibration import Floats
 from firstread.evaluate.intervals import Estimate, Sampler, json_of
 from firstread.evaluate.metrics import Bools
 from firstread.film.ahead import of_each
-from firstread.film.decode import FORMATS, looks_like_dicom, orientation, read_bytes
+from firstread.film.decode import FORMATS, looks_like_dicom, read_bytes
+from firstread.film.exif import orientation
 from firstread.film.heads import check_head
 from firstread.film.quiet import quiet
 from firstread.progress import Progress

@@ -25,6 +25,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from firstread.errors import FilmError, FilmTooLarge, FolderNotFound, UnreadableFilm
+from firstread.film.exif import by_camera, upright
 from firstread.film.grey import STRIP, colourfulness, deep_to_grey
 from firstread.film.guard import check_scans
 from firstread.film.heads import TIFF, check_head
@@ -49,17 +50,6 @@ OURS = "Software", "firstread"
 
 _LOOK_AT = 256
 """Rows and columns looked at for shares of grey levels."""
-
-_TURN = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""What undoes each EXIF orientation (EXIF 2.32, tag 0x0112)."""
 
 
 @dataclass(frozen=True, eq=False)  # equal pixels are an array, which is neither true nor false
@@ -199,8 +189,8 @@ def _decode_picture(data: bytes, reduce_to: int | None, before: Before) -> Film:
             if kind != "JPEG":  # not drafted; and only now is a TIFF turned upright
                 width, height = image.size
             white_is_zero = kind == "TIFF" and _white_is_zero(image)
-            camera = kind != "TIFF" and _by_camera(image)
-            image, turned = _upright(image)
+            camera = kind != "TIFF" and by_camera(image)
+            image, turned = upright(image)
             if turned:
                 width, height = height, width
             pixels, colour = _to_grey(image, white_is_zero)
@@ -259,40 +249,6 @@ def _why(error: Exception, data: bytes) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not a JPEG, PNG, TIFF, BMP or DICOM file; export the film in one of these"
     return f"the picture is damaged ({type(error).__name__}); copy or export it again"
-
-
-def _upright(image: Image.Image) -> tuple[Image.Image, bool]:
-    """The picture as its EXIF orientation wants it shown, and whether its sides changed place."""
-    turn = orientation(image)
-    return (image.transpose(_TURN[turn]), turn >= 5) if turn else (image, False)
-
-
-def orientation(image: Image.Image) -> int:
-    """The EXIF orientation that a picture is still to be turned by, 2 to 8; 0 for none. From 5 on
-    its sides change place.
-
-    Pillow turns a TIFF itself, sizes included. A broken EXIF block is no reason to lose a film.
-    """
-    try:
-        told = None if image.format == "TIFF" else image.getexif().get(0x0112)
-    except Exception:
-        told = None
-    return int(told) if told in _TURN else 0
-
-
-def _by_camera(image: Image.Image) -> bool:
-    """Whether the EXIF block tells an exposure time, an aperture or a focal length.
-
-    A JPEG's fits into a segment of 64 KiB. Pillow takes every value apart to look at one, and a
-    TIFF's are not bounded.
-    """
-    if len(image.info.get("exif", b"")) > 2**16:
-        return False
-    try:
-        exif = image.getexif()
-        return bool(exif) and any(tag in exif.get_ifd(0x8769) for tag in (0x829A, 0x829D, 0x920A))
-    except Exception:  # a broken block tells nothing, and is no reason to lose a film
-        return False
 
 
 def _white_is_zero(image: Image.Image) -> bool:
