@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 from pydicom.pixels.decoders.base import DecodeRunner
 from test_dicom import RAMP, dicom
 from test_stored import rle
@@ -59,6 +59,49 @@ def test_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
         decode(out.getvalue())
 
 
+@pytest.fixture
+def no_room(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Called with a number of bytes: from now on numpy has no memory for so many at once."""
+    whole = np.empty
+
+    def refuse(n_bytes: int) -> None:
+        def empty(shape: Any, *told: Any, **more: Any) -> Any:
+            if shape == n_bytes:
+                raise MemoryError
+            return whole(shape, *told, **more)
+
+        monkeypatch.setattr(np, "empty", empty)
+
+    return refuse
+
+
+@pytest.mark.parametrize(
+    "words", ["broken data stream when reading image file", "decoder error -9"]
+)
+def test_a_picture_that_a_decoder_in_c_had_no_memory_for(
+    monkeypatch: pytest.MonkeyPatch, no_room: Callable[[int], None], words: str
+) -> None:
+    """It tells the same of a broken picture."""
+    out = io.BytesIO()
+    Image.fromarray(np.zeros((64, 48, 3), np.uint8)).save(out, "JPEG", progressive=True)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", fails(OSError(words)))
+    with pytest.raises(UnreadableFilm):
+        decode(out.getvalue())
+    no_room(2 * 3 * 64 * 48)
+    with pytest.raises(Shortage, match="memory"):
+        decode(out.getvalue())
+
+
+def test_a_picture_that_is_cut_off_is_at_fault_whatever_the_memory(
+    no_room: Callable[[int], None],
+) -> None:
+    out = io.BytesIO()
+    Image.fromarray(np.zeros((64, 48), np.uint8)).save(out, "BMP")
+    no_room(2 * 64 * 48)
+    with pytest.raises(UnreadableFilm):
+        decode(out.getvalue()[:-1000])
+
+
 def test_a_dicom_film_and_its_header(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dicom_room, "read_dataset", fails(MemoryError()))
     for read in (decode, read_header):
@@ -66,20 +109,15 @@ def test_a_dicom_film_and_its_header(monkeypatch: pytest.MonkeyPatch) -> None:
             read(dicom(RAMP, 12))
 
 
-def test_a_decoder_that_pydicom_says_no_word_of(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decoder_that_pydicom_says_no_word_of(
+    monkeypatch: pytest.MonkeyPatch, no_room: Callable[[int], None]
+) -> None:
     """It makes a RuntimeError of whatever a decoder raises."""
     data = rle(dicom(RAMP, 12))
-    whole = np.empty
-
-    def empty(shape: Any, *told: Any, **more: Any) -> Any:
-        if shape == stored.MEMORY * 2 * RAMP.size:
-            raise MemoryError
-        return whole(shape, *told, **more)
-
     monkeypatch.setattr(DecodeRunner, "_decode_frame", fails(RuntimeError("pydicom: ")))
     with pytest.raises(UnreadableFilm):
         decode(data)
-    monkeypatch.setattr(np, "empty", empty)
+    no_room(stored.MEMORY * 2 * RAMP.size)
     with pytest.raises(Shortage, match="memory"):
         decode(data)
 

@@ -30,7 +30,7 @@ from firstread.film.grey import STRIP, colourfulness, deep_to_grey
 from firstread.film.guard import check_scans
 from firstread.film.heads import TIFF, check_head
 from firstread.film.quiet import quiet
-from firstread.film.shortage import shortage
+from firstread.film.shortage import ask_for, shortage
 
 FILM_SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"})
 """Endings taken for films when a folder is walked (lower case)."""
@@ -47,6 +47,10 @@ FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "DIB")
 
 OURS = "Software", "firstread"
 """A PNG's text (keyword, value) by which an overlay of ours is known: it is no film."""
+
+CHANNEL = 2
+"""Bytes a pixel and channel that decoding may take beside the picture: a progressive JPEG's
+coefficients, which are of its full size where it is drafted too, or a TIFF that is one strip."""
 
 _LOOK_AT = 256
 """Rows and columns looked at for shares of grey levels."""
@@ -183,7 +187,11 @@ def _decode_picture(data: bytes, reduce_to: int | None, before: Before) -> Film:
             if reduce_to is not None and kind == "JPEG":
                 image.draft(None, (2 * reduce_to, 2 * reduce_to))
             before(image.width * image.height)
-            image.load()
+            try:
+                image.load()
+            except Exception as e:
+                ask_for(CHANNEL * len(image.getbands()) * width * height, e)
+                raise
             if _lower_bytes_lost(image, data, kind):
                 _check_upper_bytes(image)
             if kind != "JPEG":  # not drafted; and only now is a TIFF turned upright

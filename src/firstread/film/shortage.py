@@ -10,6 +10,8 @@ import errno
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from firstread.errors import Shortage
 
 WORDS = {
@@ -29,6 +31,21 @@ def shortage(error: BaseException) -> Shortage | None:
     number = error.errno if isinstance(error, OSError) else None
     words = WORDS.get(errno.ENOMEM if isinstance(error, MemoryError) else number or 0)
     return None if words is None else Shortage(f"{words} and try again")
+
+
+CERTAIN = ("image file is truncated", "cannot identify image file")
+"""Pillow's words for a stream that is at fault, however much memory there was."""
+
+
+def ask_for(n_bytes: int, error: Exception) -> None:
+    """Raise `MemoryError` if `error`, of a decoder, may be for want of memory, and `n_bytes` are
+    not to be had either.
+
+    Decoders in C tell the two with the same words: libjpeg and OpenJPEG through Pillow "broken data
+    stream", and its decoder of TIFF -9, out of memory, of tiles of a spoilt size too.
+    """
+    if not any(words in str(error) for words in CERTAIN):
+        np.empty(n_bytes, np.uint8)
 
 
 @contextlib.contextmanager
