@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image, ImageFile
 from pydicom.pixels.decoders.base import DecodeRunner
+from pydicom.uid import RLELossless
 from test_dicom import RAMP, dicom
 from test_stored import rle
 
@@ -120,6 +122,35 @@ def test_a_decoder_that_pydicom_says_no_word_of(
     no_room(stored.MEMORY * 2 * RAMP.size)
     with pytest.raises(Shortage, match="memory"):
         decode(data)
+
+
+def test_a_film_that_no_decoder_knows_is_no_shortage_whatever_its_numbers() -> None:
+    """By them it would take terabytes."""
+    data = changed(rle(dicom(RAMP, 12)), "1.2.840.10008.1.2.4.201", SamplesPerPixel=60_000)
+    with pytest.raises(UnreadableFilm, match="cannot be decoded here"):
+        decode(data)
+
+
+def test_no_more_is_asked_for_than_a_film_takes(
+    monkeypatch: pytest.MonkeyPatch, no_room: Callable[[int], None]
+) -> None:
+    data = changed(rle(dicom(RAMP, 12)), RLELossless, BitsAllocated=64)
+    monkeypatch.setattr(DecodeRunner, "_decode_frame", fails(RuntimeError("pydicom: ")))
+    no_room(stored.MOST_MEMORY)
+    with pytest.raises(Shortage, match="memory"):
+        decode(data)
+
+
+def changed(data: bytes, syntax: str, **numbers: int) -> bytes:
+    """A compressed film that calls its pixels 8000 x 8000 and of that syntax."""
+    ds = pydicom.dcmread(io.BytesIO(data))
+    ds.Rows = ds.Columns = 8000
+    ds.file_meta.TransferSyntaxUID = syntax
+    for name, number in numbers.items():
+        setattr(ds, name, number)
+    out = io.BytesIO()
+    ds.save_as(out)
+    return out.getvalue()
 
 
 def test_no_more_files_may_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

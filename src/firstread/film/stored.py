@@ -30,6 +30,7 @@ from pydicom.uid import (
 
 from firstread.errors import FilmTooLarge, UnreadableFilm
 from firstread.film.guard import MOST_RLE, check_stream
+from firstread.film.shortage import CERTAIN, ask_for
 
 DECODERS = {
     RLELossless: "pydicom",
@@ -42,7 +43,11 @@ refuses to the next, and with other packages installed a film would be read othe
 MEMORY = 8
 """Times the bytes of the pixels that decoding them may take, in GDCM and on the way out of it."""
 
-BROKEN = ("broken data stream", "image file is truncated", "cannot identify image file")
+MOST_MEMORY = 2**30
+"""Bytes beyond which is not asked whether there is memory: no film takes more, and of one whose
+numbers are spoilt a broken stream would pass for a shortage."""
+
+BROKEN = ("broken data stream", *CERTAIN)
 """Pillow's words for a stream that is at fault, and not the decoder, as pydicom passes them on."""
 
 
@@ -97,7 +102,8 @@ def stored_values(ds: pydicom.Dataset) -> tuple[npt.NDArray[Any], str]:
         )
     except (RuntimeError, NotImplementedError) as e:
         # pydicom passes on what a decoder said, if that, and not that there was no memory for it.
-        np.empty(MEMORY * _frame_bytes(ds), np.uint8)
+        if not isinstance(e, NotImplementedError):
+            ask_for(min(MEMORY * _frame_bytes(ds), MOST_MEMORY), e)
         name = syntax.name if syntax.is_transfer_syntax else "an unknown transfer syntax"
         if any(words in str(e) for words in BROKEN):
             raise UnreadableFilm(
