@@ -124,6 +124,21 @@ def test_a_decoder_that_pydicom_says_no_word_of(
         decode(data)
 
 
+def test_gdcm_is_not_begun_without_the_memory_for_it(
+    monkeypatch: pytest.MonkeyPatch, no_room: Callable[[int], None]
+) -> None:
+    """It ends the whole process then, by a C++ exception that nobody catches."""
+    path = pydicom.data.get_testdata_file("JPEGLSNearLossless_16.dcm", download=False)
+    data = Path(path or "").read_bytes()
+    ds = pydicom.dcmread(io.BytesIO(data))
+    begun = []
+    monkeypatch.setattr(DecodeRunner, "_decode_frame", lambda *_: begun.append(0))
+    no_room(stored.MEMORY * 2 * ds.Rows * ds.Columns)
+    with pytest.raises(Shortage, match="memory"):
+        decode(data)
+    assert not begun
+
+
 def test_a_film_that_no_decoder_knows_is_no_shortage_whatever_its_numbers() -> None:
     """By them it would take terabytes."""
     data = changed(rle(dicom(RAMP, 12)), "1.2.840.10008.1.2.4.201", SamplesPerPixel=60_000)

@@ -91,6 +91,8 @@ def stored_values(ds: pydicom.Dataset) -> tuple[npt.NDArray[Any], str]:
                 )
         elif "PixelData" in ds and len(ds.PixelData) >= 2 * _frame_bytes(ds):
             raise UnreadableFilm("its pixels are more than one frame; send single films")
+        if plugin == "gdcm":
+            np.empty(_may_take(ds), np.uint8)  # it ends the process where there is no memory for it
         stored, told = decoder.as_array(
             ds,
             index=0,
@@ -103,7 +105,7 @@ def stored_values(ds: pydicom.Dataset) -> tuple[npt.NDArray[Any], str]:
     except (RuntimeError, NotImplementedError) as e:
         # pydicom passes on what a decoder said, if that, and not that there was no memory for it.
         if not isinstance(e, NotImplementedError):
-            ask_for(min(MEMORY * _frame_bytes(ds), MOST_MEMORY), e)
+            ask_for(_may_take(ds), e)
         name = syntax.name if syntax.is_transfer_syntax else "an unknown transfer syntax"
         if any(words in str(e) for words in BROKEN):
             raise UnreadableFilm(
@@ -136,6 +138,11 @@ def _beyond(stored: npt.NDArray[Any], bits: int) -> bool:
     signed = np.issubdtype(stored.dtype, np.signedinteger)
     top = 2 ** (bits - signed)
     return bool(stored.max() >= top or (signed and stored.min() < -top))
+
+
+def _may_take(ds: pydicom.Dataset) -> int:
+    """Bytes that decoding the pixels may take."""
+    return min(MEMORY * _frame_bytes(ds), MOST_MEMORY)
 
 
 def _frame_bytes(ds: pydicom.Dataset) -> int:
