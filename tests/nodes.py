@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -33,6 +34,13 @@ def until(what: Callable[[], object], text: Callable[[], str] = str) -> None:
         if time.monotonic() > end:
             raise AssertionError(f"waited too long: {text()[-3000:]}")
         time.sleep(0.02)
+
+
+def of_journal(code: int) -> sqlite3.Error:
+    """An error of the journal with one of SQLite's codes."""
+    error = sqlite3.OperationalError("x")
+    error.sqlite_errorcode = code
+    return error
 
 
 class NodeProcess:

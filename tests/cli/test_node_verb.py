@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from firstread.cli.main import main
+from firstread.clinic import journal
 from firstread.clinic.queue import Queue
-from nodes import bundle, until
+from nodes import bundle, of_journal, until
 from peers import free_port
 
 __all__ = ["bundle"]  # a fixture
@@ -87,6 +92,41 @@ def test_what_may_pass_by_itself_is_told_apart_from_what_a_person_must_end(
     queue.close()
     assert main([*words, "--port", port, "--send", f"X@127.0.0.1:{port}"]) == 2
     assert "this node itself" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "error", "told"),
+    [
+        (Path, "mkdir", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "No space left"),
+        (journal, "prepare", of_journal(sqlite3.SQLITE_FULL), "free space"),
+        (journal, "prepare", of_journal(sqlite3.SQLITE_BUSY), "cannot be used"),
+        (Path, "read_bytes", OSError(errno.EMFILE, "x"), "too many files are open"),
+        (Path, "read_bytes", MemoryError(), "not enough memory"),
+    ],
+)
+def test_a_start_that_lacks_room_or_memory_is_one_to_try_again(
+    tmp_path: Path,
+    bundle: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    place: Any,
+    name: str,
+    error: Exception,
+    told: str,
+) -> None:
+    """With 2 systemd left the node down for good, however much was free a minute later."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # which are this process's
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.setattr(place, name, fail)
+    words = ["node", "--queue", str(tmp_path / "q"), "--bundle", str(bundle), "--port", "0"]
+    assert main(words) == 1
+    said = capsys.readouterr().err
+    assert "cannot begin: " in said
+    assert told in said
 
 
 def test_it_runs_where_stderr_is_closed(tmp_path: Path, bundle: Path) -> None:

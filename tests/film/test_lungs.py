@@ -1,11 +1,12 @@
 """The lung net's loading, its masks, the box, the zones, the doubt."""
 
+import errno
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from firstread.errors import BundleError
+from firstread.errors import BundleError, Shortage
 from firstread.film import lungs
 from firstread.film.lungs import (
     ONNX_FILE,
@@ -31,6 +32,17 @@ def test_a_mask_is_two_parts_without_holes_at_the_size_of_the_film(tmp_path: Pat
     small = finder.mask(np.where(two_lungs(96), 20, 220).astype(np.uint8))
     assert small.shape == (96, 96)
     assert (small != two_lungs(96)).mean() < 0.02
+
+
+def test_a_net_is_not_at_fault_where_too_many_files_are_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def read_bytes(path: Path) -> bytes:
+        raise OSError(errno.EMFILE, "x")
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    with pytest.raises(Shortage, match="too many files"):
+        LungFinder()
 
 
 def test_a_changed_net_or_record_is_refused(tmp_path: Path) -> None:

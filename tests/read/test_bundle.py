@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -6,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bundles import tiny_bundle, tiny_card, tiny_onnx
-from firstread.errors import BundleError, OutputError
+from firstread.errors import BundleError, OutputError, Shortage
 from firstread.film import leftovers
 from firstread.film.leftovers import part_of
 from firstread.read.bundle import Bundle, write_bundle
@@ -32,6 +33,18 @@ def test_a_bundle_comes_back_as_written(folder: Path) -> None:
 def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(BundleError, match=name):
+        Bundle.load(folder)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(errno.ENFILE, "x")], ids=repr)
+def test_a_bundle_is_not_at_fault_for_what_ran_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def read_bytes(path: Path) -> bytes:
+        raise error
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    with pytest.raises(Shortage, match=r"card\.json: (there was not enough|too many)"):
         Bundle.load(folder)
 
 

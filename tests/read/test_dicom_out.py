@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import errno
 import io
 import time
 import warnings
@@ -18,9 +19,9 @@ import firstread
 import firstread.read.dicom_out as dicom_out
 from bundles import tiny_bundle
 from dicom_films import ID, NAME, dicom_film
-from firstread.errors import MissingExtra, OutputError, UnreadableFilm
+from firstread.errors import MissingExtra, OutputError, Shortage, UnreadableFilm
 from firstread.film.quiet import quiet
-from firstread.read.dicom_out import results, write_results
+from firstread.read.dicom_out import is_anonymous, results, write_results
 from firstread.read.dicom_out.sr import NOTICE
 from firstread.read.opinion import Opinion
 from firstread.read.reader import Reader
@@ -370,3 +371,16 @@ def test_without_highdicom_the_extra_is_named(
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingExtra, match=r"firstread\[clinic\]"):
         write_results(opined(reader, dicom_film()), dicom_film(), tmp_path)
+
+
+def test_a_result_names_nobody_for_want_of_memory_or_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node told a person to move results away that were anonymous."""
+
+    def dcmread(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "x")
+
+    monkeypatch.setattr(pydicom, "dcmread", dcmread)
+    with pytest.raises(Shortage, match="too many files"):
+        is_anonymous(tmp_path / "a.dcm")

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstread.cli.arguments import add_engine
-from firstread.errors import NotNow, OutputError
+from firstread.errors import OutputError
 
 if TYPE_CHECKING:
     from firstread.clinic.deliver import Peer
+    from firstread.clinic.node import Node, Settings
 
 HELP = (
     "Listen for films (DICOM C-STORE and C-ECHO), read each, and send a report and a picture with "
@@ -113,12 +114,11 @@ def run(args: argparse.Namespace) -> int:
 
     What only a person can end is raised, for 2.
     """
-    from firstread.clinic.node import Node, Settings, require
+    from firstread.clinic.node import Settings, require
 
     require()
     if args.resend and not args.send:
         raise OutputError("--resend goes with --send, which says who gets the results")
-    from firstread.read.reader import Reader
 
     told = threading.Event()
 
@@ -138,14 +138,16 @@ def run(args: argparse.Namespace) -> int:
         anonymous=args.anonymous,
         resend=args.resend,
     )
-    reader = Reader(args.bundle, threads=1, lungs=True, engine=args.engine)
     try:
-        node = Node(settings, reader, note)
-    except NotNow as e:
-        note(f"cannot begin: {e}")
+        node = _begun(settings, args)
+    except Exception as e:
+        from firstread.clinic.passing import may_pass
+        from firstread.film.shortage import shortage
+
+        if not may_pass(e):
+            raise
+        note(f"cannot begin: {shortage(e) or e}")
         return 1
-    for notice in reader.bundle.card.notices:
-        note(notice)
     ended = None
     while ended is None and not told.wait(WATCH):
         ended = node.broken()
@@ -153,6 +155,17 @@ def run(args: argparse.Namespace) -> int:
         note(f"cannot go on: the thread {ended!r} has ended; start the node again")
     node.stop()
     return 0 if ended is None else 1
+
+
+def _begun(settings: Settings, args: argparse.Namespace) -> Node:
+    from firstread.clinic.node import Node
+    from firstread.read.reader import Reader
+
+    reader = Reader(args.bundle, threads=1, lungs=True, engine=args.engine)
+    node = Node(settings, reader, note)
+    for notice in reader.bundle.card.notices:
+        note(notice)
+    return node
 
 
 def note(text: str) -> None:

@@ -81,8 +81,8 @@ def require() -> None:
 class Node:
     """A listener on a queue. `reader` reads; `note` takes the log's lines, from any thread.
 
-    Raises `NotNow` where queue or port cannot be had now, `OutputError` where a person must act,
-    `MissingExtra`.
+    Raises `NotNow` where queue or port cannot be had now, `Shortage`, `OutputError` where a person
+    must act, `MissingExtra`.
     """
 
     def __init__(self, settings: Settings, reader: Reader, note: Note):

@@ -33,6 +33,7 @@ from pathlib import Path
 from firstread.clinic import deliveries, journal
 from firstread.clinic.adopt import adopt
 from firstread.clinic.journal import FAILED, READ, RECEIVED
+from firstread.clinic.passing import may_pass
 from firstread.errors import NotNow, OutputError
 from firstread.film.files import write_atomic
 
@@ -81,7 +82,8 @@ class Queue:
 
     `folder`: made if missing, for its owner's eyes only. `reserve`: bytes that stay free.
     `foreign`: how many entries of its folders are not ours, and left alone.
-    Raises `OutputError` where the folder cannot be used, `NotNow` where another process uses it.
+    Raises `OutputError` where the folder cannot be used, `NotNow` where another process uses it or
+    its disk is full or away.
     """
 
     def __init__(self, folder: Path, reserve: int = RESERVE):
@@ -302,12 +304,16 @@ class Queue:
         try:
             yield
         except sqlite3.Error as e:
-            raise OutputError(f"{self.folder}: {journal.why(e)}") from None
+            raise _kind(e)(f"{self.folder}: {journal.why(e)}") from None
         except OSError as e:
-            raise OutputError(
+            raise _kind(e)(
                 f"{self.folder}: cannot be used as a queue ({e.strerror}); "
                 "free space or choose another folder"
             ) from None
+
+
+def _kind(error: Exception) -> type[OutputError]:
+    return NotNow if may_pass(error) else OutputError
 
 
 def _sync_folder(path: Path) -> None:

@@ -25,6 +25,7 @@ from PIL import Image
 
 from firstread.errors import BundleError
 from firstread.film.components import fill_holes, largest
+from firstread.film.shortage import shortage
 
 Mask = npt.NDArray[np.bool_]
 Grey = npt.NDArray[np.uint8]
@@ -69,7 +70,7 @@ class Box:
 class LungFinder:
     """A loaded lung net. `folder`: holds lungs.onnx and lungs.json; None for the shipped one.
 
-    Raises `BundleError` where a file is missing, changed, or no lung net of ours.
+    Raises `BundleError` where a file is missing, changed, or no lung net of ours, and `Shortage`.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -192,6 +193,8 @@ def _load(folder: Path) -> tuple[dict[str, Any], bytes]:
     try:
         text, graph = paths[0].read_bytes(), paths[1].read_bytes()
     except OSError as e:
+        if short := shortage(e):
+            raise short from None
         if (folder / "net" / RECORD_FILE).is_file():
             inside = folder / "net"
             raise BundleError(f"{folder}: a training run, no net; name its net, {inside}") from None

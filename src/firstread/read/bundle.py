@@ -21,6 +21,7 @@ from typing import Any
 from firstread.errors import BundleError, OutputError
 from firstread.film.files import real
 from firstread.film.leftovers import ASIDE, left_folders, part_of, stands_aside_for
+from firstread.film.shortage import named, shortage
 from firstread.read.card import Card
 
 CARD_FILE = "card.json"
@@ -52,7 +53,7 @@ class Bundle:
         """Check a bundle folder and load its card; None takes the one that is shipped.
 
         Raises `BundleError`, naming the file at fault, where something is missing, senseless
-        or changed since it was written.
+        or changed since it was written, and `Shortage`.
         """
         if path is None:
             if not (SHIPPED / CARD_FILE).is_file():
@@ -113,10 +114,12 @@ def _read(path: Path) -> bytes:
         raise BundleError(
             f"{path}: missing; a bundle holds {CARD_FILE} and its model, copy it again whole"
         ) from None
-    except OSError as e:
-        raise BundleError(
-            f"{path}: cannot be read ({e.strerror}); check the file and its permissions"
-        ) from None
+    except (OSError, MemoryError) as e:
+        with named(path):
+            raise shortage(e) or BundleError(
+                f"{path}: cannot be read ({getattr(e, 'strerror', None)}); check the file and its "
+                "permissions"
+            ) from None
 
 
 def _digest_of(path: Path) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import firstread
 from firstread.film.dicom import MAKER
 from firstread.film.quiet import quiet
+from firstread.film.shortage import shortage
 from firstread.read.dicom_out.uids import derive
 
 if TYPE_CHECKING:
@@ -50,12 +51,15 @@ def is_own(header: pydicom.Dataset) -> bool:
 
 
 def is_anonymous(path: Path) -> bool:
-    """Whether the result in a file of ours was made without its patient; no if it does not tell."""
+    """Whether the result in a file of ours was made without its patient; no if it does not tell.
+    Raises `Shortage`."""
     import pydicom
 
     try:
         with quiet:
             header = pydicom.dcmread(path, stop_before_pixels=True)
             return str(header.get("PatientIdentityRemoved") or "") == "YES"
-    except Exception:  # pydicom raises nearly anything on broken bytes
+    except Exception as e:  # pydicom raises nearly anything on broken bytes
+        if short := shortage(e):
+            raise short from None
         return False
