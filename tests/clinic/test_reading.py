@@ -18,6 +18,7 @@ from firstread import Reader
 from firstread.clinic import node as module
 from firstread.clinic.deliver import Peer, is_at
 from firstread.clinic.journal import FAILED, READ, RECEIVED, SENT
+from firstread.clinic.listener import Listener
 from firstread.clinic.node import Node, Settings
 from firstread.clinic.queue import RESERVE, TRIES, Queue
 from firstread.errors import OutputError
@@ -217,6 +218,15 @@ def test_a_thread_that_ended_unasked_is_told(
     monkeypatch.setattr(Node, "_read_all", lambda node: None)
     node, _ = begin()
     until(lambda: node.broken() == "read")
+
+
+def test_where_nobody_looks_for_silent_senders_any_more_that_is_told(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them would keep one of the few places for good."""
+    monkeypatch.setattr(Listener, "_watch_silence", lambda listener: None)
+    node, _ = begin()
+    until(lambda: node.broken() == "silence")
 
 
 def test_the_same_peer_twice_gets_each_result_once(

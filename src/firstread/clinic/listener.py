@@ -80,6 +80,11 @@ class Listener:
         self._watch = threading.Thread(target=self._watch_silence, name="silence", daemon=True)
         self._watch.start()
 
+    @property
+    def threads(self) -> tuple[threading.Thread, ...]:
+        """Those that are to run until `stop`, beside one an association."""
+        return (self._watch,)
+
     def stop(self) -> None:
         """No new senders; those that are there may end what they send, then they are cut off."""
         self._ended.set()

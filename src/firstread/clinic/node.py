@@ -140,7 +140,7 @@ class Node:
 
     def broken(self) -> str | None:
         """The name of a thread that ended though nobody asked it to; None where all run on."""
-        threads = (self._reading, *self._senders)
+        threads = (self._reading, *self._senders, *self._listener.threads)
         return next((thread.name for thread in threads if not thread.is_alive()), None)
 
     def _refuse_named(self) -> None:
