@@ -1,3 +1,4 @@
+import errno
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 from PIL import Image
 
 from firstread.cohort.table import Cohort, load_cohort
-from firstread.errors import DataError, FolderNotFound
+from firstread.errors import DataError, FolderNotFound, Shortage
 from firstread.evaluate.masks import (
     check_frame,
     check_usable,
@@ -90,6 +91,22 @@ def test_masks_of_0_and_1_and_empty_ones(tmp_path: Path) -> None:
     Image.fromarray(HALF.astype(np.uint8)).save(tmp_path / "m.png")
     assert (load_mask(tmp_path / "m.png", 8) == HALF).all()
     assert not load_mask(save(tmp_path / "empty.png", np.zeros((8, 8))), 8).any()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(errno.EMFILE, "x")], ids=repr)
+def test_a_mask_is_not_at_fault_for_what_ran_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Studies left its film out."""
+    mask = save(tmp_path / "m.png", HALF)
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Image, "open", fail)
+    for read in (load_mask, load_mask_if_sound):
+        with pytest.raises(Shortage, match=r"m\.png: (there was not enough|too many)"):
+            read(mask, 8)
 
 
 def test_a_broken_mask_is_named(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import errno
 import sys
 from collections import Counter
 from pathlib import Path
@@ -9,6 +10,7 @@ from PIL import Image
 from dicom_films import dicom_film
 from firstread.cohort.hashes import readable_sha256
 from firstread.cohort.table import load_cohort
+from firstread.errors import Shortage
 from firstread.evaluate.shortcuts import headers_of, sharpness_of, shortcut_aucs, shortcut_numbers
 from firstread.film import decode
 
@@ -167,3 +169,24 @@ def test_what_cannot_be_read_whole_has_the_hash_it_had(folder, monkeypatch):
     assert told[0] == "" != told[1]
     assert np.isnan(headers[0]).all()
     assert np.isnan(headers[1]).tolist() == [True, True, False, True]
+
+
+def test_what_ran_out_is_no_fault_of_a_film(folder, monkeypatch):
+    """Its size was not told, and films without one were left out."""
+    first, real = load_cohort(folder).paths[0], Path.open
+
+    def scarce(path, *args, **kwargs):
+        if path == first:
+            raise OSError(errno.EMFILE, "x")
+        return real(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", scarce)
+    told = rf"{first.name}: too many files are open"
+    cohort = load_cohort(folder)
+    with pytest.raises(Shortage, match=told):
+        headers_of(cohort)
+    with pytest.raises(Shortage, match=told):
+        readable_sha256(cohort.paths)
+    cohort.keep_readable_hashes([""] * 8)
+    with pytest.raises(Shortage, match=told):
+        headers_of(cohort)

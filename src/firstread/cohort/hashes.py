@@ -8,8 +8,9 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from firstread.errors import TableError
+from firstread.errors import Shortage, TableError
 from firstread.film.ahead import of_each
+from firstread.film.shortage import shortage
 from firstread.progress import Progress
 
 
@@ -40,16 +41,18 @@ def films_sha256(paths: Sequence[Path], progress: Progress | None = None) -> tup
 def readable_sha256(paths: Sequence[Path], progress: Progress | None = None) -> tuple[str, ...]:
     """sha256 of each film's bytes, "" where there is no file that can be opened.
 
-    `progress` is called with (done, all).
+    `progress` is called with (done, all). Raises `Shortage`.
     """
     return tuple(of_each(sha256_if_readable, paths, progress))
 
 
 def sha256_if_readable(path: Path) -> str:
-    """sha256 of a film's bytes, "" where there is no file that can be opened."""
+    """sha256 of a film's bytes, "" where there is no file that can be opened. Raises `Shortage`."""
     try:
         return file_sha256(path) if path.is_file() else ""  # a pipe would be waited for
-    except (OSError, ValueError):  # a null byte in its name
+    except (OSError, ValueError) as e:  # a null byte in its name
+        if short := shortage(e):
+            raise Shortage(f"{path}: {short}") from None
         return ""
 
 

@@ -21,9 +21,11 @@ import numpy.typing as npt
 
 from firstread.cohort.table import Cohort, FilmRow
 from firstread.errors import DataError, FolderNotFound
+from firstread.film.decode import load
 from firstread.film.draw import mask_name
 from firstread.film.lungs import SIDE, doubt
 from firstread.film.preprocess import Preprocess
+from firstread.film.shortage import named, shortage
 from firstread.plural import count
 
 if TYPE_CHECKING:
@@ -90,20 +92,22 @@ def load_mask(path: Path, size: int) -> Mask:
     Of a mask of at most `LABELS` levels, all but 0 is lung, so that 1-bit masks, 0 / 1, 0 / 255
     and 0 / 1 / 2 for the two lungs are all the same; of one with more, whose edges are soft,
     whatever is brighter than half of the brightest pixel. Where transparency varies, it is the
-    mask, and the opaque is lung. Raises `DataError` if the file is no picture.
+    mask, and the opaque is lung. Raises `DataError` if the file is no picture, and `Shortage`.
     """
     from PIL import Image
 
     try:
         with Image.open(path, formats=FORMATS) as image:
+            load(image, image.width * image.height)
             grey = _grey(image)
             labels = grey.getcolors(LABELS) is not None
             grey = grey.resize((size, size), Image.Resampling.NEAREST)
-    except (OSError, ValueError, Image.DecompressionBombError) as e:
-        raise DataError(
-            f"{path}: this mask cannot be read as {', '.join(FORMATS)} ({type(e).__name__}); "
-            "replace it or take it away"
-        ) from None
+    except (OSError, ValueError, MemoryError, Image.DecompressionBombError) as e:
+        with named(path):
+            raise shortage(e) or DataError(
+                f"{path}: this mask cannot be read as {', '.join(FORMATS)} ({type(e).__name__}); "
+                "replace it or take it away"
+            ) from None
     values = np.asarray(grey)
     return np.asarray(values > (0 if labels else values.max() / 2))
 

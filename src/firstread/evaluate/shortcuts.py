@@ -7,7 +7,6 @@ these, so each of them is one number a film, and its AUC stands next to the mode
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import math
@@ -27,6 +26,7 @@ from firstread.film.decode import FORMATS, looks_like_dicom, read_bytes
 from firstread.film.exif import orientation
 from firstread.film.heads import check_head
 from firstread.film.quiet import quiet
+from firstread.film.shortage import named, passed_over
 from firstread.progress import Progress
 
 Header = tuple[float, float, float, float]
@@ -41,6 +41,7 @@ def headers_of(cohort: Cohort, progress: Progress | None = None) -> Floats:
 
     Each file is read, which takes as long as hashing them: once for all that want it, and for the
     films' hashes too where these are not known yet. `progress` is called with (done, all).
+    Raises `Shortage`.
     """
     if cohort.known_hashes is not None:
         headers = of_each(_header, cohort.paths, progress)
@@ -95,20 +96,23 @@ def sharpness_of(pixels: npt.NDArray[np.uint8] | None) -> float:
 
 
 def _header(path: Path) -> Header:
-    return _told_by(path, _bytes(path))
+    with named(path):
+        return _told_by(path, _bytes(path))
 
 
 def _header_and_hash(path: Path) -> tuple[Header, str]:
     """The header, and the hash as `sha256_if_readable` has it."""
-    data = _bytes(path)
+    with named(path):
+        data = _bytes(path)
+        header = _told_by(path, data)
     if data is None or not path.is_file():  # too large to be kept in memory; a pipe has no hash
-        return _told_by(path, data), sha256_if_readable(path)
-    return _told_by(path, data), hashlib.sha256(data).hexdigest()
+        return header, sha256_if_readable(path)
+    return header, hashlib.sha256(data).hexdigest()
 
 
 def _bytes(path: Path) -> bytes | None:
-    """The bytes of a file, None where it has been rejected for want of them."""
-    with contextlib.suppress(Exception):
+    """The bytes of a file, None where it has been rejected for want of them. Raises `Shortage`."""
+    with passed_over():
         return read_bytes(path)
     return None
 
@@ -117,7 +121,7 @@ def _told_by(path: Path, data: bytes | None) -> Header:
     """Width, height, bytes and colour (0 or 1), without decoding a pixel."""
     width = height = size = colour = np.nan
     # A broken file has been rejected elsewhere; a hostile one meets the guards that a reader has.
-    with contextlib.suppress(Exception), quiet:
+    with passed_over(), quiet:
         size = float(path.stat().st_size)
         if data is None:
             pass

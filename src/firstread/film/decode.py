@@ -187,11 +187,7 @@ def _decode_picture(data: bytes, reduce_to: int | None, before: Before) -> Film:
             if reduce_to is not None and kind == "JPEG":
                 image.draft(None, (2 * reduce_to, 2 * reduce_to))
             before(image.width * image.height)
-            try:
-                image.load()
-            except Exception as e:
-                ask_for(CHANNEL * len(image.getbands()) * width * height, e)
-                raise
+            load(image, width * height)
             if _lower_bytes_lost(image, data, kind):
                 _check_upper_bytes(image)
             if kind != "JPEG":  # not drafted; and only now is a TIFF turned upright
@@ -211,6 +207,16 @@ def _decode_picture(data: bytes, reduce_to: int | None, before: Before) -> Film:
     except Exception as e:  # Pillow's decoders raise nearly anything on broken bytes
         raise shortage(e) or UnreadableFilm(_why(e, data)) from None
     return Film(pixels, width, height, mode, kind, len(data), colour, camera=camera)
+
+
+def load(image: Image.Image, pixels: int) -> None:
+    """Decode a picture of so many `pixels`, before any reduction. Raises whatever Pillow does, and
+    `MemoryError` where it may have had no memory for it."""
+    try:
+        image.load()
+    except Exception as e:
+        ask_for(CHANNEL * len(image.getbands()) * pixels, e)
+        raise
 
 
 def _has_more(image: Image.Image, kind: str) -> bool:

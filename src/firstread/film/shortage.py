@@ -49,6 +49,16 @@ def ask_for(n_bytes: int, error: Exception) -> None:
 
 
 @contextlib.contextmanager
+def passed_over() -> Iterator[None]:
+    """Go on past any error raised within, but raise a `Shortage` where something ran out."""
+    try:
+        yield
+    except Exception as e:
+        if short := shortage(e):
+            raise short from None
+
+
+@contextlib.contextmanager
 def named(film: Path | str) -> Iterator[None]:
     """Have a `Shortage` raised within tell which film was being read."""
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import firstread
 from firstread.film.dicom import MAKER
 from firstread.film.quiet import quiet
-from firstread.film.shortage import shortage
+from firstread.film.shortage import passed_over
 from firstread.read.dicom_out.uids import derive
 
 if TYPE_CHECKING:
@@ -55,11 +55,7 @@ def is_anonymous(path: Path) -> bool:
     Raises `Shortage`."""
     import pydicom
 
-    try:
-        with quiet:
-            header = pydicom.dcmread(path, stop_before_pixels=True)
-            return str(header.get("PatientIdentityRemoved") or "") == "YES"
-    except Exception as e:  # pydicom raises nearly anything on broken bytes
-        if short := shortage(e):
-            raise short from None
-        return False
+    with passed_over(), quiet:  # pydicom raises nearly anything on broken bytes
+        header = pydicom.dcmread(path, stop_before_pixels=True)
+        return str(header.get("PatientIdentityRemoved") or "") == "YES"
+    return False
