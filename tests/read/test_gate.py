@@ -4,6 +4,7 @@ import pytest
 from firstread.film.age import age_of
 from firstread.read.gate import (
     KINDS,
+    OTHER_VIEW_CODES,
     STRANGE,
     TURNED,
     UNKNOWN_PART,
@@ -131,6 +132,12 @@ def test_an_unknown_word_for_the_part_is_for_a_person_and_is_not_quoted() -> Non
         {"RegionCode": "Thoracic spine"},
         {"PresentationIntentType": "FOR PROCESSING"},
         {"ViewPosition": "AP\\LL"},
+        {"ViewPosition": "ML"},
+        {"ViewPosition": "lm"},
+        {"ViewPosition": "AP LLD"},
+        {"ViewPosition": "RLO PA"},
+        {"ViewCodeValue": "SCT 399162004"},
+        {"ViewCodeValue": "SRT R-102C5"},
         {"ViewPosition": "PROFIL"},
         {"ViewPosition": "seitlich"},
         {"ViewCode": "kljflk", "ViewCodeValue": "SCT 399067008"},
@@ -155,6 +162,11 @@ def test_other_ways_to_tell_that_it_is_none(tags: dict[str, str]) -> None:
         {"PresentationIntentType": "FOR PRESENTATION"},
         {"ViewPosition": "AP\\PA", "ViewCodeValue": "SCT 272479007"},
         {"ViewCodeValue": "99LOCAL 399067008"},
+        {"ViewCodeValue": "SCT 399061009"},
+        {"ViewPosition": "AP AXIAL"},
+        {"ViewPosition": "L"},
+        {"ViewPosition": "FB"},
+        {"ViewPosition": "WORLD"},
         {"PatientOrientation": "L\\F"},
         {"PatientOrientation": "LA\\FP"},
     ],
@@ -228,3 +240,21 @@ def test_a_card_with_a_senseless_gate() -> None:
 def test_ages_that_nobody_told_turn_nobody_away() -> None:
     assert out_of_age(57, None) is None
     assert "nobody told of what ages" in unknown_age(None)
+
+
+def test_every_view_code_of_the_standard_is_told_apart() -> None:
+    """Read on: those from the front or the back, and what may be called so of a lordotic film."""
+    from pydicom.sr._cid_dict import cid_concepts
+    from pydicom.sr.codedict import codes
+
+    views = {
+        getattr(getattr(codes, f"cid{cid}"), name)
+        for cid in (4010, 4014)
+        for name in cid_concepts[cid]["SCT"]
+    }
+    read_on = {code.meaning for code in views if code.value not in OTHER_VIEW_CODES}
+    assert read_on == {
+        *("frontal", "antero-posterior", "postero-anterior"),
+        *("axial", "tangential", "oblique axial", "frontal-oblique axial"),
+        "sagittal-oblique axial",
+    }

@@ -69,8 +69,14 @@ UNKNOWN_PART = "its DICOM body part is not known here; perhaps it is not the che
 OTHER_VIEWS = frozenset({"LL", "RL", "RLD", "LLD", "RLO", "LLO", "LPO", "RPO", "LAO", "RAO"})
 """View positions of PS3.3 C.8.1.2.1 that are not frontal, and the oblique ones that files have."""
 
-OTHER_VIEW_WORDS = re.compile(r"(?<![A-Z])([LR]?(LAT|OBL)|PROFIL|SEITL)")
-"""How the words for such views begin, in ViewPosition and in the code's meaning."""
+LETTERS_OF_CODES = frozenset({"ML", "LM", "MLO", "LMO", "CC", "SIO", "XCCL", "XCCM"})
+"""What stands in ViewPosition for codes below (PS3.16 CID 4014, after the ACR). Its FB and ISO are
+left out, which elsewhere mean a foreign body and the isocentre; a lone L or R, which no table has,
+may be a side."""
+
+OTHER_VIEW_WORDS = re.compile(r"(?<![A-Z])([LR]?(LAT|OBL)|PROFIL|SEITL|[LR]L[DO](?![A-Z]))")
+"""How the words for such views begin, in ViewPosition and in the code's meaning; and those of the
+view positions that mean nothing else beside another word, as in AP LLD."""
 
 SNOMED = frozenset({"SCT", "SRT", "SNM3", "99SDM"})
 """Coding schemes of the codes below: SNOMED CT and its names before (PS3.16 section 8)."""
@@ -79,15 +85,24 @@ OTHER_VIEW_CODES = frozenset({
     # lateral, left lateral, right lateral, sagittal, and the two between medial and lateral
     "399067008", "R-102CD", "399173006", "R-10236", "399198007", "R-10232", "30730003", "G-A145",
     "399352003", "R-10228", "399260004", "R-10224",
+    # from above or below, and the breast's own
+    "399162004", "R-10242", "399196006", "R-10244", "399288005", "R-10248", "399225005", "R-10250",
+    "399192008", "R-1024A", "399101009", "R-1024B", "399188001", "R-102D0", "441555000", "R-40AAA",
+    "127457009", "G-8310", "119376003", "G-8300",
+    # skull, teeth, foot
+    "399242004", "R-102C6", "399272005", "R-102C5", "399351005", "R-102C7", "399316002", "R-102C8",
+    "399255003", "R-10256", "399360002", "R-10257", "260499007", "R-40810", "399335002", "R-102C4",
+    "399071006", "R-102C3",
     # oblique
     "399182000", "R-102C1", "399160007", "R-10204", "399312000", "R-10208", "399059000", "R-10216",
     "399184004", "R-10238", "399236003", "R-10234", "399135007", "R-10220", "399356000", "R-40985",
     "399006002", "R-10212", "399038007", "R-10210", "260426006", "R-40782", "260427002", "R-40783",
     "399368009", "R-10226", "399099002", "R-10230",
 })  # fmt: skip
-"""Codes of such views (PS3.16 CID 4010), whose meaning may be told in any language."""
+"""Codes of such views (PS3.16 CID 4010 and 4014), whose meaning may be told in any language. Axial
+ones are not among them: a lordotic film is called so."""
 
-NOT_FRONTAL = "its DICOM view position is lateral or oblique, not a frontal view (AP or PA)"
+NOT_FRONTAL = "its DICOM view position is not that of a frontal view (AP or PA)"
 
 FROM_ASIDE = "its DICOM patient orientation is not that of a frontal view (AP or PA)"
 """Said of a film whose rows or columns run from front to back."""
@@ -186,7 +201,7 @@ def told_otherwise(tags: dict[str, str]) -> str | None:
     if other is not None and not _is_chest(where):
         return f"its DICOM body part is {other}, not the chest"
     for view in _told(tags, "ViewPosition").split("\\"):
-        if view in OTHER_VIEWS:
+        if view in OTHER_VIEWS | LETTERS_OF_CODES:
             return f"its DICOM view position is {view}, not a frontal view (AP or PA)"
         if OTHER_VIEW_WORDS.search(view):
             return NOT_FRONTAL
