@@ -13,7 +13,7 @@ pytest.importorskip("onnx")
 
 from bundles import tiny_bundle
 from clinics import clinic, told
-from firstread.cli.onboard import lines
+from firstread.cli.onboard_lines import lines
 from firstread.clinic import drift
 from firstread.clinic.onboard import onboard
 from firstread.clinic.page import onboard_page, write_drift_page
