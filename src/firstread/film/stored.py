@@ -40,7 +40,7 @@ DECODERS = {
 """Who decodes a compressed transfer syntax, and nobody else: pydicom would hand what one codec
 refuses to the next, and with other packages installed a film would be read otherwise."""
 
-MEMORY = 8
+MEMORY = 12
 """Times the bytes of the pixels that decoding them may take, in GDCM and on the way out of it."""
 
 MOST_MEMORY = 2**30
