@@ -32,19 +32,12 @@ is upside down, later ones take films of another hospital for strange."""
 class _SameConv2d(nn.Conv2d):
     """A 3 x 3 convolution at stride 2 that pads as TensorFlow's SAME does."""
 
-    @staticmethod
-    def pads(side: int) -> tuple[int, int]:
-        """Pixels before and behind a side of so many."""
-        # Of a negative number the exporter to ONNX would round // the other way.
-        total = max(((side + 1) // 2 - 1) * 2 + 3 - side, 0)
-        return total // 2, total - total // 2
-
-    def before(self, side: int) -> int:
-        """Pixels that stand before the first."""
-        return self.pads(side)[0]
-
     def forward(self, x: Tensor) -> Tensor:
-        pads = [*self.pads(x.shape[3]), *self.pads(x.shape[2])]
+        pads: list[int] = []
+        for n in (x.shape[3], x.shape[2]):
+            # Of a negative number the exporter to ONNX would round // the other way.
+            total = max(((n + 1) // 2 - 1) * 2 + 3 - n, 0)
+            pads += [total // 2, total - total // 2]
         return F.conv2d(F.pad(x, pads), self.weight, None, 2, 0, 1, self.groups)
 
 

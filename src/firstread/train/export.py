@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from firstread.model.cells import Cells, cells_of
 from firstread.model.net import FilmNet
 from firstread.model.unet import FILM, LungNet, LungReading
 from firstread.train.gate_graph import FEATURES
@@ -21,34 +20,27 @@ OPSET = 18
 class Reading(nn.Module):
     """What the reader calls: films uint8 (n, s, s) to logits, maps and what the gate sees.
 
-    The scaling to [0, 1] is inside, so it cannot be forgotten. `cells`: of the map, which is
-    drawn where they look; None leaves it as it is.
+    The scaling to [0, 1] is inside, so it cannot be forgotten.
     """
 
-    def __init__(self, net: FilmNet, mirror: bool, cells: Cells | None = None) -> None:
+    def __init__(self, net: FilmNet, mirror: bool) -> None:
         super().__init__()
         self.net = net
         self.mirror = mirror
-        self.cells = cells
 
     def forward(self, film: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(n, s, s) to (n,), (n, h, w) and (n, k)."""
         ready = self.net.ready(film.unsqueeze(1).float() / 255.0)
         if not self.mirror:
             features, seen = self.net.looked(ready)
-            logit, heat = self.net.judge(features)
-            return logit, self._placed(heat), seen
+            return *self.net.judge(features), seen
         # Film and mirrored film beside each other; reshaping leaves the count of films open.
         both, seen = self.net.looked(torch.stack([ready, ready.flip(3)], dim=1).flatten(0, 1))
         logit, heat = self.net.judge(both)
-        heat = self._placed(heat)  # before the mirrored one is turned back: both cells look right
         pairs = heat.reshape(-1, 2, *heat.shape[1:])
         heat = (pairs[:, 0] + pairs[:, 1].flip(2)) / 2
         seen = seen.reshape(-1, 2, seen.shape[1])[:, 0]
         return logit.reshape(-1, 2).mean(dim=1), heat, seen
-
-    def _placed(self, heat: Tensor) -> Tensor:
-        return heat if self.cells is None else self.cells.placed(heat)
 
 
 def to_onnx(net: FilmNet, size: int, mirror: bool = False) -> bytes:
@@ -59,8 +51,7 @@ def to_onnx(net: FilmNet, size: int, mirror: bool = False) -> bytes:
     gate takes its place. Batch normalisation is folded into the convolutions, padding is part of
     them; dropout is gone.
     """
-    reading = Reading(net.cpu(), mirror, cells_of(net, size))
-    return slim(_exported(reading, size, ["logit", "map", FEATURES]))
+    return slim(_exported(Reading(net.cpu(), mirror), size, ["logit", "map", FEATURES]))
 
 
 def lungs_to_onnx(net: LungNet) -> bytes:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
+from torch.nn import functional as F
 
-from firstread.model.cells import Cells
 from firstread.progress import Progress
 
 GRID = 56
@@ -47,14 +47,15 @@ def find_lungs(
     return found
 
 
-def evidence_outside(evidence: Tensor, lungs: Tensor, cells: Cells) -> Tensor:
+def evidence_outside(evidence: Tensor, lungs: Tensor) -> Tensor:
     """Share of the evidence, for or against, that lies outside of the lungs; a scalar.
 
-    `evidence` (n, h, h), signed, of the `cells` of a map; `lungs` (n, 1, g, g) in [0, 1]. A mean
-    over the films that show enough lung.
+    `evidence` (n, h, w), signed; `lungs` (n, 1, g, g) in [0, 1]. A mean over the films that
+    show enough lung.
     """
-    shares = cells.shares(lungs.shape[3]).to(evidence)
-    inside = shares @ lungs.to(evidence).squeeze(1) @ shares.T
+    inside = F.adaptive_avg_pool2d(
+        lungs.to(evidence), (evidence.shape[1], evidence.shape[2])
+    ).squeeze(1)
     size = evidence.abs()
     share = (size * (1 - inside)).sum(dim=(1, 2)) / (size.sum(dim=(1, 2)) + 1e-6)
     seen = (inside.mean(dim=(1, 2)) >= LEAST).to(share)

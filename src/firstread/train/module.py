@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any
 
 import lightning.pytorch as pl
@@ -15,7 +14,6 @@ from torch.nn import functional as F
 from torchmetrics.functional.classification import binary_auroc
 
 from firstread.model.build import keep_still
-from firstread.model.cells import Cells, cells_of
 from firstread.model.net import FilmNet, channels_last
 from firstread.train.augment import geometry, resampled, spoil
 from firstread.train.batches import Batches
@@ -91,10 +89,6 @@ class FilmFit(pl.LightningModule):
         """A batch as the network takes it: uint8 films (n, s, s) scaled, features as they are."""
         return films if self.recipe.features_once else films.unsqueeze(1).float() / 255.0
 
-    @cached_property
-    def _cells(self) -> Cells:
-        return cells_of(self.net, self.recipe.fit_size)
-
     def _varied(
         self, films: Tensor, labels: Tensor, lungs: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
@@ -129,7 +123,7 @@ class FilmFit(pl.LightningModule):
             logits = self._logits(films).float()
         else:
             logits, evidence = self.net.explain(films.contiguous(memory_format=torch.channels_last))
-            stray = evidence_outside(evidence, lungs, self._cells)
+            stray = evidence_outside(evidence, lungs)
         smooth = self.recipe.label_smoothing
         wanted = labels * (1 - smooth) + smooth / 2
         if self.teachers:
