@@ -108,6 +108,7 @@ def purpose(name: str) -> str:
         "twin-6-noise": "The same with weak noise in the second step.",
         "twin-7": "`full-7`, and then `settle-7`: the twin of what ships, by which thresholds are "
         "chosen.",
+        "twin-8": "`full-7`, and then `settle-8`.",
         "twin-7-plain": "`full-7`, and then `settle-6`.",
         "settle-7-plain": "`settle-6` from the end of `default-7`: `settle-7`, films evened as in "
         "training.",
