@@ -386,6 +386,10 @@ def test_a_split_knows_the_patients_whom_a_folder_does_not(tmp_path: Path) -> No
     assert len(set(bare.patients)) == 40
     again = load_split(tmp_path / "split.csv", bare)
     assert again.patients == split.patients
+    # Nobody is not one patient of many films.
+    unknown = [replace(r, patient="unknown") for r in split.rows]
+    save_split(split.retold(unknown), tmp_path / "unknown.csv")
+    assert len(set(load_split(tmp_path / "unknown.csv", bare).patients)) == 40
     # What a table tells stays.
     told = Cohort(bare.root, tuple(replace(r, patient=f"{r.file}-child") for r in bare.rows))
     assert load_split(tmp_path / "split.csv", told).patients[0].endswith("-child")

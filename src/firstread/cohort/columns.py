@@ -18,6 +18,11 @@ NOBODY = MISSING | {"none", "nil", "missing", "<na>", "#nv", "#value!", "#ref!"}
 """The same of a patient. As a value, `none` may well be one."""
 
 
+def nobody(patient: str) -> bool:
+    """Whether what stands for a patient tells that nobody knows who it is."""
+    return patient.strip().lower() in NOBODY
+
+
 def values_of(cells: Sequence[str]) -> Values:
     """A column's cells as numbers if all that are filled are such, or ages (`45Y`, `006M`) in
     years; else as the texts. None where a cell is `MISSING`.

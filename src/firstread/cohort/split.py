@@ -25,7 +25,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from firstread.cohort.columns import NOBODY
+from firstread.cohort.columns import nobody
 from firstread.cohort.duplicates import Joined
 from firstread.cohort.records import read_records
 from firstread.cohort.split_checks import COLUMNS, assert_disjoint, check_records
@@ -268,7 +268,7 @@ def load_split(path: Path, cohort: Cohort, progress: Progress | None = None) -> 
             raise SplitError(f"{path}: {row.file} has not the label it had; split anew")
     split = films.retold(list(map(_as_split, films.rows, records)))
     told = [r["patient"] for r in records]
-    assert_disjoint(split, ["" if name.strip().lower() in NOBODY else name for name in told])
+    assert_disjoint(split, ["" if nobody(name) else name for name in told])
     return split
 
 
@@ -307,6 +307,6 @@ def damaged(kept: Path) -> str:
 def _as_split(row: FilmRow, record: dict[str, str]) -> FilmRow:
     """The row in its part; who the patient is stands in the split too, where only a name tells."""
     patient = record["patient"]
-    if not patient or patient == as_written(row.patient) or not by_name(row):
+    if nobody(patient) or patient == as_written(row.patient) or not by_name(row):
         patient = row.patient
     return replace(row, part=record["part"], patient=patient)

@@ -29,7 +29,7 @@ import numpy.typing as npt
 
 from firstread.cohort.ages import years_of
 from firstread.cohort.class_names import LABEL_WORDS, stands_for
-from firstread.cohort.columns import MISSING, NOBODY
+from firstread.cohort.columns import MISSING, nobody
 from firstread.cohort.film_names import NORMAL, named
 from firstread.cohort.hashed import HashedFilms
 from firstread.cohort.headers import as_known
@@ -313,7 +313,7 @@ def _csv_row(table: Path, line: int, record: dict[str, str]) -> FilmRow:
         raise TableError(f"{table}: line {line}: label {word!r}; use NORMAL or PNEUMONIA")
     label = LABEL_WORDS.get(word)
     patient, series, number, etiology = named(file, label)
-    known = [p for p in map(told, ("patient", "patient_id")) if p.lower() not in NOBODY]
+    known = [p for p in map(told, ("patient", "patient_id")) if not nobody(p)]
     part = told("part") or told("split")
     patient = known[0] if known else patient
     return FilmRow(
