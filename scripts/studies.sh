@@ -74,9 +74,9 @@ once_more full-cleaned "$RUNS/series-cleaned.csv"
 once_more full-warm "$RUNS/series.csv" --weights "$RUNS/warm.safetensors"
 
 # 3. Candidates at full size. Validation: the last eighth of the patients of each series, the very
-#    split that the runs make themselves. Those named settle-* are second steps. `default-7` and
-#    `settle-7` are the recipes `default` and `settle`, as those with 5 and 6 were of earlier
-#    versions; trials stand on all of them.
+#    split that the runs make themselves. Those named settle-* are second steps. `default-7`, but for
+#    the sizes that are read, and `settle-9` are the recipes `default` and `settle`, as those with 5,
+#    6 and 7 were of earlier versions; trials stand on all of them.
 candidate() {  # NAME RECIPE [OPTION...]
     local name=$1 recipe=$2
     shift 2
@@ -106,6 +106,7 @@ candidate settle-6 studies/settle-6.toml --seed 0 --start "$RUNS/default-6"
 candidate settle-6-focus studies/full/settle-6-focus.toml --seed 0 --start "$RUNS/default-6"
 candidate default-7 studies/default-7.toml --seed 0
 candidate settle-7 studies/settle-7.toml --seed 0 --start "$RUNS/default-7"
+candidate settle-9 studies/settle-9.toml --seed 0 --start "$RUNS/default-7"
 candidate settle-7-plain studies/settle-6.toml --seed 0 --start "$RUNS/default-7"
 candidate settle-sharpness studies/settle-7.toml --seed 0 --start "$RUNS/sharpness"
 
@@ -130,6 +131,7 @@ done
 twin twin-6-focus studies/full/settle-6-focus.toml "$RUNS/trials/full-6"
 twin twin-6 studies/settle-6.toml "$RUNS/trials/full-6"
 twin twin-7 studies/settle-7.toml "$RUNS/trials/full-7"
+twin twin-9 studies/settle-9.toml "$RUNS/trials/full-7"
 twin twin-sharpness studies/settle-7.toml "$RUNS/trials/full-sharpness"
 for name in swap hide; do
     twin twin-sharpness-$name studies/full/settle-7-$name.toml "$RUNS/trials/full-sharpness"
@@ -139,8 +141,8 @@ for name in slow slow-focus; do
     twin twin-7-$name studies/full/settle-7-$name.toml "$RUNS/trials/full-7"
 done
 step "$RUNS/shipped/card.json" \
-    $bin/firstread export "$RUNS/settle-7" --twin "$RUNS/twin-7" --data "$films" \
-    --name firstread-default-7 --out "$RUNS/shipped"
+    $bin/firstread export "$RUNS/settle-9" --twin "$RUNS/twin-9" --data "$films" \
+    --name firstread-default-9 --out "$RUNS/shipped"
 $bin/python scripts/trial_table.py
 
 # 4. How much a seed matters: three of both steps of version 6.

@@ -106,7 +106,8 @@ def purpose(name: str) -> str:
         "twin-6-jpeg": "`full-no-noise`, and then `settle-6-jpeg`, read at 192 px and mirrored.",
         "twin-6-focus": "`full-6`, and then `settle-6-focus`.",
         "twin-6-noise": "The same with weak noise in the second step.",
-        "twin-7": "`full-7`, and then `settle-7`: the twin of what ships, by which thresholds are "
+        "twin-7": "`full-7`, and then `settle-7`: the twin of version 7.",
+        "twin-9": "`full-7`, and then `settle-9`: the twin of what ships, by which thresholds are "
         "chosen.",
         "twin-8": "`full-7`, and then `settle-8`.",
         "twin-7-plain": "`full-7`, and then `settle-6`.",

@@ -75,7 +75,7 @@ def test_toml_there_and_back(tmp_path: Path) -> None:
 
 
 def test_films_are_read_by_way_of_what_they_are_kept_at() -> None:
-    assert load_recipe("default").seen == Preprocess(192, through=224)
+    assert load_recipe("default").seen == Preprocess(208, through=224)
     assert load_recipe("default").kept == Preprocess(224)
     assert load_recipe("vgg19").seen.through == 0
     # In the middle of the film there is no such copy to agree with.
@@ -210,6 +210,21 @@ def test_the_cnn_trains_at_the_size_its_head_is_made_for() -> None:
     with pytest.raises(RecipeError, match="head hangs on the size"):
         make_recipe({"arch": "cnn", "size": 32, "train_size": 48}, "x")
     assert make_recipe({"arch": "resnet10", "size": 32, "train_size": 48}, "x").fit_size == 48
+
+
+def test_the_mirrored_film_may_be_read_smaller() -> None:
+    how = {"arch": "resnet10", "size": 48}
+    assert make_recipe(how, "x").mirrored == 0
+    assert make_recipe({**how, "mirror": True}, "x").mirrored == 48
+    assert make_recipe({**how, "mirror": True, "mirror_size": 32}, "x").mirrored == 32
+    for wrong in (
+        {"mirror_size": 32},
+        {"mirror": True, "mirror_size": 64},
+        {"mirror": True, "mirror_size": 8},
+        {"mirror": True, "mirror_size": 32, "arch": "cnn"},
+    ):
+        with pytest.raises(RecipeError, match="mirror_size"):
+            make_recipe({**how, **wrong}, "x")
 
 
 def test_a_teacher_of_any_name_comes_back_from_toml(tmp_path: Path) -> None:

@@ -89,6 +89,20 @@ def test_it_goes_on_from_a_run_that_reads_films_mirrored_too(films: Path, tmp_pa
     assert np.allclose(logits(tmp_path / "second"), logits(tmp_path / "first"), atol=1e-4)
 
 
+def test_it_goes_on_from_a_run_that_reads_films_mirrored_and_smaller(
+    films: Path, tmp_path: Path
+) -> None:
+    """Known by its bundle, which would read otherwise without the second size."""
+    how = {"arch": "resnet10", "mirror": True, "mirror_size": 24}
+    train(tiny_job(films, tmp_path / "first", epochs=1, **how))
+    go_on(films, tmp_path / "second", tmp_path / "first", **how)
+    state = json.loads((tmp_path / "first" / "run.json").read_text())
+    del state["recipe"]["mirror_size"]
+    (tmp_path / "first" / "run.json").write_text(json.dumps(state))
+    with pytest.raises(RunError, match="does not read films as its bundle does"):
+        go_on(films, tmp_path / "third", tmp_path / "first", **how)
+
+
 def test_what_is_read_may_be_evened_further_than_what_was_learnt_from(
     films: Path, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from firstread.model.net import FilmNet
 from firstread.model.unet import FILM, LungNet, LungReading
@@ -23,7 +24,7 @@ class Reading(nn.Module):
     The scaling to [0, 1] is inside, so it cannot be forgotten.
     """
 
-    def __init__(self, net: FilmNet, mirror: bool) -> None:
+    def __init__(self, net: FilmNet, mirror: int) -> None:
         super().__init__()
         self.net = net
         self.mirror = mirror
@@ -31,10 +32,21 @@ class Reading(nn.Module):
     def forward(self, film: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(n, s, s) to (n,), (n, h, w) and (n, k)."""
         ready = self.net.ready(film.unsqueeze(1).float() / 255.0)
+        if self.mirror == film.shape[2]:
+            return self._in_one(ready)
+        features, seen = self.net.looked(ready)
+        logit, heat = self.net.judge(features)
         if not self.mirror:
-            features, seen = self.net.looked(ready)
-            return *self.net.judge(features), seen
-        # Film and mirrored film beside each other; reshaping leaves the count of films open.
+            return logit, heat, seen
+        smaller, _ = self.net.looked(resized(ready.flip(3), self.mirror, self.mirror))
+        other, mirrored = self.net.judge(smaller)
+        mirrored = resized(mirrored.unsqueeze(1), *map(int, heat.shape[1:]))[:, 0].flip(2)
+        # What all cells add up to does not hang on how many they are.
+        share = int(smaller[0, 0].numel()) / int(features[0, 0].numel())
+        return (logit + other) / 2, (heat + mirrored * share) / 2, seen
+
+    def _in_one(self, ready: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Film and mirrored film beside each other; reshaping leaves the count of films open."""
         both, seen = self.net.looked(torch.stack([ready, ready.flip(3)], dim=1).flatten(0, 1))
         logit, heat = self.net.judge(both)
         pairs = heat.reshape(-1, 2, *heat.shape[1:])
@@ -43,13 +55,19 @@ class Reading(nn.Module):
         return logit.reshape(-1, 2).mean(dim=1), heat, seen
 
 
-def to_onnx(net: FilmNet, size: int, mirror: bool = False) -> bytes:
+def resized(pictures: Tensor, height: int, width: int) -> Tensor:
+    """(n, c, h, w) to (n, c, height, width), bilinear: what is read smaller is hardly so, and of
+    little fine detail."""
+    return F.interpolate(pictures, size=(height, width), mode="bilinear", align_corners=False)
+
+
+def to_onnx(net: FilmNet, size: int, mirror: int = 0) -> bytes:
     """The network as an ONNX file: `film` uint8 (n, size, size) to `logit` (n,), `map` (n, h, w).
 
-    `mirror`: each film is read mirrored as well, and logit and map are the means of both. A third
-    output, `features` (n, k), is what the gate sees of the film as it is (`FilmNet.looked`); the
-    gate takes its place. Batch normalisation is folded into the convolutions, padding is part of
-    them; dropout is gone.
+    `mirror`: the side in pixels at which each film is read mirrored as well, 0 for not at all;
+    logit and map are the means of both. A third output, `features` (n, k), is what the gate sees
+    of the film as it is (`FilmNet.looked`); the gate takes its place. Batch normalisation is folded
+    into the convolutions, padding is part of them; dropout is gone.
     """
     return slim(_exported(Reading(net.cpu(), mirror), size, ["logit", "map", FEATURES]))
 

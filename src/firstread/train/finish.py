@@ -67,9 +67,9 @@ def make_bundle(
     if twin:  # refused before the work
         shifted = load_twin(twin, recipe, state, (*train.films.hashes, *val.films.hashes))
     net.opening = recipe.reading_opening
-    graph, told_gate = to_onnx(net, size, recipe.mirror), {}
+    graph, told_gate = to_onnx(net, size, recipe.mirrored), {}
     fast = precision_for(recipe, "cpu") == "bf16-mixed"
-    quick = Bf16Reader(net, recipe.mirror) if fast else None
+    quick = Bf16Reader(net, recipe.mirrored) if fast else None
     if gate:
         look = quick.seen if quick else None
         graph, limits = with_gate(graph, np.asarray(train.pixels), pixels, seed, say, look)

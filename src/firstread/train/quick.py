@@ -22,7 +22,7 @@ class Bf16Reader:
     """Logits and what the gate sees of films (n, s, s): those of the graph that `to_onnx` makes of
     the network, but for bfloat16's eight bits."""
 
-    def __init__(self, net: FilmNet, mirror: bool) -> None:
+    def __init__(self, net: FilmNet, mirror: int) -> None:
         self._reading = Reading(channels_last(net.cpu()), mirror).eval()
 
     def logits(self, films: Films) -> npt.NDArray[np.float64]:

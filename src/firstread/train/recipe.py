@@ -19,7 +19,7 @@ from firstread.model.names import ARCHITECTURES, MAX_SIZE, MIN_SIZE, Opening
 from firstread.train.lineage import lineage
 from firstread.train.strengths import Augment, check, check_finite
 
-LATER = frozenset({"sharpness"})
+LATER = frozenset({"sharpness", "mirror_size", "start_share"})
 """Keys that came after the first runs; each is 0 where nothing is asked of it."""
 FREEZABLE = {
     "cnn": ("nothing", "base"),
@@ -39,11 +39,14 @@ class Recipe:
     trained on, 0 for `size`; crops magnify, so training a little smaller than reading evens the
     apparent size of things
     (Touvron et al. 2019, arXiv:1906.06423) and is faster. `mirror`: the finished model reads every
-    film mirrored as well and gives the means, which takes nearly twice the time. `pretrained`:
-    start from ImageNet. `freeze`: what keeps from learning; see `FREEZABLE`. `standardise`,
+    film mirrored as well and gives the means, which takes nearly twice the time. `mirror_size`:
+    how small the mirrored film is read, 0 for `size`. `pretrained`: start from ImageNet.
+    `freeze`: what keeps from learning; see `FREEZABLE`. `standardise`,
     `smooth`, `grain`: what the network does to a film first (`firstread.model.names.Opening`).
     `read_grain`: the grain that the finished model evens films to instead, 0 for the same. Crops
     magnify, and what is magnified has less of it than a whole film.
+    `start_share`: share of the weights it began with in the finished model, of a recipe that goes
+    on from a run (`firstread.train.blend`).
     `focus`: weight of a penalty on the share of the evidence that lies outside of the lungs.
     `lung_share`: share of a crop that must be lung for the film's label to count in full; with
     less of it the label goes to one half, since nobody could tell from such a crop.
@@ -64,6 +67,7 @@ class Recipe:
     keep_size: int = 0
     train_size: int = 0
     mirror: bool = False
+    mirror_size: int = 0
     pretrained: bool = True
     freeze: str = "nothing"
     epochs: int = 10
@@ -76,6 +80,7 @@ class Recipe:
     smooth: float = 0.0
     grain: float = 0.0
     read_grain: float = 0.0
+    start_share: float = 0.0
     focus: float = 0.0
     lung_share: float = 0.0
     label_smoothing: float = 0.0
@@ -100,6 +105,10 @@ class Recipe:
         train, keep = self.train_size, self.keep_size
         fits = train == 0 or least <= train <= most
         check(fits, "train_size", train, f"0, or {least} to {most} px")
+        small = self.mirror_size
+        fits = self.mirror and self.arch != "cnn" and least <= small <= self.size
+        wanted = f"0, or with mirror {least} px to the size, but not with cnn"
+        check(small == 0 or fits, "mirror_size", small, wanted)
         flat = self.arch == "cnn" and self.fit_size // 16 != self.size // 16
         check(not flat, "train_size", train, "0 with cnn, whose head hangs on the size")
         check(self.frame in FRAMES, "frame", self.frame, " or ".join(FRAMES))
@@ -148,6 +157,8 @@ class Recipe:
         check(0 <= self.smooth <= 5, "smooth", self.smooth, "0 to 5 px")
         check(0 <= self.grain <= 1, "grain", self.grain, "0 to 1")
         check(0 <= self.read_grain <= self.grain, "read_grain", self.read_grain, "0 to grain")
+        share = self.start_share
+        check(0 <= share < 1, "start_share", share, "0 to below 1")
         check(0 <= self.dropout < 1, "dropout", self.dropout, "0 to below 1")
         check(0 <= self.ema < 1, "ema", self.ema, "0 to below 1")
         frozen = FREEZABLE[self.arch]
@@ -175,6 +186,11 @@ class Recipe:
     def reading_opening(self) -> Opening:
         """What the finished model does to a film first."""
         return replace(self.opening, grain=self.read_grain or self.grain)
+
+    @property
+    def mirrored(self) -> int:
+        """Side in pixels at which the finished model reads a film mirrored, 0 for not at all."""
+        return (self.mirror_size or self.size) if self.mirror else 0
 
     @property
     def fit_size(self) -> int:

@@ -26,7 +26,7 @@ from firstread.cohort.cache import CachedFilms, cached_films
 from firstread.cohort.split import save_split, split_of, unknown_patients
 from firstread.cohort.split_checks import assert_both_classes
 from firstread.cohort.table import Cohort
-from firstread.errors import NoFilms, RunError, WeightsError
+from firstread.errors import NoFilms, RecipeError, RunError, WeightsError
 from firstread.evaluate.figures import curves
 from firstread.film.files import write_atomic
 from firstread.film.preprocess import Preprocess
@@ -36,6 +36,7 @@ from firstread.model.weights import Weights, resolve_weights
 from firstread.plural import count
 from firstread.progress import Progress, Show, unseen
 from firstread.train.alone import alone
+from firstread.train.blend import blend, keep_blend
 from firstread.train.finish import make_bundle, val_csv
 from firstread.train.fit import device_for, fit
 from firstread.train.focus import find_lungs
@@ -159,6 +160,9 @@ def _train(
         teachers=teachers,
         say=say,
     )
+    if start and recipe.start_share:
+        blend(net, start.tensors, recipe.start_share)
+        keep_blend(net, out)
     fit_seconds = sum(row["seconds"] for row in module.history)
     taught_seconds = sum(teacher["train_seconds"] for teacher in told)
     write_atomic(out / "curves.png", curves(module.history))
@@ -235,6 +239,11 @@ def _beginning(job: Job) -> tuple[Start | None, Weights]:
     if job.start:
         start = load_start(job.start, job.recipe)
         return start, start.weights
+    if job.recipe.start_share:
+        raise RecipeError(
+            f"recipe {job.name}: start_share = {job.recipe.start_share} keeps a share of the "
+            "network that a run goes on from; give --start RUN, or set it to 0"
+        )
     return None, first_weights(job.recipe, job.weights)
 
 

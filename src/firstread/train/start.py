@@ -1,7 +1,8 @@
 """Go on from a finished run: its network, who it was trained on, and what it descends from.
 
 The network taken is the one that was validated and exported: the averaged weights where the run
-kept averages, those of the best epoch where it had `patience`. It is held against the run's own
+kept averages, those of the best epoch where it had `patience`, and blended with its own start where
+it kept a share of that. It is held against the run's own
 bundle before it is used, on films of noise, so that no other checkpoint, preprocessing or
 padding can slip in under its name.
 
@@ -32,6 +33,7 @@ from firstread.model.net import FilmNet
 from firstread.model.weights import WeightRecord, Weights
 from firstread.plural import count
 from firstread.read.bundle import Bundle
+from firstread.train.blend import BLENDED
 from firstread.train.checkpoint import SafeCheckpointIO
 from firstread.train.export import Reading
 from firstread.train.recipe import Recipe
@@ -105,7 +107,8 @@ def load_start(folder: Path, recipe: Recipe) -> Start:
                 f"{folder}: was trained with {key} = {json.dumps(before)}, the recipe has "
                 f"{json.dumps(now)}; set {key} in a recipe of your own to what it was"
             )
-    checkpoint = folder / "checkpoints" / ("best.ckpt" if was.get("patience") else "last.ckpt")
+    kept = "best.ckpt" if was.get("patience") else "last.ckpt"
+    checkpoint = folder / "checkpoints" / (BLENDED if was.get("start_share") else kept)
     if not checkpoint.is_file():
         raise RunError(
             f"{checkpoint}: missing (a search keeps none of its trials'); "
@@ -241,6 +244,7 @@ def _weights_as_bundled(
     told = session.run(["logit"], {"film": films})[0]
     opening = Opening(**{key: was[key] for key in OPENING if key in was})
     opening = replace(opening, grain=was.get("read_grain") or opening.grain)
+    mirrored = (was.get("mirror_size") or was["size"]) if was.get("mirror") else 0
     found: list[tuple[float, Weights]] = []
     for padding in PADDINGS:
         record = WeightRecord(
@@ -250,7 +254,7 @@ def _weights_as_bundled(
         net.load_state_dict(tensors)
         net.opening = opening
         with torch.inference_mode():
-            reading = Reading(net, was.get("mirror", False))
+            reading = Reading(net, mirrored)
             logits = reading(torch.from_numpy(films))[0].numpy()
         off = float((np.abs(logits - told) / (1.0 + np.abs(told))).max())
         found.append((off, Weights(record, {}, first["sha256"])))
