@@ -68,11 +68,11 @@ def test_no_validation_film_is_turned_away_and_spoilt_ones_are_odder(
 
 def test_what_varies_otherwise_than_good_films_is_strange() -> None:
     rng = np.random.default_rng(0)
-    axes = np.linalg.qr(rng.normal(size=(20, 20)))[0]
-    spreads = np.r_[np.full(4, 3.0), np.full(16, 0.1)]
-    good = (rng.normal(size=(400, 20)) * spreads @ axes.T).astype(np.float32)
+    axes = np.linalg.qr(rng.normal(size=(32, 32)))[0]
+    spreads = np.r_[np.full(4, 3.0), np.full(28, 0.1)]
+    good = (rng.normal(size=(400, 32)) * spreads @ axes.T).astype(np.float32)
     space = subspace(good)
-    assert space.axes.shape == (20, 4)
+    assert space.axes.shape == (32, 4)
     far_along = good[:1] + 30 * axes[:, 0].astype(np.float32)
     across = good[:1] + 3 * axes[:, 10].astype(np.float32)
     known = residual(good, space)
@@ -90,13 +90,14 @@ def test_a_silent_feature_that_speaks_once_is_not_all_that_counts() -> None:
     assert residual(once, space)[0] < residual(strange.astype(np.float32), space)[0]
 
 
-def test_the_graph_computes_what_the_fit_did() -> None:
+@pytest.mark.parametrize("strange", [None, 16])
+def test_the_graph_computes_what_the_fit_did(strange: int | None) -> None:
     torch.manual_seed(2)
     graph = to_onnx(build_net("resnet10", SIZE, 0.0, Weights(SCRATCH, {})), SIZE)
     films = np.random.default_rng(0).integers(0, 256, (12, SIZE, SIZE), np.uint8)
     plain = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
     features = plain.run(["features"], {"film": films})[0]
-    space = subspace(features[:9])
+    space = subspace(features[:9, :strange])
     weight = np.random.default_rng(1).normal(size=(5, features.shape[1])).astype(np.float32)
     bias = np.arange(5, dtype=np.float32)
     both = ort.InferenceSession(

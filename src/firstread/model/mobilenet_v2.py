@@ -24,9 +24,13 @@ STAGES = (  # expansion, channels, blocks, stride of the first
 )
 FEATURES = 1280
 
-LOOKS = ("features.10", "features.13")
-"""The last blocks of 64 and of 96 channels, at a stride of 16. Earlier ones do not tell a film that
-is upside down, later ones take films of another hospital for strange."""
+LOOKS = tuple(f"features.{i}" for i in range(7, 14))
+"""The blocks at a stride of 16. Earlier ones do not tell a film that is upside down, later ones
+take films of another hospital for strange."""
+
+STRANGE = 64
+"""Of those the first block's channels alone tell how strange a film is: the later a block, the
+stranger adults are to it, and the less so lateral views."""
 
 
 class _SameConv2d(nn.Conv2d):
@@ -85,4 +89,4 @@ def mobilenet_v2(record: WeightRecord, dropout: float) -> FilmNet:
     trunk = nn.Sequential()
     trunk.add_module("features", nn.Sequential(*layers))
     head = Head(FEATURES, 0, pool=True, hidden=(), dropout=dropout)
-    return FilmNet(trunk, head, record.mean, record.std, LOOKS)
+    return FilmNet(trunk, head, record.mean, record.std, LOOKS, STRANGE)

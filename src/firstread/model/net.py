@@ -68,7 +68,8 @@ class FilmNet(nn.Module):
     normalisation of the weights the trunk starts from; with three of each the grey film is
     repeated as RGB. They are part of the network, so a weight cannot meet the wrong one.
     `opening` is what is done to a film first. `looks` names the parts of the trunk by whose
-    outputs the gate tells what is no film of ours; none: by the features.
+    outputs the gate tells what is no film of ours; none: by the features. `strange`: so many of
+    what the gate sees, from the first on, tell it how strange a film is; None: all of them.
     """
 
     mean: Tensor
@@ -81,10 +82,12 @@ class FilmNet(nn.Module):
         mean: Sequence[float],
         std: Sequence[float],
         looks: Sequence[str] = (),
+        strange: int | None = None,
     ) -> None:
         super().__init__()
         self.opening = Opening()
         self.looks = tuple(looks)
+        self.strange = strange
         self.trunk = trunk
         self.head = head
         self.register_buffer("mean", torch.tensor(mean).reshape(1, -1, 1, 1))

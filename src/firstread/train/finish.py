@@ -72,7 +72,8 @@ def make_bundle(
     quick = Bf16Reader(net, recipe.mirrored) if fast else None
     if gate:
         look = quick.seen if quick else None
-        graph, limits = with_gate(graph, np.asarray(train.pixels), pixels, seed, say, look)
+        learnt = np.asarray(train.pixels)
+        graph, limits = with_gate(graph, learnt, pixels, seed, say, look, net.strange)
         told_gate = {"gate": limits}
     read = reader_of(graph)
     logits = read(pixels)

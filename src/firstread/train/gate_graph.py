@@ -24,7 +24,8 @@ LEAST = 1e-6
 
 @dataclass(frozen=True)
 class Subspace:
-    """What good films vary in: features (c,) less `mean` over `spread`, along `axes` (c, k)."""
+    """What good films vary in: the first c features less `mean` (c,) over `spread`, along `axes`
+    (c, k)."""
 
     mean: Floats
     spread: Floats
@@ -54,7 +55,7 @@ def joined(
 
     `probe`: weights (1 + kinds, c) and biases; `line`: slope and offset that make the strangeness
     of the residual.
-    Products and elementwise functions alone, which no version of ONNX writes otherwise.
+    Products, elementwise functions and a slice alone, which ONNX has long written in one way.
     """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
@@ -75,6 +76,10 @@ def joined(
         numpy_helper.from_array(np.asarray(value, np.float32), f"gate/{name}")
         for name, value in constants.items()
     )
+    places = {"from": [0], "to": [len(space.mean)], "along features": [1]}
+    model.graph.initializer.extend(
+        numpy_helper.from_array(np.array(value), f"gate/{name}") for name, value in places.items()
+    )
 
     def add(kind: str, inputs: str, name: str) -> None:
         """A node; names are of the gate but for the graph's own."""
@@ -87,7 +92,8 @@ def joined(
         model.graph.node.append(node)
 
     add("Gemm", f"{FEATURES}, weight, bias", "kinds")
-    add("Sub", f"{FEATURES}, mean", "centred")
+    add("Slice", f"{FEATURES}, from, to, along features", "first")
+    add("Sub", "first, mean", "centred")
     add("Div", "centred, spread", "z")
     # Taken away as a vector, not as a length: the difference of two large sums is lost in bfloat16.
     add("MatMul", "z, axes", "along")
