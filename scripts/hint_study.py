@@ -34,6 +34,7 @@ from firstread.train.gate import linear_probe
 from firstread.train.gate_graph import Films, Floats, output_of
 
 FOLDS = 5
+HEAD = "net.head.layers.0.weight"
 CAUSES = ("bacterial", "viral")
 
 
@@ -42,17 +43,19 @@ def head_features(bundle: Bundle) -> Callable[[Films], Floats]:
     import onnx
 
     model = onnx.load(str(bundle.onnx_path))
-    heads = [node for node in model.graph.node if "net.head.layers.0.weight" in node.input]
+    heads = [node for node in model.graph.node if HEAD in node.input]
     names = [node.input[0] for node in heads if node.op_type == "Gemm"]
+    width = next(w.dims[1] for w in model.graph.initializer if w.name == HEAD)
     if not names:
         raise BundleError(f"{bundle.name}: has no head of one network; give one that `train` made")
-    name = names[0]
-    model.graph.output.append(onnx.ValueInfoProto(name=name))
-    read = output_of(model.SerializeToString(), name)
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    graph = model.SerializeToString()
+    reads = [output_of(graph, name) for name in names]
 
     def of_films(films: Films) -> Floats:
-        found = read(films)  # two rows a film where it is read mirrored as well
-        return np.asarray(found.reshape(len(films), -1, found.shape[1]).mean(axis=1))
+        # Of a film that is read mirrored as well two rows, or one of each of two heads.
+        found = [read(films).reshape(len(films), -1, width) for read in reads]
+        return np.concatenate(found, axis=1).mean(axis=1)
 
     return of_films
 

@@ -117,8 +117,11 @@ def test_size_puts_the_sizes_that_belong_to_the_recipes_own_aside(
     monkeypatch.setattr(room, "train", stop)
     assert train(place, "--size", 256, recipe="default") == 130
     assert (seen[0].recipe.size, seen[0].recipe.fit_size) == (256, 256)
-    assert seen[0].recipe.kept.size == 256
+    assert (seen[0].recipe.kept.size, seen[0].recipe.mirrored) == (256, 256)
+    assert train(place, "--size", 128, recipe="default") == 130
+    assert seen.pop().recipe.mirrored == 128
     assert train(place, recipe="default") == 130
+    assert seen[1].recipe.mirrored == 176
     assert (seen[1].recipe.size, seen[1].recipe.fit_size) == (208, 176)
     assert seen[1].recipe.kept.size == 224
     assert (seen[1].weights, seen[1].split, seen[1].name) == (None, None, "default")

@@ -90,3 +90,15 @@ def test_first_blocks_freeze_with_their_batch_statistics() -> None:
     assert "trunk.features.7.conv.0.0.weight" in moved
     assert "trunk.features.7.conv.0.1.running_mean" in moved
     assert "head.layers.0.weight" in moved
+
+
+def test_the_gate_sees_the_stride_of_16_and_knows_which_part_is_the_first_block() -> None:
+    net = build_net("mobilenet_v2", 64, 0.0, Weights(SCRATCH, {})).eval()
+    ready = net.ready(torch.rand(1, 1, 64, 64))
+    _, seen = net.looked(ready)
+    sides = {}
+    for i, block in enumerate(net.trunk.get_submodule("features").children()):
+        ready = block(ready)
+        sides[f"features.{i}"] = ready
+    assert net.looks == tuple(name for name, out in sides.items() if out.shape[2] == 4)
+    torch.testing.assert_close(seen[:, : net.strange], sides[net.looks[0]].mean(dim=(2, 3)))

@@ -20,7 +20,9 @@ from firstread.train import finish
 from firstread.train.blend import BLENDED, blend
 from firstread.train.checkpoint import SafeCheckpointIO
 from firstread.train.point import reader_of
+from firstread.train.recipe import make_recipe
 from firstread.train.run import train
+from firstread.train.teachers import teacher_recipes
 from tiny_training import tiny_job
 
 
@@ -75,12 +77,21 @@ def test_killed_before_the_bundle_it_blends_once(films: Path, tmp_path: Path) ->
     train(tiny_job(films, tmp_path / "first", epochs=1))
     go_on(films, tmp_path / "half", tmp_path / "first", 0.5)
     wanted = logits(tmp_path / "half")
-    (tmp_path / "half" / "val.csv").unlink()
-    go_on(films, tmp_path / "half", tmp_path / "first", 0.5)
-    assert np.allclose(logits(tmp_path / "half"), wanted, atol=1e-5)
+    for lost in ("val.csv", f"checkpoints/{BLENDED}"):
+        (tmp_path / "half" / lost).unlink()
+        go_on(films, tmp_path / "half", tmp_path / "first", 0.5)
+        assert np.allclose(logits(tmp_path / "half"), wanted, atol=1e-5)
+        assert (tmp_path / "half" / lost).is_file()
 
 
 def test_without_a_start_there_is_nothing_to_keep(films: Path, tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="give --start RUN"):
+    with pytest.raises(RecipeError, match="without one set it to 0"):
         train(tiny_job(films, tmp_path / "alone", epochs=1, start_share=0.5))
     assert not (tmp_path / "alone").exists()
+    (tmp_path / "teacher.toml").write_text('arch = "cnn"\nsize = 32\nstart_share = 0.5\n')
+    taught = make_recipe(
+        {"arch": "cnn", "size": 32, "teachers": [str(tmp_path / "teacher.toml")], "distil": 0.5},
+        "taught",
+    )
+    with pytest.raises(RecipeError, match="a teacher begins by itself"):
+        teacher_recipes(taught)

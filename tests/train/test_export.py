@@ -55,33 +55,32 @@ def test_what_comes_before_the_trunk_is_exported_too_and_is_no_weight() -> None:
     assert len(weights_of(graph.SerializeToString())) == plain
 
 
-@pytest.mark.parametrize(("smaller", "cells"), [(64, 2), (48, 2), (32, 1)])
+@pytest.mark.parametrize(("size", "smaller"), [(64, 64), (64, 48), (64, 32), (96, 64)])
 def test_a_mirroring_graph_gives_the_means_of_film_and_mirrored_film(
-    smaller: int, cells: int
+    size: int, smaller: int
 ) -> None:
-    net = stirred(build_net("mobilenet_v2", 64, 0.5, Weights(SCRATCH, {}))).eval()
+    net = stirred(build_net("mobilenet_v2", size, 0.5, Weights(SCRATCH, {}))).eval()
     net.opening = Opening(grain=0.05)
-    films = np.random.default_rng(0).integers(0, 256, (3, 64, 64), np.uint8)
+    films = np.random.default_rng(0).integers(0, 256, (3, size, size), np.uint8)
     x = torch.from_numpy(films).unsqueeze(1).float() / 255
     with torch.inference_mode():
         ready = net.ready(x)
         features, seen = net.looked(ready)
-        small = ready.flip(3)
-        if smaller < 64:
-            small = F.interpolate(small, size=smaller, mode="bilinear")
+        small = F.interpolate(ready.flip(3), size=smaller, mode="bilinear")
         (logit, heat), (other, mirrored) = net.judge(features), net.judge(net.looked(small)[0])
-    assert mirrored.shape[1:] == (cells, cells)
-    # Of one cell all have the same share.
-    mirrored = mirrored.expand(3, 2, 2) * cells**2 / 4
-    graph = to_onnx(net, 64, smaller)
-    assert len(weights_of(graph)) == len(weights_of(to_onnx(net, 64)))  # no weight twice
+    cells, fewer = heat.shape[1], mirrored.shape[1]
+    assert (cells, fewer) == (-(-size // 32), -(-smaller // 32))
+    mirrored = F.interpolate(mirrored.flip(2).unsqueeze(1), size=cells, mode="bilinear")[:, 0]
+    mirrored = mirrored * fewer**2 / cells**2  # as much in all
+    graph = to_onnx(net, size, smaller)
+    assert len(weights_of(graph)) == len(weights_of(to_onnx(net, size)))  # no weight twice
     session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
     for n in (1, 3):
         got = session.run(["logit", "map", "features"], {"film": films[:n]})
-        wanted = (logit + other) / 2, (heat + mirrored.flip(2)) / 2, seen
+        wanted = (logit + other) / 2, (heat + mirrored) / 2, seen
         for a, b in zip(got, wanted, strict=True):
             np.testing.assert_allclose(a, b[:n].numpy(), atol=1e-4)
-    if smaller == 64:
+    if smaller == size:
         again = session.run(["logit", "map"], {"film": np.ascontiguousarray(films[:, :, ::-1])})
         np.testing.assert_allclose(again[0], got[0], atol=1e-4)
         np.testing.assert_allclose(again[1], got[1][:, :, ::-1], atol=1e-4)

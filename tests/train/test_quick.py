@@ -14,14 +14,15 @@ from firstread.model.weights import SCRATCH, Weights
 from firstread.train.export import to_onnx
 from firstread.train.quick import Bf16Reader
 
+CASES = [(arch, 32, mirror) for arch in ("cnn", "vgg19", "mobilenet_v2") for mirror in (0, 32)]
 
-@pytest.mark.parametrize("mirror", [0, 32])
-@pytest.mark.parametrize("arch", ["cnn", "vgg19", "mobilenet_v2"])
-def test_it_is_about_the_graphs(arch: str, mirror: int) -> None:
+
+@pytest.mark.parametrize(("arch", "size", "mirror"), [*CASES, ("mobilenet_v2", 48, 32)])
+def test_it_is_about_the_graphs(arch: str, size: int, mirror: int) -> None:
     torch.manual_seed(0)
-    net = build_net(arch, 32, 0.5, Weights(SCRATCH, {}))
-    films = np.random.default_rng(0).integers(0, 256, (70, 32, 32), np.uint8)  # three batches
-    session = ort.InferenceSession(to_onnx(net, 32, mirror), providers=["CPUExecutionProvider"])
+    net = build_net(arch, size, 0.5, Weights(SCRATCH, {}))
+    films = np.random.default_rng(0).integers(0, 256, (70, size, size), np.uint8)  # three batches
+    session = ort.InferenceSession(to_onnx(net, size, mirror), providers=["CPUExecutionProvider"])
     wanted = session.run(["logit", "features"], {"film": films})
     quick = Bf16Reader(net, mirror)
     found = quick.logits(films), quick.seen(films)

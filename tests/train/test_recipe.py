@@ -55,7 +55,9 @@ def test_changes_override_single_keys() -> None:
 def test_a_toml_over_a_toml_over_a_shipped_one(tmp_path: Path) -> None:
     under, over = tmp_path / "under.toml", tmp_path / "over.toml"
     under.write_text('base = "default"\nlr = 1\n[augment]\nblur = 0.5\n')
-    over.write_text(f"base = {json.dumps(str(under))}\nsize = 64\ntrain_size = 0\n")
+    over.write_text(
+        f"base = {json.dumps(str(under))}\nsize = 64\ntrain_size = 0\nmirror_size = 0\n"
+    )
     recipe, default = load_recipe(str(over)), load_recipe("default")
     assert (recipe.size, recipe.fit_size) == (64, 64)
     assert (recipe.lr, type(recipe.lr)) == (1.0, float)
@@ -220,7 +222,8 @@ def test_the_mirrored_film_may_be_read_smaller() -> None:
     for wrong in (
         {"mirror_size": 32},
         {"mirror": True, "mirror_size": 64},
-        {"mirror": True, "mirror_size": 8},
+        {"mirror": True, "mirror_size": 48},
+        {"mirror": True, "mirror_size": 23},
         {"mirror": True, "mirror_size": 32, "arch": "cnn"},
     ):
         with pytest.raises(RecipeError, match="mirror_size"):

@@ -115,8 +115,9 @@ def run(args: argparse.Namespace) -> int:
     bring("firstread.train.run")
     from firstread.train.run import train
 
-    # The sizes that a recipe trains on and cuts crops from belong to its own size.
-    changes = {} if args.size is None else {"size": args.size, "train_size": 0, "keep_size": 0}
+    # A recipe's other sizes belong to its own size.
+    others = {"train_size": 0, "keep_size": 0, "mirror_size": 0}
+    changes = {} if args.size is None else {"size": args.size, **others}
     job = job_from(args, changes)
     state = train(job, say=tell, show=ProgressLine)
     epochs = state["epochs_run"]

@@ -41,7 +41,7 @@ class Reading(nn.Module):
         smaller, _ = self.net.looked(resized(ready.flip(3), self.mirror, self.mirror))
         other, mirrored = self.net.judge(smaller)
         mirrored = resized(mirrored.unsqueeze(1), *map(int, heat.shape[1:]))[:, 0].flip(2)
-        # What all cells add up to does not hang on how many they are.
+        # What all cells add up to hardly hangs on how many they are.
         share = int(smaller[0, 0].numel()) / int(features[0, 0].numel())
         return (logit + other) / 2, (heat + mirrored * share) / 2, seen
 

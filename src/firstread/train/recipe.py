@@ -40,8 +40,8 @@ class Recipe:
     apparent size of things
     (Touvron et al. 2019, arXiv:1906.06423) and is faster. `mirror`: the finished model reads every
     film mirrored as well and gives the means, which takes nearly twice the time. `mirror_size`:
-    how small the mirrored film is read, 0 for `size`. `pretrained`: start from ImageNet.
-    `freeze`: what keeps from learning; see `FREEZABLE`. `standardise`,
+    the smaller side that the mirrored film is read at, 0 for `size`. `pretrained`: start from
+    ImageNet. `freeze`: what keeps from learning; see `FREEZABLE`. `standardise`,
     `smooth`, `grain`: what the network does to a film first (`firstread.model.names.Opening`).
     `read_grain`: the grain that the finished model evens films to instead, 0 for the same. Crops
     magnify, and what is magnified has less of it than a whole film.
@@ -106,8 +106,9 @@ class Recipe:
         fits = train == 0 or least <= train <= most
         check(fits, "train_size", train, f"0, or {least} to {most} px")
         small = self.mirror_size
-        fits = self.mirror and self.arch != "cnn" and least <= small <= self.size
-        wanted = f"0, or with mirror {least} px to the size, but not with cnn"
+        half = max(least, (self.size + 1) // 2)
+        fits = self.mirror and self.arch != "cnn" and half <= small < self.size
+        wanted = f"0, or with mirror (and not with cnn) {half} to {self.size - 1} px"
         check(small == 0 or fits, "mirror_size", small, wanted)
         flat = self.arch == "cnn" and self.fit_size // 16 != self.size // 16
         check(not flat, "train_size", train, "0 with cnn, whose head hangs on the size")

@@ -28,6 +28,7 @@ from firstread.cohort.split_checks import assert_both_classes
 from firstread.cohort.table import Cohort
 from firstread.errors import NoFilms, RecipeError, RunError, WeightsError
 from firstread.evaluate.figures import curves
+from firstread.evaluate.metrics import auc
 from firstread.film.files import write_atomic
 from firstread.film.preprocess import Preprocess
 from firstread.model.build import build_net, freeze
@@ -36,7 +37,7 @@ from firstread.model.weights import Weights, resolve_weights
 from firstread.plural import count
 from firstread.progress import Progress, Show, unseen
 from firstread.train.alone import alone
-from firstread.train.blend import blend, keep_blend
+from firstread.train.blend import BLENDED, blend, keep_blend
 from firstread.train.finish import make_bundle, val_csv
 from firstread.train.fit import device_for, fit
 from firstread.train.focus import find_lungs
@@ -116,7 +117,7 @@ def _train(
     recipe, out = job.recipe, job.out
     device, start, weights, split, taught = ready
     state = open_run(out, job.name, recipe, split, weights, start, device, taught)
-    if state.get("finished") and _is_whole(out, say):
+    if state.get("finished") and _is_whole(out, recipe, say):
         return state
     if not (out / "split.csv").exists():
         save_split(split, out / "split.csv")
@@ -191,17 +192,20 @@ def _train(
         show=show,
     )
     write_atomic(out / "val.csv", val_csv(parts[1].films, logits))
+    if recipe.start_share:  # what was validated in training was not yet blended
+        state["val_auc"] = auc(logits, labels[1] == 1)
     state |= {"finished": True, "ended": now()}
     write_atomic(out / "run.json", json.dumps(state, indent=2) + "\n")
     return state
 
 
-def _is_whole(out: Path, say: Callable[[str], None]) -> bool:
+def _is_whole(out: Path, recipe: Recipe, say: Callable[[str], None]) -> bool:
     """Whether a finished run lacks nothing; what it lacks can be made again.
 
     Raises `RunError` where the checkpoint that it would be made of is gone too.
     """
-    gone = [name for name in MADE if not (out / name).is_file()]
+    made = (*MADE, f"checkpoints/{BLENDED}") if recipe.start_share else MADE
+    gone = [name for name in made if not (out / name).is_file()]
     if not gone:
         say(f"{out} is finished already{ANEW}")
         return True
@@ -239,20 +243,21 @@ def _beginning(job: Job) -> tuple[Start | None, Weights]:
     if job.start:
         start = load_start(job.start, job.recipe)
         return start, start.weights
-    if job.recipe.start_share:
-        raise RecipeError(
-            f"recipe {job.name}: start_share = {job.recipe.start_share} keeps a share of the "
-            "network that a run goes on from; give --start RUN, or set it to 0"
-        )
     return None, first_weights(job.recipe, job.weights)
 
 
 def first_weights(recipe: Recipe, given: str | None) -> Weights:
     """The weights of a training that goes on from no run; `given` as in `Job`.
 
-    Raises `WeightsError` as `resolve_weights` does, and where the recipe would freeze weights that
+    Raises `RecipeError` where the recipe wants a run to go on from, `WeightsError` as
+    `resolve_weights` does, and where the recipe would freeze weights that
     are random, unless "none" was asked for by name.
     """
+    if recipe.start_share:
+        raise RecipeError(
+            f"recipe: start_share = {recipe.start_share} keeps a share of the network that "
+            "`firstread train --start RUN` goes on from; without one set it to 0"
+        )
     frozen = recipe.freeze != "nothing"
     weights = resolve_weights(recipe.arch, given, recipe.pretrained, frozen)
     if frozen and not weights.tensors and given != "none":

@@ -57,6 +57,10 @@ def teacher_recipes(recipe: Recipe) -> list[Recipe]:
                 f"recipe {name}: goes on from {first}, and a teacher begins by itself; name "
                 "another recipe as teacher"
             )
+        if teacher.start_share:
+            raise RecipeError(
+                f"recipe {name}: has start_share, and a teacher begins by itself; set it to 0"
+            )
         if teacher.teachers:
             raise RecipeError(f"recipe {name}: has teachers itself, so it can be none")
         for key in ALIKE:
