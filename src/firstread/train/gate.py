@@ -13,8 +13,8 @@ ViM (Wang et al. 2022, arXiv:2203.10807), as a logarithm.
 
 Both go into the graph as products of matrices, and so cost next to nothing at reading. What
 neither has seen, such as lateral views, CT slices and photographs, lies on the far side as well;
-how far is measured (docs/results.md). No validation film as it is lies beyond a limit, and one in a
-hundred of them made worse.
+how far is measured (docs/results.md). No validation film as it is lies beyond a limit, and of them
+made worse one in a hundred is too odd, one in two hundred too strange.
 """
 
 from __future__ import annotations
@@ -49,12 +49,16 @@ LEAST_SPREAD = 0.25
 """Least spread of a feature, over the mean spread. Without it a feature that is silent on the films
 at hand makes one film in a thousand the strangest of all, for speaking once."""
 
-WEIGHT = 0.5
+WEIGHT = 0.75
 """Of the strangeness beside the oddness, both by their spread over good films. Less tells lateral
-views and CT slices worse, more turns adults away."""
+views and CT slices worse, more refers adults."""
 
 MARGIN = 0.02
 """Added to a limit, in log odds: a film read alone is summed up otherwise than among others."""
+
+STRANGEST = 0.995
+"""Share of good films made worse below the limit of strangeness. What is less strange than that and
+yet stranger than most is referred, so that a person still sees it."""
 
 UNSURE, SUSPECT = 0.99, 0.9
 """Shares of good films below these limits: so few are referred, so many need no lung net."""
@@ -102,7 +106,7 @@ def limits(as_is: Floats, made_worse: Floats) -> dict[str, Any]:
     """The card's field `gate` from outputs (n, 1 + kinds + 1) for good films, as is and worse."""
     odd, both = oddness(as_is), strangeness(as_is)
     limit = max(odd.max(), np.quantile(oddness(made_worse), 0.99))
-    strange = max(both.max(), np.quantile(strangeness(made_worse), 0.99))
+    strange = max(both.max(), np.quantile(strangeness(made_worse), STRANGEST))
     return {
         "kinds": list(KINDS),
         "limit": float(limit) + MARGIN,
@@ -110,7 +114,8 @@ def limits(as_is: Floats, made_worse: Floats) -> dict[str, Any]:
         "unsure": float(np.quantile(both, UNSURE)),
         "suspect": float(np.quantile(both, SUSPECT)),
         "how": f"limit: the oddest of {len(as_is)} validation films; strange: the strangest of "
-        f"them; each also above 99 % of them with a corruption of strength {STRENGTH}; unsure: the "
+        f"them; also above 99 % and {STRANGEST:.1%} of them with a corruption of strength "
+        f"{STRENGTH}; unsure: the "
         f"{1 - UNSURE:.0%} of them that are strangest; suspect: the {1 - SUSPECT:.0%}",
     }
 
