@@ -195,7 +195,7 @@ step "$RESULTS/hint.json" \
 
 # 6. The same film as another file: original and copy, stretched, cropped, stored again.
 step "$RESULTS/consistency.json" \
-    $bin/python benchmarks/consistency.py --run "$RUNS/settle-7" \
+    $bin/python benchmarks/consistency.py --run "$RUNS/settle-9" \
     --bundle src/firstread/read/shipped --json "$RESULTS/consistency.json"
 
 # 7. What is a larger input worth? The small CNN at four sizes, four epochs each, each decoding

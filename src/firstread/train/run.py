@@ -26,24 +26,24 @@ from firstread.cohort.cache import CachedFilms, cached_films
 from firstread.cohort.split import save_split, split_of, unknown_patients
 from firstread.cohort.split_checks import assert_both_classes
 from firstread.cohort.table import Cohort
-from firstread.errors import NoFilms, RecipeError, RunError, WeightsError
+from firstread.errors import NoFilms, RunError
 from firstread.evaluate.figures import curves
 from firstread.evaluate.metrics import auc
 from firstread.film.files import write_atomic
 from firstread.film.preprocess import Preprocess
-from firstread.model.build import build_net, freeze
 from firstread.model.net import FilmNet, channels_last
-from firstread.model.weights import Weights, resolve_weights
+from firstread.model.weights import Weights
 from firstread.plural import count
 from firstread.progress import Progress, Show, unseen
 from firstread.train.alone import alone
+from firstread.train.beginning import beginning, network_of
 from firstread.train.blend import BLENDED, blend, keep_blend
 from firstread.train.finish import make_bundle, val_csv
 from firstread.train.fit import device_for, fit
 from firstread.train.focus import find_lungs
 from firstread.train.recipe import Recipe
 from firstread.train.record import now, open_run
-from firstread.train.start import TRAINED_CSV, Start, assert_unseen, load_start
+from firstread.train.start import TRAINED_CSV, Start, assert_unseen
 from firstread.train.teachers import keep_opinions, taught_by, teacher_recipes
 
 ANEW = "; delete it to train anew"
@@ -85,13 +85,13 @@ def train(
     Raises `RunError` if the folder is another run's, and the errors of the parts.
     """
     device = device_for(job.device)
-    start, weights = _beginning(job)
+    start, weights = beginning(job.recipe, job.start, job.weights)
     split = split_of(job.films, job.split, job.out, show("hashing"))
     assert_both_classes(split)
     if start:
         assert_unseen(start, split)
     if weights.tensors:
-        _network(job.recipe, weights, start, lambda text: None)  # raises where they do not fit
+        network_of(job.recipe, weights, start, lambda text: None)  # raises where they do not fit
     ready = _Ready(device, start, weights, split, teacher_recipes(job.recipe))
     with alone(job.out, "training"):  # of what is refused before nothing is left
         return _train(job, ready, say, callbacks, show)
@@ -132,7 +132,7 @@ def _train(
     for doubt in (why_unused(parts[0].films), unknown_patients(split)):
         if doubt:
             say(doubt)
-    net = _network(recipe, weights, start, say)
+    net = network_of(recipe, weights, start, say)
     pixels = [np.asarray(p.pixels) for p in parts]
     started = time.perf_counter()
     bf16 = state["precision"] == "bf16-mixed"
@@ -234,54 +234,6 @@ def _teachers(
         )
 
     return taught_by(job.teachers or job.out / "teachers", job.recipe, recipes, train_one)
-
-
-def _beginning(job: Job) -> tuple[Start | None, Weights]:
-    """The run that a job goes on from, if there is one, and the weights that it begins with."""
-    if job.start and job.weights:
-        raise WeightsError("--start brings its own weights; leave --weights or --start away")
-    if job.start:
-        start = load_start(job.start, job.recipe)
-        return start, start.weights
-    return None, first_weights(job.recipe, job.weights)
-
-
-def first_weights(recipe: Recipe, given: str | None) -> Weights:
-    """The weights of a training that goes on from no run; `given` as in `Job`.
-
-    Raises `RecipeError` where the recipe wants a run to go on from, `WeightsError` as
-    `resolve_weights` does, and where the recipe would freeze weights that
-    are random, unless "none" was asked for by name.
-    """
-    if recipe.start_share:
-        raise RecipeError(
-            f"recipe: start_share = {recipe.start_share} keeps a share of the network that "
-            "`firstread train --start RUN` goes on from; without one set it to 0"
-        )
-    frozen = recipe.freeze != "nothing"
-    weights = resolve_weights(recipe.arch, given, recipe.pretrained, frozen)
-    if frozen and not weights.tensors and given != "none":
-        raise WeightsError(
-            f'freeze = "{recipe.freeze}" would keep random weights from learning; give ImageNet '
-            'weights, set freeze = "nothing", or go on from a run by `firstread train --start RUN`'
-        )
-    return weights
-
-
-def _network(
-    recipe: Recipe, weights: Weights, start: Start | None, say: Callable[[str], None]
-) -> FilmNet:
-    """The network as it is before the first step, with what is frozen frozen."""
-    torch.manual_seed(recipe.seed)
-    if start:
-        net = start.network(recipe)
-    else:
-        net = build_net(recipe.arch, recipe.size, recipe.dropout, weights)
-    net.opening = recipe.opening
-    if recipe.freeze == "all but the last block" and not start:
-        say("the head has learnt nothing yet; `train --start RUN` goes on from one that has")
-    freeze(net, recipe.freeze)
-    return net
 
 
 def _kept(history: list[dict[str, float]], recipe: Recipe, out: Path) -> dict[str, float]:

@@ -33,8 +33,9 @@ from firstread.errors import OutputError, RunError, Shortage
 from firstread.plural import count
 from firstread.progress import Show, unseen
 from firstread.train.alone import alone
+from firstread.train.beginning import first_weights
 from firstread.train.record import told_of
-from firstread.train.run import Job, first_weights, train
+from firstread.train.run import Job, train
 from firstread.train.search_page import write_search
 from firstread.train.space import point_of, recipe_at, space_of
 from firstread.train.teachers import teacher_recipes
