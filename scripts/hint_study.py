@@ -45,9 +45,9 @@ def head_features(bundle: Bundle) -> Callable[[Films], Floats]:
     model = onnx.load(str(bundle.onnx_path))
     heads = [node for node in model.graph.node if HEAD in node.input]
     names = [node.input[0] for node in heads if node.op_type == "Gemm"]
-    width = next(w.dims[1] for w in model.graph.initializer if w.name == HEAD)
     if not names:
         raise BundleError(f"{bundle.name}: has no head of one network; give one that `train` made")
+    width = next(w.dims[1] for w in model.graph.initializer if w.name == HEAD)
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     graph = model.SerializeToString()
     reads = [output_of(graph, name) for name in names]

@@ -115,8 +115,8 @@ def limits(as_is: Floats, made_worse: Floats) -> dict[str, Any]:
         "suspect": float(np.quantile(both, SUSPECT)),
         "how": f"limit: the oddest of {len(as_is)} validation films; strange: the strangest of "
         f"them; also above 99 % and {STRANGEST:.1%} of them with a corruption of strength "
-        f"{STRENGTH}; unsure: the "
-        f"{1 - UNSURE:.0%} of them that are strangest; suspect: the {1 - SUSPECT:.0%}",
+        f"{STRENGTH}; unsure: the {1 - UNSURE:.0%} of them that are strangest; suspect: the "
+        f"{1 - SUSPECT:.0%}",
     }
 
 

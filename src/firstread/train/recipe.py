@@ -37,12 +37,12 @@ class Recipe:
     `size`: what the model reads. `frame`: what of a film that is (`firstread.film.preprocess`).
     `keep_size`: what films are kept at to cut crops from, 0 for `size`. `train_size`: what it is
     trained on, 0 for `size`; crops magnify, so training a little smaller than reading evens the
-    apparent size of things
-    (Touvron et al. 2019, arXiv:1906.06423) and is faster. `mirror`: the finished model reads every
-    film mirrored as well and gives the means, which takes nearly twice the time. `mirror_size`:
-    the smaller side that the mirrored film is read at, 0 for `size`. `pretrained`: start from
-    ImageNet. `freeze`: what keeps from learning; see `FREEZABLE`. `standardise`,
-    `smooth`, `grain`: what the network does to a film first (`firstread.model.names.Opening`).
+    apparent size of things (Touvron et al. 2019, arXiv:1906.06423) and is faster. `mirror`: the
+    finished model reads every film mirrored as well and gives the means, which takes nearly twice
+    the time. `mirror_size`: the smaller side that the mirrored film is read at, 0 for `size`.
+    `pretrained`: start from ImageNet. `freeze`: what keeps from learning; see `FREEZABLE`.
+    `standardise`, `smooth`, `grain`: what the network does to a film first
+    (`firstread.model.names.Opening`).
     `read_grain`: the grain that the finished model evens films to instead, 0 for the same. Crops
     magnify, and what is magnified has less of it than a whole film.
     `start_share`: share of the weights it began with in the finished model, of a recipe that goes
@@ -158,8 +158,7 @@ class Recipe:
         check(0 <= self.smooth <= 5, "smooth", self.smooth, "0 to 5 px")
         check(0 <= self.grain <= 1, "grain", self.grain, "0 to 1")
         check(0 <= self.read_grain <= self.grain, "read_grain", self.read_grain, "0 to grain")
-        share = self.start_share
-        check(0 <= share < 1, "start_share", share, "0 to below 1")
+        check(0 <= self.start_share < 1, "start_share", self.start_share, "0 to below 1")
         check(0 <= self.dropout < 1, "dropout", self.dropout, "0 to below 1")
         check(0 <= self.ema < 1, "ema", self.ema, "0 to below 1")
         frozen = FREEZABLE[self.arch]
