@@ -31,6 +31,19 @@ def test_no_patient_on_both_sides(
     assert {"normal", "pneumonia", "bacterial", "viral", "series IM"} <= set(table)
 
 
+def test_a_part_for_one_look_at_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_folder(tmp_path / "set", 24, size=32)
+    out = tmp_path / "split.csv"
+    assert main(["data", "split", str(tmp_path / "set"), "--out", str(out), "--test", "0.25"]) == 0
+    with out.open(newline="") as f:
+        parts = [r["part"] for r in csv.DictReader(f)]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["train", "val", "test"]
+    [films] = [line.split()[1:] for line in lines if line.startswith("films")]
+    assert [int(n) for n in films] == [parts.count(p) for p in ("train", "val", "test")]
+    assert parts.count("test") > 6
+
+
 def test_the_same_seed_gives_the_same_file(tmp_path: Path) -> None:
     write_folder(tmp_path / "set", 24, size=32)
     texts = []

@@ -87,6 +87,32 @@ def test_blocks_are_contiguous_and_do_not_overlap(films: Cohort) -> None:
     assert set(seen.values()) == {1}
 
 
+@pytest.mark.parametrize("by", ["blocks", "patient", "series"])
+def test_a_part_kept_apart_is_no_ones_and_the_rest_is_split_as_if_alone(
+    films: Cohort, by: str
+) -> None:
+    split = make_split(films, SplitPlan(by, test=0.25))
+    assert_disjoint(split)
+    assert [r.file for r in split.rows] == [r.file for r in films.rows]
+    rest = films.subset(i for i, r in enumerate(split.rows) if r.part != "test")
+    assert make_split(rest, SplitPlan(by)).rows == split.part("train", "val").rows
+    for series in {r.series for r in films.rows}:
+        numbers = sorted({r.number or 0 for r in films.rows if r.series == series})
+        apart = sorted({r.number or 0 for r in split.part("test").rows if r.series == series})
+        assert apart
+        assert by == "patient" or apart == numbers[: round(len(numbers) / 4)]
+
+
+def test_patients_with_the_same_film_are_kept_apart_together(tmp_path: Path) -> None:
+    write_folder(tmp_path, 40, size=16)
+    normal = sorted((tmp_path / "NORMAL").glob("IM-*"))
+    shutil.copy(normal[0], normal[-1])
+    split = make_split(load_cohort(tmp_path), SplitPlan(test=0.2))
+    of = {r.path: r.part for r in split.rows}
+    assert of[normal[0]] == of[normal[-1]] == "test"
+    assert_disjoint(split)
+
+
 def test_block_beyond_the_first_is_refused(films: Cohort) -> None:
     with pytest.raises(SplitError, match="use a smaller number"):
         make_split(films, SplitPlan(block=8))
@@ -181,6 +207,9 @@ def test_rare_mixtures_of_kinds_are_not_all_held_out(tmp_path: Path) -> None:
         (SplitPlan(fraction=0), "between 0 and 1"),
         (SplitPlan(fraction=1), "between 0 and 1"),
         (SplitPlan("series", block=2), "use 0 or 1"),
+        (SplitPlan(test=-0.1), "a test fraction of -0.1 must lie between 0 and 1"),
+        (SplitPlan("patient", test=1), "a test fraction of 1 must lie"),
+        (SplitPlan("patient", test=0.99), "both classes"),
     ],
 )
 def test_impossible_plans(films: Cohort, plan: SplitPlan, message: str) -> None:

@@ -28,7 +28,7 @@ def pair(films: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, P
     """A run on blocks, and its twin on another split."""
     base = tmp_path_factory.mktemp("pair")
     train(tiny_job(films, base / "run", epochs=1))
-    save_split(make_split(load_cohort(films), SplitPlan(by="series")), base / "split.csv")
+    save_split(make_split(load_cohort(films), SplitPlan(by="series", test=0.1)), base / "split.csv")
     train(replace(tiny_job(films, base / "twin", epochs=1), split=base / "split.csv"))
     return base / "run", base / "twin"
 

@@ -3,15 +3,16 @@
 By `blocks` (the default) the val part is one contiguous block of patient numbers of each
 series, the nearest thing to films of another day; by `patient` it is a random part of the
 patients, even over bacterial, viral and normal; by `series` one series of normals stands
-against the other, a hard shift for choosing between recipes. Films in parts other than train
-stay out.
+against the other, a hard shift for choosing between recipes. With `--test F` a third part is kept
+apart from both, for one look when everything is settled: the first block of each series, or with
+`--by patient` a random part. Films in parts other than train stay out.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,11 +28,11 @@ WAYS = {
 }
 """How to split, each way with the options that go with it."""
 
-HELP = "split films into train and val, no patient on both sides"
+HELP = "split films into train and val, and test if asked for, no patient in two of them"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """DIR --out split.csv [--by WAY] [--fraction F] [--seed N] [--block K]."""
+    """DIR --out split.csv [--by WAY] [--fraction F] [--test F] [--seed N] [--block K]."""
     parser.add_argument("data", type=Path, metavar="DIR_OR_CSV", help="folder or CSV of films")
     parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="the split to write")
     parser.add_argument("--by", choices=WAYS, default="blocks", help="how (default: blocks)")
@@ -40,6 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="F",
         help="for --by blocks and patient: part of the patients that goes to val (default: 0.125)",
+    )
+    parser.add_argument(
+        "--test",
+        type=float,
+        default=0.0,
+        metavar="F",
+        help="part of the patients that is kept apart as test: the first of each series, or by "
+        "patient at random; the rest is split as if there were no others (default: none)",
     )
     parser.add_argument("--seed", type=seed, metavar="N", help="for --by patient (default: 0)")
     parser.add_argument(
@@ -69,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     if told.get("block", 0) < 0:
         raise SplitError("--block counts from 0; give no negative number")
     cohort = load_cohort(args.data)
-    split = make_split(cohort, SplitPlan(args.by, **told), ProgressLine("hashing"))
+    split = make_split(cohort, SplitPlan(args.by, test=args.test, **told), ProgressLine("hashing"))
     assert_disjoint(split)
     keep_inputs([args.out], [args.data], cohort.paths)
     save_split(split, args.out)
@@ -91,20 +100,26 @@ def _parts_left(cohort: Cohort, split: Cohort) -> str:
 
 def summary(split: Cohort) -> str:
     """A table of films and patients by part, class, etiology and series."""
-    train, val = (split.part(p) for p in ("train", "val"))
+    from firstread.cohort.table import PARTS
+
+    there = {r.part for r in split.rows}
+    parts = [p for p in PARTS if p in there]
+    of = [split.part(p) for p in parts]
     rows = [
-        ("", "train", "val"),
-        ("films", f"{len(train):,}", f"{len(val):,}"),
-        ("patients", f"{len(set(train.patients)):,}", f"{len(set(val.patients)):,}"),
+        ["", *parts],
+        ["films", *(f"{len(films):,}" for films in of)],
+        ["patients", *(f"{len(set(films.patients)):,}" for films in of)],
     ]
-    rows += _counted(split, ("normal" if r.label == 0 else "pneumonia" for r in split.rows))
-    rows += _counted(split, (r.etiology for r in split.rows), skip="normal")
-    rows += _counted(split, (f"series {r.series}" if r.series else "" for r in split.rows))
+    rows += _counted(split, parts, ["pneumonia" if r.label else "normal" for r in split.rows])
+    rows += _counted(split, parts, [r.etiology for r in split.rows], skip="normal")
+    rows += _counted(split, parts, [f"series {r.series}" * bool(r.series) for r in split.rows])
     wide = max(len(r[0]) for r in rows)
-    return "\n".join(f"{r[0]:<{wide}}  {r[1]:>8}  {r[2]:>8}" for r in rows)
+    return "\n".join(f"{name:<{wide}}" + "".join(f"  {n:>8}" for n in ns) for name, *ns in rows)
 
 
-def _counted(split: Cohort, names: Iterable[str], skip: str = "") -> list[tuple[str, str, str]]:
+def _counted(
+    split: Cohort, parts: Sequence[str], names: Sequence[str], skip: str = ""
+) -> list[list[str]]:
     count = Counter(zip(names, (r.part for r in split.rows), strict=True))
     kinds = sorted({name for name, _ in count if name and name != skip})
-    return [(kind, f"{count[kind, 'train']:,}", f"{count[kind, 'val']:,}") for kind in kinds]
+    return [[kind, *(f"{count[kind, part]:,}" for part in parts)] for kind in kinds]

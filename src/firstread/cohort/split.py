@@ -10,6 +10,9 @@ Three ways:
   lower half of the numbers of every other series against the upper half. A hard shift, for
   choosing between recipes and never for a model that ships: it sees half of the films.
 
+Before any of these a part `test` can be kept apart, for one look at the end: the first block of
+each series, where `val` is taken from the last, or a random fraction of the patients.
+
 Patients who share a byte-identical film are kept together, and the official `val` folder
 (16 films) and `test` folder are never split: they are left out.
 """
@@ -48,12 +51,15 @@ class SplitPlan:
     """How to split. `fraction` of the patients goes to "val"; `block` counts from the end.
 
     By "series" `fraction` has no say, and `block` is 0 or 1: which of the two halves is "val".
+    `test`: the fraction of the patients that is kept apart first, at random by "patient", else
+    the first of each series. What is split is the rest, as if there were no others.
     """
 
     by: str = "blocks"
     fraction: float = 0.125
     block: int = 0
     seed: int = 0
+    test: float = 0.0
 
 
 def trainable(cohort: Cohort) -> Cohort:
@@ -68,7 +74,7 @@ def trainable(cohort: Cohort) -> Cohort:
 
 
 def make_split(cohort: Cohort, plan: SplitPlan, progress: Progress | None = None) -> Cohort:
-    """The cohort's trainable films, each with its part: "train" or "val".
+    """The cohort's trainable films, each with its part: "train" or "val", or "test" if asked for.
 
     `progress` is called with (done, all) where they have yet to be hashed. Raises `SplitError`
     where a film is named twice, or a part would be empty or hold one class only.
@@ -78,26 +84,37 @@ def make_split(cohort: Cohort, plan: SplitPlan, progress: Progress | None = None
         raise SplitError(f"split by {plan.by!r} is not known; use {', '.join(WAYS)}")
     if not 0.0 < plan.fraction < 1.0:
         raise SplitError(f"fraction {plan.fraction} must lie between 0 and 1")
+    if not 0.0 <= plan.test < 1.0:
+        raise SplitError(f"a test fraction of {plan.test} must lie between 0 and 1")
     for twice, times in Counter(r.file for r in films.rows).most_common(1):
         if times > 1:
             raise SplitError(f"{films.root}: {twice} is named {times} times; keep one of them")
     films.read_hashes(progress)
+    parts = ["train"] * len(films)
     groups = _groups(films)
-    if plan.by == "patient":
-        held_out = _random(films, plan, groups)
-    else:
-        held_out = _blocks(films, plan) if plan.by == "blocks" else _series(films, plan)
-    # A group is held out whole as soon as one of its films is.
-    held_groups = {groups[i] for i in held_out}
-    rows = tuple(
-        replace(r, part="val" if groups[i] in held_groups else "train")
-        for i, r in enumerate(films.rows)
-    )
-    split = films.retold(rows)
-    for part in ("train", "val"):
+    for part in ("test", "val") if plan.test else ("val",):
+        left = [i for i, there in enumerate(parts) if there == "train"]
+        rest = films.subset(left)
+        held = _held_out(rest, plan, part, [groups[i] for i in left])
+        # A group is held out whole as soon as one of its films is.
+        whole = {groups[left[i]] for i in held}
+        parts = [part if g in whole else there for g, there in zip(groups, parts, strict=True)]
+    split = films.retold([replace(r, part=p) for r, p in zip(films.rows, parts, strict=True)])
+    for part in sorted(set(parts) | {"train", "val"}):
         if {r.label for r in split.part(part).rows} != {0, 1}:
             raise SplitError(f"part {part} would not hold both classes; {_remedy(films)}")
     return split
+
+
+def _held_out(films: Cohort, plan: SplitPlan, part: str, groups: list[int]) -> list[int]:
+    """The films of `part`, "test" or "val"."""
+    if part == "test":
+        plan = replace(plan, fraction=plan.test)
+    if plan.by == "patient":
+        return _random(films, plan, groups)
+    if part == "test":
+        return _blocks(films, plan, first=True)
+    return _blocks(films, plan) if plan.by == "blocks" else _series(films, plan)
 
 
 def unknown_patients(films: Cohort) -> str | None:
@@ -174,7 +191,7 @@ def _series(films: Cohort, plan: SplitPlan) -> list[int]:
     return held
 
 
-def _blocks(films: Cohort, plan: SplitPlan) -> list[int]:
+def _blocks(films: Cohort, plan: SplitPlan, first: bool = False) -> list[int]:
     strata = _by_number(films)
     labels = {name: {films.rows[i].label for of in m.values() for i in of}
               for name, m in strata.items()}  # fmt: skip
@@ -185,7 +202,7 @@ def _blocks(films: Cohort, plan: SplitPlan) -> list[int]:
             continue
         ordered = sorted(members)
         size = max(1, round(len(ordered) * plan.fraction))
-        stop = len(ordered) - plan.block * size
+        stop = size if first else len(ordered) - plan.block * size
         # Of fewer patients than there are blocks, a patient each; the other blocks have none.
         if stop <= 0 and len(ordered) * plan.fraction >= 1:
             raise SplitError(_BEYOND.format(plan.block))

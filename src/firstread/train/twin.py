@@ -66,7 +66,7 @@ def load_twin(
             "same films"
         )
     known = {series for part, series in normals if part == "train"}
-    if known & {series for part, series in normals if part != "train"}:
+    if known & {series for part, series in normals if part == "val"}:
         raise RunError(
             f"{folder}: has seen normal films of the series it judges; a twin is trained on a "
             "split by `firstread data split --by series`"
