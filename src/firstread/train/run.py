@@ -11,36 +11,32 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-import torch
 
 from firstread.cohort.ages import why_unused
-from firstread.cohort.cache import CachedFilms, cached_films
+from firstread.cohort.cache import CachedFilms
 from firstread.cohort.split import save_split, split_of, unknown_patients
 from firstread.cohort.split_checks import assert_both_classes
 from firstread.cohort.table import Cohort
-from firstread.errors import NoFilms, RunError
+from firstread.errors import RunError
 from firstread.evaluate.figures import curves
 from firstread.evaluate.metrics import auc
 from firstread.film.files import write_atomic
-from firstread.film.preprocess import Preprocess
-from firstread.model.net import FilmNet, channels_last
+from firstread.model.net import FilmNet
 from firstread.model.weights import Weights
-from firstread.plural import count
-from firstread.progress import Progress, Show, unseen
+from firstread.progress import Show, unseen
 from firstread.train.alone import alone
 from firstread.train.beginning import beginning, network_of
 from firstread.train.blend import BLENDED, blend, keep_blend
 from firstread.train.finish import make_bundle, val_csv
 from firstread.train.fit import device_for, fit
 from firstread.train.focus import find_lungs
+from firstread.train.parts import decoded_parts, what_is_shown
 from firstread.train.recipe import Recipe
 from firstread.train.record import now, open_run
 from firstread.train.start import TRAINED_CSV, Start, assert_unseen
@@ -124,34 +120,22 @@ def _train(
     if start and not (out / TRAINED_CSV).exists():
         write_atomic(out / TRAINED_CSV, start.trained_csv())
     teachers, told = _teachers(replace(job, films=split), taught, say, show)
-    started = time.perf_counter()
-    hows = {"train": recipe.kept, "val": recipe.seen}
-    parts = [_decoded(split.part(name), how, name, say, show) for name, how in hows.items()]
-    decode_seconds = time.perf_counter() - started
-    parts = _as_begun(out, state, parts, say)
+    parts, decode_seconds = decoded_parts(split, recipe, out, state, say, show)
     for doubt in (why_unused(parts[0].films), unknown_patients(split)):
         if doubt:
             say(doubt)
     net = network_of(recipe, weights, start, say)
-    pixels = [np.asarray(p.pixels) for p in parts]
-    started = time.perf_counter()
-    bf16 = state["precision"] == "bf16-mixed"
-    inputs = (
-        [_features(net, p, bf16, show("features")) for p in pixels]
-        if recipe.features_once
-        else pixels
-    )
-    feature_seconds = time.perf_counter() - started
-    labels = [p.films.labels for p in parts]
-    lungs = find_lungs(pixels[0], show("finding the lungs")) if recipe.wants_lungs else None
+    inputs, feature_seconds = what_is_shown(net, recipe, parts, state["precision"], show)
+    pixels, labels = np.asarray(parts[0].pixels), [p.films.labels for p in parts]
+    lungs = find_lungs(pixels, show("finding the lungs")) if recipe.wants_lungs else None
     if teachers:
-        sha256 = keep_opinions(out, teachers, parts[0].films, pixels[0], recipe.size)
+        sha256 = keep_opinions(out, teachers, parts[0].films, pixels, recipe.size)
         state |= {"teachers": told, "teachers_sha256": sha256}
     say(f"training {recipe.arch} at {recipe.fit_size} px on {len(labels[0])} films")
     module = fit(
         net,
         recipe,
-        (inputs[0], inputs[1]),
+        inputs,
         (labels[0], labels[1]),
         out,
         device=device,
@@ -164,36 +148,50 @@ def _train(
     if start and recipe.start_share:
         blend(net, start.tensors, recipe.start_share)
         keep_blend(net, out)
-    fit_seconds = sum(row["seconds"] for row in module.history)
-    taught_seconds = sum(teacher["train_seconds"] for teacher in told)
     write_atomic(out / "curves.png", curves(module.history))
+    spent = {
+        "decode_seconds": decode_seconds,
+        "feature_seconds": feature_seconds,
+        "fit_seconds": sum(row["seconds"] for row in module.history),
+    }
+    taught_seconds = sum(teacher["train_seconds"] for teacher in told)
     told_now = {
-        "decode_seconds": round(decode_seconds, 3),
-        "feature_seconds": round(feature_seconds, 3),
-        "fit_seconds": round(fit_seconds, 3),
-        "train_seconds": round(decode_seconds + feature_seconds + fit_seconds + taught_seconds, 3),
+        **{key: round(seconds, 3) for key, seconds in spent.items()},
+        "train_seconds": round(sum(spent.values()) + taught_seconds, 3),
         "epochs_run": len(module.history),
         "val_auc": _kept(module.history, recipe, out)["val_auc"],
     }
-    state = told_now | state  # what a run that was finished has told stays
-    name = f"{job.name}-{recipe.arch}-{recipe.size}-seed{recipe.seed}"
-    both = (parts[0], parts[1])
-    earlier = start.trained_on if start else ()
+    # What a run that was finished has told stays.
+    return _closed(job, net, parts, told_now | state, start, say, show)
+
+
+def _closed(
+    job: Job,
+    net: FilmNet,
+    parts: tuple[CachedFilms, CachedFilms],
+    state: dict[str, Any],
+    start: Start | None,
+    say: Callable[[str], None],
+    show: Show,
+) -> dict[str, Any]:
+    """The bundle of a fitted network and what it says of the validation films; the run's record,
+    which says last that it is finished."""
+    recipe, out = job.recipe, job.out
     _, logits = make_bundle(
         out / "bundle",
         net,
         recipe,
-        name,
-        both,
+        f"{job.name}-{recipe.arch}-{recipe.size}-seed{recipe.seed}",
+        parts,
         state,
         say,
         gate=job.gate,
-        earlier=earlier,
+        earlier=start.trained_on if start else (),
         show=show,
     )
     write_atomic(out / "val.csv", val_csv(parts[1].films, logits))
     if recipe.start_share:  # what was validated in training was not yet blended
-        state["val_auc"] = auc(logits, labels[1] == 1)
+        state["val_auc"] = auc(logits, parts[1].films.labels == 1)
     state |= {"finished": True, "ended": now()}
     write_atomic(out / "run.json", json.dumps(state, indent=2) + "\n")
     return state
@@ -244,66 +242,3 @@ def _kept(history: list[dict[str, float]], recipe: Recipe, out: Path) -> dict[st
     if not math.isfinite(kept["val_loss"]):
         raise RunError(f"{out}: the fit diverged; give a recipe with a lower lr and another --out")
     return kept
-
-
-def _decoded(
-    films: Cohort, how: Preprocess, name: str, say: Callable[[str], None], show: Show
-) -> CachedFilms:
-    cached = cached_films(films, how, progress=show(f"decoding the {name} part"))
-    for file, why in cached.failed:
-        say(f"left out {file}: {why}")
-    for label, which in enumerate(("normal", "pneumonia")):
-        if label not in cached.films.labels:
-            raise NoFilms(
-                f"of the {name} part not one {which} film can be decoded (first of those that "
-                f"cannot: {cached.failed[0][0]}); mend the films or split anew"
-            )
-    return cached
-
-
-def _as_begun(
-    out: Path, state: dict[str, Any], parts: list[CachedFilms], say: Callable[[str], None]
-) -> list[CachedFilms]:
-    """The parts without the films that could not be decoded when the fit began, as `state` tells.
-
-    A disk may have failed for a moment only, but the fit's schedule counts the steps of the films
-    that were. Raises `RunError` where others cannot be decoded now.
-    """
-    failed = {file: why for part in parts for file, why in part.failed}
-    if "failed_films" not in state or not (out / "checkpoints" / "last.ckpt").is_file():
-        state["failed_films"] = [list(pair) for pair in failed.items()]
-        write_atomic(out / "run.json", json.dumps(state, indent=2) + "\n")
-        return parts
-    left = {file for file, _ in state["failed_films"]}
-    if lost := sorted(failed.keys() - left):
-        raise RunError(
-            f"{out}: {count(len(lost), 'film')} that training began with cannot be decoded now "
-            f"(first: {lost[0]}: {failed[lost[0]]}); the same command goes on once they can be"
-        )
-    if back := left - failed.keys():
-        say(f"left out as when training began, decodable by now: {count(len(back), 'film')}")
-    kept = [[i for i, r in enumerate(p.films.rows) if r.file not in left] for p in parts]
-    return [
-        CachedFilms(p.films.subset(some), p.pixels[some], p.failed)
-        if len(some) < len(p.films)
-        else p
-        for p, some in zip(parts, kept, strict=True)
-    ]
-
-
-def _features(
-    net: FilmNet, pixels: npt.NDArray[np.uint8], bf16: bool, progress: Progress
-) -> npt.NDArray[np.float16]:
-    """The trunk's output for every film, (n, c, h, w); for a trunk that does not learn."""
-    channels_last(net).eval()
-    out: list[npt.NDArray[np.float16]] = []
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        for start in range(0, len(pixels), 64):
-            # Copied, since torch warns of an array that it must not write to, as the cache's is.
-            films = torch.from_numpy(np.array(pixels[start : start + 64]))
-            film = (films.unsqueeze(1).float() / 255.0).contiguous(
-                memory_format=torch.channels_last
-            )
-            out.append(net.features(film).half().numpy())
-            progress(start + len(films), len(pixels))
-    return np.concatenate(out)
