@@ -47,7 +47,7 @@ from firstread.clinic.shift import shift_of
 from firstread.errors import DataError
 from firstread.evaluate.calibration import Floats, Platt, sigmoid
 from firstread.evaluate.intervals import DRAWS, Sampler
-from firstread.evaluate.metrics import film_losses
+from firstread.evaluate.metrics import Bools, film_losses
 from firstread.evaluate.operating import OperatingPoint, checked_sensitivity
 from firstread.evaluate.recalibrate import calibrated_prevalence, refit
 from firstread.evaluate.result import measure
@@ -105,12 +105,8 @@ def onboard(
     `DataError` where a class is missing or what is asked for cannot be had.
     """
     check_asked(sensitivity, width, prevalence)
+    _check_films(scored)
     truth = scored.truth
-    if not truth.any() or truth.all():
-        raise DataError("films of one class only; onboarding needs films with and without")
-    if scored.rejected.all():
-        why = "; ".join(scored.reasons[0])
-        raise DataError(f"all {len(scored)} films were rejected; the first because: {why}")
     shipped = Platt.of(bundle.card.calibration)
     films, read = _films(scored, look, shipped)
     counts = films.patients_of(False), films.patients_of(True)
@@ -133,12 +129,10 @@ def onboard(
         if not any(w["name"] == "thresholds" for w in withheld):
             point = local_point(films, method, shipped, sensitivity, prevalence, bundle.name)
             judged = calibrate.cross_decided(films, method, sensitivity, seed)
-            calls, referred = ~truth, look.aside & read
-            calls[read], referred[read] = judged.calls, judged.referred | look.aside[read]
             local = {
                 "threshold": point.threshold,
                 "refer": {"low": point.refer.low, "high": point.refer.high},
-            } | operating(sampler, truth, calls, referred, ~read, share, enough)
+            } | operating(sampler, truth, *_everywhere(judged, truth, look, read), share, enough)
     if auc is not None and auc["low"] is not None and auc["low"] <= 0.5:
         warnings = [*warnings, TELLS_NOTHING]
     found: Told = as_shipped if local is None else local
@@ -175,6 +169,25 @@ def onboard(
     }
     taken = {name: base[name] for name in TAKEN}
     return Onboarding(result | taken | {"warnings": list(warnings)}, point)
+
+
+def _check_films(scored: Scored) -> None:
+    truth = scored.truth
+    if not truth.any() or truth.all():
+        raise DataError("films of one class only; onboarding needs films with and without")
+    if scored.rejected.all():
+        why = "; ".join(scored.reasons[0])
+        raise DataError(f"all {len(scored)} films were rejected; the first because: {why}")
+
+
+def _everywhere(
+    judged: calibrate.Judged, truth: Bools, look: Look, read: Bools
+) -> tuple[Bools, Bools, Bools]:
+    """What was decided of the films that were read, of all films (n,): called pneumonia, those
+    not read wrongly; referred; not read."""
+    calls, referred = ~truth, look.aside & read
+    calls[read], referred[read] = judged.calls, judged.referred | look.aside[read]
+    return calls, referred, ~read
 
 
 def _value(estimate: Told | None) -> float | None:

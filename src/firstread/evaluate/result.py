@@ -52,6 +52,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 import firstread
 from firstread.evaluate import tables
@@ -80,11 +81,44 @@ def measure(
     truth, p = scored.truth, scored.scores
     sampler = Sampler(scored.patients, seed, draws)
     calls = scored.calls(scored.threshold)
-    counts = confusion(truth, calls)
-    slope, intercept = sampler.calibration(p, truth)
-    main = decisions(sampler, truth, calls)
     result: dict[str, Any] = {
         "format": 1,
+        **_measures(sampler, scored, calls, seed),
+        "classes": tables.classes(sampler, truth, calls),
+        "confusion": {
+            "labels": list(LABELS),
+            "matrix": confusion(truth, calls).matrix,
+            "how": "a row a truth, a column a decision at the threshold; films in the refer "
+            "band are decided too, rejected films stand in the wrong column",
+        },
+        "thresholds": [
+            {"name": name, "value": t["value"], "how": t.get("how", "")}
+            | decisions(sampler, truth, scored.calls(t["value"]))
+            | {"confusion": confusion(truth, scored.calls(t["value"])).matrix}
+            for name, t in scored.thresholds.items()
+        ],
+        "selective": tables.selective(sampler, scored, calls),
+        "prevalence": tables.prevalences(sampler, truth, calls, prevalence),
+        "groups": {
+            name: tables.within(scored, values, seed, draws)
+            for name, values in scored.groups.items()
+        },
+        "roc": tables.roc(p, truth),
+        "pr": tables.pr(p, truth),
+        "reliability": tables.reliability(p, truth),
+        "shortcuts": shortcut_aucs(scored.numbers, truth, scored.patients, seed),
+    }
+    return result | _films(scored) | _provenance(scored, sampler, seed, command, warnings)
+
+
+def _measures(
+    sampler: Sampler, scored: Scored, calls: npt.NDArray[np.bool_], seed: int
+) -> dict[str, Any]:
+    """The estimates and counts that are one number each, and how well calibrated it is."""
+    truth, p = scored.truth, scored.scores
+    slope, intercept = sampler.calibration(p, truth)
+    main = decisions(sampler, truth, calls)
+    return {
         "accuracy": main["accuracy"],
         "auc": sampler.auc(p, truth).to_json(),
         "sensitivity": main["sensitivity"],
@@ -111,31 +145,7 @@ def measure(
             "how": "logistic regression of truth on the logit of the probability; 1 and 0 are "
             "perfect, null where the classes are told apart without error",
         },
-        "classes": tables.classes(sampler, truth, calls),
-        "confusion": {
-            "labels": list(LABELS),
-            "matrix": counts.matrix,
-            "how": "a row a truth, a column a decision at the threshold; films in the refer "
-            "band are decided too, rejected films stand in the wrong column",
-        },
-        "thresholds": [
-            {"name": name, "value": t["value"], "how": t.get("how", "")}
-            | decisions(sampler, truth, scored.calls(t["value"]))
-            | {"confusion": confusion(truth, scored.calls(t["value"])).matrix}
-            for name, t in scored.thresholds.items()
-        ],
-        "selective": tables.selective(sampler, scored, calls),
-        "prevalence": tables.prevalences(sampler, truth, calls, prevalence),
-        "groups": {
-            name: tables.within(scored, values, seed, draws)
-            for name, values in scored.groups.items()
-        },
-        "roc": tables.roc(p, truth),
-        "pr": tables.pr(p, truth),
-        "reliability": tables.reliability(p, truth),
-        "shortcuts": shortcut_aucs(scored.numbers, truth, scored.patients, seed),
     }
-    return result | _films(scored) | _provenance(scored, sampler, seed, command, warnings)
 
 
 def _films(scored: Scored) -> dict[str, Any]:

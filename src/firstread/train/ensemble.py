@@ -76,22 +76,8 @@ def ensemble(
     Calibration, thresholds and refer band are chosen for the whole, on the validation films that
     no member saw. Raises `RunError` where the runs do not belong together.
     """
-    for i, run in enumerate(runs):
-        if run.resolve() in [other.resolve() for other in runs[:i]]:
-            raise RunError(f"{run}: is named twice; an ensemble is of different runs")
-    states = [finished_run(run) for run in runs]
-    members = [Bundle.load(run / "bundle") for run in runs]
+    states, members = _alike(runs)
     how = members[0].card.preprocess
-    parts = [_parts(run) for run in runs]
-    for run, member, part in zip(runs, members, parts, strict=True):
-        if member.card.preprocess != how:
-            raise RunError(f"{run}: makes films ready otherwise than {runs[0]}; train alike")
-        if part != parts[0]:
-            raise RunError(f"{run}: was trained on another split than {runs[0]}; split alike")
-        if _map_of(member) != _map_of(members[0]):
-            raise RunError(
-                f"{run}: draws a map of another size than {runs[0]}; take networks alike"
-            )
     split = load_split(runs[0] / "split.csv", films, show("hashing"))
     val = cached_films(split.part("val"), how, progress=show("decoding the val part"))
     ages, full = split.part("train").ages, replace(how, size=max(how.size, FULL))
@@ -103,9 +89,6 @@ def ensemble(
         read, np.asarray(large.pixels), how.size, read(np.asarray(val.pixels)), val.films.labels
     )
     first = members[0].card.raw
-    data = [member.card.raw["data"] for member in members]
-    told = [one.get("trained_on") for one in data]
-    earlier = list(dict.fromkeys(sha for one in data for sha in one.get("earlier_sha256", ())))
     card = {
         "name": name,
         "arch": " + ".join(member.card.arch for member in members),
@@ -116,13 +99,7 @@ def ensemble(
         "preprocess": first["preprocess"],
         **point.to_card(),
         "ages": list(ages) if ages else None,
-        "data": {
-            **first["data"],
-            **({"earlier_sha256": earlier} if earlier else {}),  # of any of them
-            "validation_sha256": val.films.data_hash(),
-            # A part of the films would pass for all of them.
-            "trained_on": all_prefixes(told) if all(told) else None,
-        },
+        "data": _data([member.card.raw["data"] for member in members], val.films.data_hash()),
         "training": {
             "weights": first["training"]["weights"],
             "members": [
@@ -136,6 +113,39 @@ def ensemble(
         "notices": [],
     }
     return write_bundle(out, graph, card)
+
+
+def _alike(runs: Sequence[Path]) -> tuple[list[dict[str, Any]], list[Bundle]]:
+    """The records and bundles of finished runs; `RunError` where they do not belong together."""
+    for i, run in enumerate(runs):
+        if run.resolve() in [other.resolve() for other in runs[:i]]:
+            raise RunError(f"{run}: is named twice; an ensemble is of different runs")
+    states = [finished_run(run) for run in runs]
+    members = [Bundle.load(run / "bundle") for run in runs]
+    parts = [_parts(run) for run in runs]
+    for run, member, part in zip(runs, members, parts, strict=True):
+        if member.card.preprocess != members[0].card.preprocess:
+            raise RunError(f"{run}: makes films ready otherwise than {runs[0]}; train alike")
+        if part != parts[0]:
+            raise RunError(f"{run}: was trained on another split than {runs[0]}; split alike")
+        if _map_of(member) != _map_of(members[0]):
+            raise RunError(
+                f"{run}: draws a map of another size than {runs[0]}; take networks alike"
+            )
+    return states, members
+
+
+def _data(members: Sequence[dict[str, Any]], validation: str) -> dict[str, Any]:
+    """What a card tells of the films, from what those of the members tell."""
+    told = [str(one.get("trained_on") or "") for one in members]
+    earlier = list(dict.fromkeys(sha for one in members for sha in one.get("earlier_sha256", ())))
+    return {
+        **members[0],
+        **({"earlier_sha256": earlier} if earlier else {}),  # of any of them
+        "validation_sha256": validation,
+        # A part of the films would pass for all of them.
+        "trained_on": all_prefixes(told) if all(told) else None,
+    }
 
 
 def _map_of(bundle: Bundle) -> tuple[int, ...]:

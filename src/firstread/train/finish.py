@@ -62,7 +62,6 @@ def make_bundle(
     """
     train, val = parts
     pixels, size = np.asarray(val.pixels), recipe.size
-    seed = recipe.seed
     shifted = None
     if twin:  # refused before the work
         shifted = load_twin(twin, recipe, state, (*train.films.hashes, *val.films.hashes))
@@ -73,7 +72,7 @@ def make_bundle(
     if gate:
         look = quick.seen if quick else None
         learnt = np.asarray(train.pixels)
-        graph, limits = with_gate(graph, learnt, pixels, seed, say, look, net.strange)
+        graph, limits = with_gate(graph, learnt, pixels, recipe.seed, say, look, net.strange)
         told_gate = {"gate": limits}
     read = reader_of(graph)
     logits = read(pixels)
@@ -85,7 +84,6 @@ def make_bundle(
         progress = show(f"decoding the val part at {FULL} px")
         large = np.asarray(cached_films(val.films, full, progress=progress).pixels)
     point = choose_point(read_worse, large, size, logits, val.films.labels, shifted)
-    start = state.get("start")
     card = {
         "name": name,
         "arch": recipe.arch,
@@ -97,23 +95,32 @@ def make_bundle(
         **point.to_card(),
         **told_gate,
         "ages": list(train.films.ages) if train.films.ages else None,
-        "data": {
-            "source": val.films.root.name,
-            "films": len(train.films),
-            "patients": len(set(train.films.patients)),
-            "validation_films": len(val.films),
-            "validation_patients": len(set(val.films.patients)),
-            "sha256": state["data_sha256"],
-            "validation_sha256": val.films.data_hash(),
-            "trained_on": prefixes({*train.films.hashes, *earlier}),
-            **({"earlier_sha256": earlier_data(start)} if start else {}),
-        },
+        "data": _data(parts, state, earlier),
         "training": {key: state[key] for key in TOLD}
         | {key: state[key] for key in TOLD_IF_THERE if state.get(key)}
         | ({"twin": shifted.told} if shifted else {}),
         "notices": [],
     }
     return write_bundle(out, graph, card), logits
+
+
+def _data(
+    parts: tuple[CachedFilms, CachedFilms], state: dict[str, Any], earlier: Sequence[str]
+) -> dict[str, Any]:
+    """What a card tells of the films that it was made from."""
+    train, val = (part.films for part in parts)
+    start = state.get("start")
+    return {
+        "source": val.root.name,
+        "films": len(train),
+        "patients": len(set(train.patients)),
+        "validation_films": len(val),
+        "validation_patients": len(set(val.patients)),
+        "sha256": state["data_sha256"],
+        "validation_sha256": val.data_hash(),
+        "trained_on": prefixes({*train.hashes, *earlier}),
+        **({"earlier_sha256": earlier_data(start)} if start else {}),
+    }
 
 
 def made_again(
