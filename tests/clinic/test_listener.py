@@ -26,6 +26,7 @@ from dicom_films import DX, dicom_film
 from firstread.clinic import listener, storage
 from firstread.clinic.listener import Listener
 from firstread.clinic.queue import Queue
+from firstread.errors import NotNow, OutputError
 from nodes import until
 
 Listen = Callable[..., tuple[int, list[str]]]
@@ -235,6 +236,39 @@ def test_connections_that_ask_for_nothing_hold_no_place(
     end = time.monotonic() + listener.SILENCE / 2
     while not answers(port):
         assert time.monotonic() < end
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_thread_that_takes_connections_is_watched_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = Queue(tmp_path / "q")
+    where = ("127.0.0.1", 0)
+    made = Listener(queue, print, threading.Event(), address=where, aet="FIRSTREAD")
+    assert len(made.threads) == 2
+    assert all(thread.is_alive() for thread in made.threads)
+
+    def broken(self: AssociationServer) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(AssociationServer, "service_actions", broken)
+    until(lambda: not all(thread.is_alive() for thread in made.threads))
+    made.stop()
+    queue.close()
+
+
+def test_a_port_that_this_user_may_not_have_is_for_a_person_to_change(
+    listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not `NotNow`, on which a service begins again for ever. Tests run as root, who may."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", refused)
+    with pytest.raises(OutputError, match="this user may not listen there; choose a --port") as e:
+        listen()
+    assert not isinstance(e.value, NotNow)
 
 
 def test_who_is_refused_and_why_is_told(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:

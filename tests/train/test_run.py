@@ -386,6 +386,19 @@ def test_a_run_goes_on_with_the_films_it_began_with(
     assert train(again)["failed_films"] == [], "nothing was learnt without them yet"
 
 
+def test_a_split_that_lost_lines_is_whole_again_when_the_run_goes_on(
+    films: Path, tmp_path: Path
+) -> None:
+    job = tiny_job(films, tmp_path / "run", epochs=1)
+    with pytest.raises(Stop):
+        train(job, callbacks=(StopAt(0),))
+    split = tmp_path / "run" / "split.csv"
+    whole = split.read_bytes()
+    split.write_bytes(b"".join(whole.splitlines(keepends=True)[:-3]))
+    train(job)
+    assert split.read_bytes() == whole
+
+
 def test_corrected_labels_make_another_run(whole: Path, films: Path) -> None:
     job = tiny_job(films, whole)
     rows = (replace(job.films.rows[0], label=1), *job.films.rows[1:])

@@ -57,7 +57,8 @@ GRACE = 10.0
 class Listener:
     """Listens from the start on; sets `arrived` when there is a film to read.
 
-    Raises `NotNow` where address or port cannot be had.
+    Raises `NotNow` where address or port cannot be had, `OutputError` where the port is one that
+    this user may not listen on.
     """
 
     def __init__(
@@ -75,7 +76,14 @@ class Listener:
         self._heard: weakref.WeakKeyDictionary[Association, float] = weakref.WeakKeyDictionary()
         self._at_work: weakref.WeakSet[Association] = weakref.WeakSet()
         self._said, self._ended = -math.inf, threading.Event()
+        others = set(threading.enumerate())
         self._server = self._listen(address, aet, allow)
+        # The library starts the thread that takes connections and tells nobody which it is.
+        self._accepting = [
+            thread
+            for thread in threading.enumerate()
+            if thread not in others and thread.name.startswith("AcceptorServer")
+        ]
         self.port = int(self._server.server_address[1])
         self._watch = threading.Thread(target=self._watch_silence, name="silence", daemon=True)
         self._watch.start()
@@ -83,7 +91,7 @@ class Listener:
     @property
     def threads(self) -> tuple[threading.Thread, ...]:
         """Those that are to run until `stop`, beside one an association."""
-        return (self._watch,)
+        return (self._watch, *self._accepting)
 
     def stop(self) -> None:
         """No new senders; those that are there may end what they send, then they are cut off."""
@@ -124,6 +132,11 @@ class Listener:
         ]
         try:
             server = ae.start_server(address, block=False, evt_handlers=handlers)
+        except PermissionError:
+            raise OutputError(
+                f"{address[0]}:{address[1]}: this user may not listen there; choose a --port from "
+                "1024 on (11112 is DICOM's), or give the node CAP_NET_BIND_SERVICE"
+            ) from None
         except OSError as e:
             raise NotNow(
                 f"{address[0]}:{address[1]}: cannot be listened on ({e.strerror}); "

@@ -115,8 +115,7 @@ def _train(
     state = open_run(out, job.name, recipe, split, weights, start, device, taught)
     if state.get("finished") and _is_whole(out, recipe, say):
         return state
-    if not (out / "split.csv").exists():
-        save_split(split, out / "split.csv")
+    save_split(split, out / "split.csv")  # again too: one that lost lines is mended by that
     if start and not (out / TRAINED_CSV).exists():
         write_atomic(out / TRAINED_CSV, start.trained_csv())
     teachers, told = _teachers(replace(job, films=split), taught, say, show)
