@@ -180,6 +180,31 @@ step "$RESULTS/blocks.json" \
 step "$RESULTS/nih.json" \
     $bin/firstread evaluate shipped --data "$hospital" --split "$RUNS/hospital.csv" --part train \
     --by view --recalibrate-on "$hospital" --json "$RESULTS/nih.json"
+#    A rehearsal of the freeze: the same way once more without the first eighth of the patients of
+#    each series, and one look at these.
+again=$RUNS/rehearsal
+rehearsed() {  # NAME RECIPE DATA SPLIT [OPTION...]
+    local out=$again-$1 recipe=$2 data=$3 split=$4
+    shift 4
+    step "$out/bundle/card.json" \
+        $bin/firstread train "$recipe" --seed 0 "$@" --data "$data" --split "$split" --out "$out"
+}
+step "$again-films.csv" $bin/firstread data split "$films" --test 0.125 --out "$again-films.csv"
+step "$again-series.csv" $bin/firstread data split "$table" --by series --test 0.125 \
+    --out "$again-series.csv"
+step "$again.csv" $bin/firstread data split "$table" --test 0.125 --out "$again.csv"
+rehearsed default default "$films" "$again-films.csv"
+rehearsed settle settle "$films" "$again-films.csv" --start "$again-default"
+rehearsed twin-start default "$table" "$again-series.csv"
+rehearsed twin settle "$table" "$again-series.csv" --start "$again-twin-start"
+step "$again/card.json" \
+    $bin/firstread export "$again-settle" --twin "$again-twin" --data "$films" \
+    --name firstread-rehearsal --out "$again"
+step "$RESULTS/rehearsal.json" \
+    $bin/firstread evaluate "$again" --data "$table" --split "$again.csv" --part test \
+    --corruptions --occlude box --occlude silhouette --heat-energy --map-curves \
+    --json "$RESULTS/rehearsal.json"
+
 step "$RESULTS/lungs.json" \
     $bin/firstread lungs evaluate --data "$table" --split "$RUNS/blocks.csv" \
     --json "$RESULTS/lungs.json"
