@@ -56,6 +56,21 @@ def need_lines(wants: list[dict[str, Any]], width: float) -> list[str]:
     return out
 
 
+def drift_lines(result: dict[str, Any]) -> list[str]:
+    """What a comparison found, a line a number and a rate."""
+    from firstread.clinic.drift import NAMES
+
+    out = []
+    for name, x in result["numbers"].items():
+        said = "much" if x["much"] else "yes" if x["moved"] else "no"
+        mean = f"mean {x['mean']:.6g}, was {x['mean_before']:.6g}"
+        out.append(f"{NAMES[name]:22}  {mean}; index {x['psi']:.3f}; changed: {said}")
+    for name, x in result["rates"].items():
+        said = "yes" if x["moved"] else "no"
+        out.append(f"{NAMES[name]:22}  {x['value']:.1%}, was {x['before']:.1%}; changed: {said}")
+    return out
+
+
 def _with_interval(estimate: dict[str, Any] | None) -> str:
     if estimate is None or estimate["value"] is None:
         return "not given"
