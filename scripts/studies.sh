@@ -204,6 +204,10 @@ step "$RESULTS/rehearsal.json" \
     $bin/firstread evaluate "$again" --data "$table" --split "$again.csv" --part test \
     --corruptions --occlude box --occlude silhouette --heat-energy --map-curves \
     --json "$RESULTS/rehearsal.json"
+step "$RESULTS/rehearsal_gate.json" \
+    $bin/python scripts/gate_study.py --bundle "$again" --split "$again.csv" --table "$table" \
+    --adults "$hospital" --negatives "$FIRSTREAD_DATA/negatives.csv" \
+    ${PICTURES:+--photos "$PICTURES"} --json "$RESULTS/rehearsal_gate.json"
 
 step "$RESULTS/lungs.json" \
     $bin/firstread lungs evaluate --data "$table" --split "$RUNS/blocks.csv" \
