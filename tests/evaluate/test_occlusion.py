@@ -77,7 +77,9 @@ def test_a_shortcut_at_the_border_is_found_out(tmp_path: Path, bundle: Path) -> 
     cohort = write(tmp_path / "films", lungs=(50, 60), border=(40, 150))
     seen: list[tuple[int, int]] = []
     result = occlusion_study(bundle, cohort, "box", progress=lambda *a: seen.append(a))
-    assert set(result) == {"how", "n", "n_left_out", "auc", "auc_clean", "area_auc", "rule"}
+    assert set(result) == {
+        *("how", "n", "n_left_out", "auc", "auc_clean", "distance_left", "area_auc", "rule")
+    }
     assert (result["how"], result["n"], result["n_left_out"]) == ("box", 12, 0)
     assert result["auc_clean"]["value"] == result["auc"]["value"] == 1.0
     assert result["area_auc"] is None
@@ -117,6 +119,17 @@ def _middle_bundle(folder: Path) -> Path:
     model.graph.node[1].output[0] = "whole"
     model.graph.node.insert(2, h.make_node("Mul", ["whole", "window"], ["unit"]))
     return write_bundle(folder, model.SerializeToString(), tiny_card(SIZE)).path
+
+
+def test_how_far_the_classes_still_lie_apart(tmp_path: Path, bundle: Path) -> None:
+    """The tiny model's logit is linear in the mean grey: painting with it takes nothing away
+    where all is of one grey, and what is left where only the lungs differ can be reckoned."""
+    even = write(tmp_path / "even", (60, 120), (60, 120))
+    assert occlusion_study(bundle, even, "box")["distance_left"]["value"] == pytest.approx(1)
+    inside = occlusion_study(bundle, write(tmp_path / "in", (60, 120), (90, 90)), "box")
+    share = box_mask(SIZE).mean()  # the lungs move the mean by it, and the mean is the paint
+    assert inside["distance_left"]["value"] == pytest.approx(share, abs=0.02)
+    assert inside["auc"]["value"] == pytest.approx(inside["auc_clean"]["value"], abs=0.1)
 
 
 def test_the_area_alone_gives_the_label_away_in_either_direction(

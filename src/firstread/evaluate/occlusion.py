@@ -9,7 +9,9 @@ others. The lungs are painted over with the film's own mean grey, in one of two 
   shape is itself a finding: annotators cut consolidated lung away. Beside the AUC therefore
   stands that of the painted area alone, which no look at the film is needed for.
 
-Lower is better: 0.5 is a model that needs the lungs.
+Lower is better: 0.5 is a model that needs the lungs. An AUC tells only whether a trace is left,
+were it the hundredth part of what moved the opinion before. So beside it stands how far the classes
+still lie apart, as a share of their distance with the lungs in sight: 0 is a model that needs them.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from firstread.cohort.table import Cohort
 from firstread.errors import DataError, NoFilms
 from firstread.evaluate.calibration import Floats
 from firstread.evaluate.graph import Films, Graph, film_batches
-from firstread.evaluate.intervals import Sampler
+from firstread.evaluate.intervals import Estimate, Sampler
 from firstread.evaluate.masks import Mask, check_frame, dilate, find_masks, load_mask_if_sound
 from firstread.evaluate.metrics import Bools
 from firstread.plural import count
@@ -79,7 +81,8 @@ def occlusion_study(
     for "silhouette" only. `progress` is called with (done, all) films.
 
     ``how``; ``n`` films used and ``n_left_out``: film or mask missing, unreadable or empty; ``auc``
-    on painted films and ``auc_clean`` on the same films as they are; ``area_auc``: of the
+    on painted films and ``auc_clean`` on the same films as they are; ``distance_left``: distance of
+    the classes' mean logits on painted films, over that on those as they are; ``area_auc``: of the
     painted share of the film alone, the better direction (null for the box and where the share
     does not vary); each an estimate {"value", "low", "high", "method", "delong"}; ``rule``: a
     sentence on what was done. Raises `BundleError`; `DataError` where a film has no label, one
@@ -122,6 +125,7 @@ def occlusion_study(
         "n_left_out": len(cohort) - len(kept),
         "auc": sampler.auc(dark, truth).to_json(),
         "auc_clean": sampler.auc(clean, truth).to_json(),
+        "distance_left": _distance_left(sampler, clean, dark, truth).to_json(),
         "area_auc": _area_auc(sampler, np.array(shares), truth),
         "rule": _rule(how, size),
     }
@@ -151,6 +155,18 @@ def _area_auc(sampler: Sampler, shares: Floats, truth: Bools) -> dict[str, Any] 
     return estimate.to_json()
 
 
+def _distance_left(sampler: Sampler, clean: Floats, dark: Floats, truth: Bools) -> Estimate:
+    """Distance of the classes' mean logits, dark over clean; each (n,)."""
+    columns = [truth, ~truth, clean * truth, clean * ~truth, dark * truth, dark * ~truth]
+
+    def share(sums: Floats) -> Floats:
+        ill, well, clean1, clean0, dark1, dark0 = np.moveaxis(sums, -1, 0)
+        left: Floats = (dark1 / ill - dark0 / well) / (clean1 / ill - clean0 / well)
+        return left
+
+    return sampler.from_sums(np.stack(columns, axis=1), share)
+
+
 def _rule(how: Way, size: int) -> str:
     if how == "box":
         rows, columns = (np.flatnonzero(box_mask(size).any(axis=axis)) for axis in (1, 0))
@@ -164,6 +180,7 @@ def _rule(how: Way, size: int) -> str:
     tail = "" if how == "box" else "; films without a mask are left out"
     return (
         f"{what} painted with the mean grey of the whole preprocessed film; AUC of the network's "
-        f"logit, its interval by patient{tail}; unreadable films are left out, and a "
-        "film that is turned away, which counts as wrong elsewhere, stands with its own logit here"
+        f"logit, its interval by patient{tail}; distance left: of the classes' mean logits, as a "
+        "share of that on the same films as they are; unreadable films are left out, and a film "
+        "that is turned away, which counts as wrong elsewhere, stands with its own logit here"
     )
