@@ -92,10 +92,10 @@ def make_split(cohort: Cohort, plan: SplitPlan, progress: Progress | None = None
     films.read_hashes(progress)
     parts = ["train"] * len(films)
     groups = _groups(films)
-    for part in ("test", "val") if plan.test else ("val",):
+    draws = {"test": _kept_apart, "val": _validating} if plan.test else {"val": _validating}
+    for part, draw in draws.items():
         left = [i for i, there in enumerate(parts) if there == "train"]
-        rest = films.subset(left)
-        held = _held_out(rest, plan, part, [groups[i] for i in left])
+        held = draw(films.subset(left), plan, [groups[i] for i in left])
         # A group is held out whole as soon as one of its films is.
         whole = {groups[left[i]] for i in held}
         parts = [part if g in whole else there for g, there in zip(groups, parts, strict=True)]
@@ -106,14 +106,16 @@ def make_split(cohort: Cohort, plan: SplitPlan, progress: Progress | None = None
     return split
 
 
-def _held_out(films: Cohort, plan: SplitPlan, part: str, groups: list[int]) -> list[int]:
-    """The films of `part`, "test" or "val"."""
-    if part == "test":
-        plan = replace(plan, fraction=plan.test)
+def _kept_apart(films: Cohort, plan: SplitPlan, groups: list[int]) -> list[int]:
+    plan = replace(plan, fraction=plan.test)
     if plan.by == "patient":
         return _random(films, plan, groups)
-    if part == "test":
-        return _blocks(films, plan, first=True)
+    return _blocks(films, plan, first=True)
+
+
+def _validating(films: Cohort, plan: SplitPlan, groups: list[int]) -> list[int]:
+    if plan.by == "patient":
+        return _random(films, plan, groups)
     return _blocks(films, plan) if plan.by == "blocks" else _series(films, plan)
 
 
