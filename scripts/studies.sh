@@ -183,6 +183,11 @@ step "$RESULTS/nih.json" \
 #    A rehearsal of the freeze: the same way once more without the first eighth of the patients of
 #    each series, and one look at these.
 again=$RUNS/rehearsal
+looked_at() {  # NAME OUTPUT: a run of it, on the part kept apart
+    step "$RESULTS/$2.json" \
+        $bin/firstread evaluate "$again-$1" --data "$table" --split "$again.csv" --part test \
+        --occlude box --heat-energy --json "$RESULTS/$2.json"
+}
 rehearsed() {  # NAME RECIPE DATA SPLIT [OPTION...]
     local out=$again-$1 recipe=$2 data=$3 split=$4
     shift 4
@@ -208,6 +213,14 @@ step "$RESULTS/rehearsal_gate.json" \
     $bin/python scripts/gate_study.py --bundle "$again" --split "$again.csv" --table "$table" \
     --adults "$hospital" --negatives "$FIRSTREAD_DATA/negatives.csv" \
     ${PICTURES:+--photos "$PICTURES"} --json "$RESULTS/rehearsal_gate.json"
+
+#    What its second step buys, and two others: after that look, so that these films are used up.
+looked_at default rehearsal_first_step
+for name in swap swap-more; do
+    rehearsed $name studies/full/settle-9-$name.toml "$films" "$again-films.csv" \
+        --start "$again-default" --no-gate
+    looked_at $name rehearsal_${name//-/_}
+done
 
 step "$RESULTS/lungs.json" \
     $bin/firstread lungs evaluate --data "$table" --split "$RUNS/blocks.csv" \

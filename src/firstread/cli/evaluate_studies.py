@@ -258,10 +258,10 @@ def study_lines(result: Mapping[str, Any]) -> list[str]:
         lines += [
             "",
             f"{study['how']} painted over: AUC {_with_interval(study['auc'])}, "
-            f"untouched {_number(study['auc_clean'])}, "
-            f"of the distance of the classes {_number(study['distance_left'])} is left"
+            f"untouched {_number(study['auc_clean'])}"
             + (f", of the painted area alone {_number(area)}" if area else "")
-            + f" ({_films(study)})",
+            + f"; distance of the classes {_number(study['distance_left'])} of what it was "
+            f"({_films(study)})",
         ]
     if study := result.get("heat_energy"):
         random = study["randomised"]
