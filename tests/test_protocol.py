@@ -15,6 +15,7 @@ import re
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +263,11 @@ def test_the_card_alone_tells_the_films_it_was_trained_on(tmp_path: Path) -> Non
     del data["trained_on"]
     (unknown,) = seen_warnings(split, data, None)
     assert f"{n} of {n} films are named as those of the public set" in unknown
+    # Whatever a part is called: only the folder tells that a film is of the public test.
+    kept = split.retold([replace(row, part="test") for row in split.rows])
+    assert seen_warnings(kept, data, None) == [unknown]
+    folder = [replace(row, file=f"test/{row.file}") for row in split.rows]
+    assert seen_warnings(split.retold(folder), data, None) == []
 
 
 # The numbers are those of the model that ships (that they are those of their JSON: test_docs)

@@ -271,6 +271,14 @@ def test_a_port_that_this_user_may_not_have_is_for_a_person_to_change(
     assert not isinstance(e.value, NotNow)
 
 
+def test_an_address_that_is_none_is_named(tmp_path: Path) -> None:
+    queue = Queue(tmp_path / "q")
+    where = {"address": ("192.168..1", 0), "aet": "FIRSTREAD"}
+    with pytest.raises(OutputError, match=r"--listen 192\.168\.\.1: no address; give one of"):
+        Listener(queue, print, threading.Event(), **where)
+    queue.close()
+
+
 def test_who_is_refused_and_why_is_told(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "MOST", 1)
     port, log = listen(allow=("TEST",))

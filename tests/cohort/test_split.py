@@ -209,7 +209,9 @@ def test_rare_mixtures_of_kinds_are_not_all_held_out(tmp_path: Path) -> None:
         (SplitPlan("series", block=2), "use 0 or 1"),
         (SplitPlan(test=-0.1), "a test fraction of -0.1 must lie between 0 and 1"),
         (SplitPlan("patient", test=1), "a test fraction of 1 must lie"),
-        (SplitPlan("patient", test=0.99), "both classes"),
+        (SplitPlan("patient", test=0.99), "a test fraction of 0.99 leaves no films of one class"),
+        (SplitPlan(test=0.99), "leaves no films of one class to train on; use a smaller one"),
+        (SplitPlan("series", test=0.99), "leaves no films of one class"),
     ],
 )
 def test_impossible_plans(films: Cohort, plan: SplitPlan, message: str) -> None:

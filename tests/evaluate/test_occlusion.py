@@ -129,6 +129,8 @@ def test_how_far_the_classes_still_lie_apart(tmp_path: Path, bundle: Path) -> No
     inside = occlusion_study(bundle, write(tmp_path / "in", (60, 120), (90, 90)), "box")
     share = box_mask(SIZE).mean()  # the lungs move the mean by it, and the mean is the paint
     assert inside["distance_left"]["value"] == pytest.approx(share, abs=0.02)
+    alike = occlusion_study(bundle, write(tmp_path / "alike", (90, 90), (90, 90)), "box")
+    assert alike["distance_left"] is None  # of nothing there is no share
     assert inside["auc"]["value"] == pytest.approx(inside["auc_clean"]["value"], abs=0.1)
 
 

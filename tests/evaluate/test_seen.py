@@ -5,10 +5,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from firstread.cohort import hashes
 from firstread.cohort.copies import copies_warning
 from firstread.cohort.hashes import file_sha256
+from firstread.cohort.split import SplitPlan, make_split, save_split
+from firstread.cohort.synthetic import write_folder
 from firstread.cohort.table import load_cohort
 from firstread.evaluate import score
 from firstread.evaluate.seen import own_names, seen_warnings
@@ -66,6 +69,26 @@ def test_a_film_stored_anew_is_known_by_its_name(tmp_path: Path) -> None:
         load_cohort(export(tmp_path / "new", 1, first=9), need_labels=False), {}, run
     )
     assert "1 of 1 films is a validation film" in told[0]
+
+
+def test_a_copy_at_another_size_is_of_a_patient_it_learnt_from(tmp_path: Path) -> None:
+    """Names of the public set mean the same patient in whatever copy of it."""
+    films = load_cohort(write_folder(tmp_path / "films", 12, seed=2, size=48))
+    split = make_split(films, SplitPlan(by="patient", fraction=0.4))
+    save_split(split, tmp_path / "run" / "split.csv")
+    for row in split.part("train").rows:
+        Image.open(row.path).resize((64, 64)).save(row.path)
+    n = len(split.part("train"))
+    (told,) = seen_warnings(
+        load_cohort(films.root).subset(
+            i
+            for i, r in enumerate(films.rows)
+            if r.file in {t.file for t in split.part("train").rows}
+        ),
+        {},
+        tmp_path / "run",
+    )
+    assert f"{n} of {n} films are of patients the run trained on" in told
 
 
 def test_a_missing_film_has_no_other_read_again_for_its_hash(

@@ -397,6 +397,9 @@ def test_a_split_that_lost_lines_is_whole_again_when_the_run_goes_on(
     split.write_bytes(b"".join(whole.splitlines(keepends=True)[:-3]))
     train(job)
     assert split.read_bytes() == whole
+    split.write_bytes(b"".join(whole.splitlines(keepends=True)[:-3]))
+    train(job)  # that is finished by now
+    assert split.read_bytes() == whole
 
 
 def test_corrected_labels_make_another_run(whole: Path, films: Path) -> None:

@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from firstread.cohort.split import SplitPlan, make_split, save_split
+from firstread.cohort.split import SplitPlan, load_split, make_split, save_split
 from firstread.cohort.synthetic import write_folder
 from firstread.cohort.table import Cohort, load_cohort
 from firstread.errors import RunError, SplitError, WeightsError
@@ -307,8 +307,21 @@ def test_validation_on_those_it_learnt_from_is_refused(
         Image.open(row.path).resize((64, 64)).save(tmp_path / "large" / row.file)
     large = load_cohort(tmp_path / "large")
     save_split(make_split(large, SplitPlan(block=1)), tmp_path / "large.csv")
-    with pytest.raises(SplitError, match="validation would flatter"):
+    with pytest.raises(SplitError, match=r"validation film.* would flatter"):
         train(replace(job, films=large, split=tmp_path / "large.csv"))
+    # Nor may what is kept apart for one look at the end be of its patients.
+    split = load_split(first / "split.csv", cohort)
+    new = sorted({row.patient for row in split.part("val").rows if row.label == 1})[:1]
+    known = sorted({row.patient for row in split.part("train").rows if row.label == 1})[:1]
+    for patients, what in ((known, "test film"), (new, None)):
+        apart = [replace(r, part="test") if r.patient in patients else r for r in split.rows]
+        save_split(split.retold(apart), tmp_path / "apart.csv")
+        again = replace(job, split=tmp_path / "apart.csv")
+        if what is None:
+            assert_unseen(load_start(first, job.recipe), load_split(again.split, cohort))
+        else:
+            with pytest.raises(SplitError, match=f"was trained on the patients of .* {what}"):
+                train(again)
     assert not (tmp_path / "run").exists()
 
 
@@ -334,5 +347,5 @@ def test_another_hospital_s_films_may_bear_the_same_names(tmp_path: Path) -> Non
     films = load_cohort(there)
     save_split(make_split(films, SplitPlan(block=1)), tmp_path / "shared.csv")
     job = replace(job, films=films, out=tmp_path / "c", split=tmp_path / "shared.csv")
-    with pytest.raises(SplitError, match="validation would flatter"):
+    with pytest.raises(SplitError, match="would flatter"):
         train(job)

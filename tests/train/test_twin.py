@@ -1,8 +1,10 @@
 """A run's twin: the same recipe on another split, whose validation films are of another batch."""
 
 import csv
+import itertools
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,12 @@ pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
 from firstread.cli.main import main
-from firstread.cohort.split import SplitPlan, make_split, save_split
-from firstread.cohort.table import load_cohort
+from firstread.cohort.hashes import combined_sha256
+from firstread.cohort.split import SplitPlan, load_split, make_split, save_split
+from firstread.cohort.synthetic import write_folder
+from firstread.cohort.table import Cohort, load_cohort
 from firstread.errors import RunError
+from firstread.film.files import csv_text
 from firstread.read.bundle import Bundle
 from firstread.train.run import train
 from firstread.train.twin import load_twin
@@ -38,42 +43,83 @@ def record(run: Path) -> dict[str, Any]:
     return found
 
 
-def hashes(run: Path) -> list[str]:
+def split_of(run: Path, films: Path) -> Cohort:
+    return load_split(run / "split.csv", load_cohort(films))
+
+
+def told_anew(run: Path, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
+    """Write a run's split otherwise, and its record by that."""
     with (run / "split.csv").open(newline="") as f:
-        return [row["sha256"] for row in csv.DictReader(f)]
+        rows = [change(row) for row in csv.DictReader(f)]
+    text = csv_text(rows[0], ([*row.values()] for row in rows))
+    (run / "split.csv").write_text(text)
+    state = record(run) | {"data_sha256": combined_sha256(row["sha256"] for row in rows)}
+    (run / "run.json").write_text(json.dumps(state))
 
 
-def test_the_films_a_twin_never_saw(pair: tuple[Path, Path]) -> None:
-    shifted = load_twin(pair[1], tiny_recipe(epochs=1), record(pair[0]), hashes(pair[0]))
+def test_the_films_a_twin_never_saw(pair: tuple[Path, Path], films: Path) -> None:
+    shifted = load_twin(pair[1], tiny_recipe(epochs=1), record(pair[0]), split_of(pair[0], films))
     assert len(shifted.logits) == len(shifted.labels) == shifted.told["films"]["val"]
     assert set(np.unique(shifted.labels)) == {0, 1}
 
 
-def test_what_is_no_twin(pair: tuple[Path, Path], tmp_path: Path) -> None:
+def test_what_is_no_twin(pair: tuple[Path, Path], films: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="by another recipe"):
-        load_twin(pair[1], tiny_recipe(epochs=2), record(pair[0]), hashes(pair[0]))
+        load_twin(pair[1], tiny_recipe(epochs=2), record(pair[0]), split_of(pair[0], films))
     with pytest.raises(RunError, match="no finished run"):
-        load_twin(tmp_path, tiny_recipe(epochs=1), record(pair[0]), hashes(pair[0]))
+        load_twin(tmp_path, tiny_recipe(epochs=1), record(pair[0]), split_of(pair[0], films))
     with pytest.raises(RunError, match="the run itself"):
-        load_twin(pair[0], tiny_recipe(epochs=1), record(pair[0]), hashes(pair[0]))
+        load_twin(pair[0], tiny_recipe(epochs=1), record(pair[0]), split_of(pair[0], films))
     (tmp_path / "run.json").write_text("[7]")
     with pytest.raises(RunError, match="no finished run"):
-        load_twin(tmp_path, tiny_recipe(epochs=1), record(pair[0]), hashes(pair[0]))
+        load_twin(tmp_path, tiny_recipe(epochs=1), record(pair[0]), split_of(pair[0], films))
     same = tmp_path / "same"
     shutil.copytree(pair[1], same)
     text = (same / "split.csv").read_text()
     (same / "split.csv").write_text(text.replace("NORMAL2-IM,normal", "IM,normal"))
     with pytest.raises(RunError, match="has seen normal films of the series"):
-        load_twin(same, tiny_recipe(epochs=1), record(pair[0]), hashes(pair[0]))
+        load_twin(same, tiny_recipe(epochs=1), record(pair[0]), split_of(pair[0], films))
     (same / "run.json").write_text(json.dumps(record(pair[1]) | {"finished": False}))
     with pytest.raises(RunError, match="no finished run"):
-        load_twin(same, tiny_recipe(epochs=1), record(pair[0]), hashes(pair[0]))
+        load_twin(same, tiny_recipe(epochs=1), record(pair[0]), split_of(pair[0], films))
     others = {"weights": {"sha256": "another"}}, {"start": {"recipe": {"lr": 1}, "start": None}}
     for other in others:
         with pytest.raises(RunError, match="began otherwise"):
-            load_twin(pair[1], tiny_recipe(epochs=1), record(pair[0]) | other, hashes(pair[0]))
+            load_twin(
+                pair[1], tiny_recipe(epochs=1), record(pair[0]) | other, split_of(pair[0], films)
+            )
+    other_films = load_cohort(write_folder(tmp_path / "others", 4, seed=9, size=48))
     with pytest.raises(RunError, match="shares no film with the run"):
-        load_twin(pair[1], tiny_recipe(epochs=1), record(pair[0]), ["0" * 64])
+        load_twin(pair[1], tiny_recipe(epochs=1), record(pair[0]), other_films)
+
+
+@pytest.mark.parametrize("where", ["train", "val", "before"])
+def test_a_twin_has_nothing_to_do_with_what_the_run_keeps_apart(
+    where: str, pair: tuple[Path, Path], films: Path, tmp_path: Path
+) -> None:
+    twin = tmp_path / "twin"
+    shutil.copytree(pair[1], twin)
+    run, own = split_of(pair[0], films), split_of(twin, films)
+    apart = own.part("test").rows[:1] if where == "before" else own.part(where).rows[:1]
+    names = {row.file for row in apart}
+    kept = run.retold([replace(r, part="test") if r.file in names else r for r in run.rows])
+    how = tiny_recipe(epochs=1), record(pair[0])
+    if where == "before":
+        assert load_twin(twin, *how, kept).told["films"]
+        save_split(own.subset([own.rows.index(apart[0])]), twin / "start.csv")
+    with pytest.raises(RunError, match=r"1 film that the run keeps .* same --test as the run's"):
+        load_twin(twin, *how, kept)
+
+
+def test_a_twin_whose_split_lost_lines_is_refused(
+    pair: tuple[Path, Path], films: Path, tmp_path: Path
+) -> None:
+    twin = tmp_path / "twin"
+    shutil.copytree(pair[1], twin)
+    lines = (twin / "split.csv").read_text().splitlines(keepends=True)
+    (twin / "split.csv").write_text("".join(lines[:-3]))
+    with pytest.raises(RunError, match="damaged"):
+        load_twin(twin, tiny_recipe(epochs=1), record(pair[0]), split_of(pair[0], films))
 
 
 def test_export_chooses_by_the_twin_and_says_so(
@@ -87,9 +133,8 @@ def test_export_chooses_by_the_twin_and_says_so(
     assert "no finished run" in told.err
     assert "fitting the gate" not in told.out, "refused after the work"
     shutil.copytree(twin, tmp_path / "elsewhere")
-    split = (tmp_path / "elsewhere" / "split.csv").read_text().splitlines()
-    rows = [line.rpartition(",")[0] + f",{i:064x}" for i, line in enumerate(split[1:])]
-    (tmp_path / "elsewhere" / "split.csv").write_text("\n".join([split[0], *rows]))
+    numbers = itertools.count()
+    told_anew(tmp_path / "elsewhere", lambda row: row | {"sha256": f"{next(numbers):064x}"})
     assert main(["export", run, "--twin", str(tmp_path / "elsewhere"), *anew]) == 2
     assert "shares no film with the run" in capsys.readouterr().err
     assert main(["export", str(films), *anew]) == 2

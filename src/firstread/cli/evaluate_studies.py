@@ -254,14 +254,14 @@ def study_lines(result: Mapping[str, Any]) -> list[str]:
             errors = "".join(f"  {e:6.3f}" for e in family["balanced_error"])
             lines.append(f"  {family['name']:18}{errors}  {_number(family['mean'])}")
     for study in result.get("occlusion", ()):
-        area = study.get("area_auc")
+        area, left = study.get("area_auc"), study.get("distance_left")
         lines += [
             "",
             f"{study['how']} painted over: AUC {_with_interval(study['auc'])}, "
             f"untouched {_number(study['auc_clean'])}"
             + (f", of the painted area alone {_number(area)}" if area else "")
-            + f"; distance of the classes {_number(study['distance_left'])} of what it was "
-            f"({_films(study)})",
+            + (f"; distance of the classes {_number(left)} of what it was" if left else "")
+            + f" ({_films(study)})",
         ]
     if study := result.get("heat_energy"):
         random = study["randomised"]

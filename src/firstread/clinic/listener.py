@@ -137,6 +137,11 @@ class Listener:
                 f"{address[0]}:{address[1]}: this user may not listen there; choose a --port from "
                 "1024 on (11112 is DICOM's), or give the node CAP_NET_BIND_SERVICE"
             ) from None
+        except UnicodeError:  # of a name that is none, before it is looked up
+            raise OutputError(
+                f"--listen {address[0]}: no address; give one of this machine's, 127.0.0.1 for "
+                "callers on it alone, or 0.0.0.0 for all"
+            ) from None
         except OSError as e:
             raise NotNow(
                 f"{address[0]}:{address[1]}: cannot be listened on ({e.strerror}); "

@@ -35,7 +35,7 @@ from firstread.cohort.split_checks import COLUMNS, assert_disjoint, check_record
 from firstread.cohort.table import Cohort, FilmRow, by_name
 from firstread.cohort.tags import crowded
 from firstread.errors import FirstreadError, FolderNotFound, NoFilms, SplitError, TableError
-from firstread.film.files import as_written, csv_text, write_atomic
+from firstread.film.files import as_written, csv_text, utf8, write_atomic
 from firstread.progress import Progress
 
 WAYS = ("blocks", "patient", "series")
@@ -95,6 +95,11 @@ def make_split(cohort: Cohort, plan: SplitPlan, progress: Progress | None = None
     draws = {"test": _kept_apart, "val": _validating} if plan.test else {"val": _validating}
     for part, draw in draws.items():
         left = [i for i, there in enumerate(parts) if there == "train"]
+        if part == "val" and plan.test and {films.rows[i].label for i in left} != {0, 1}:
+            raise SplitError(
+                f"a test fraction of {plan.test} leaves no films of one class to train on; use a "
+                "smaller one"
+            )
         held = draw(films.subset(left), plan, [groups[i] for i in left])
         # A group is held out whole as soon as one of its films is.
         whole = {groups[left[i]] for i in held}
@@ -254,13 +259,16 @@ def _random(films: Cohort, plan: SplitPlan, groups: list[int]) -> list[int]:
 def save_split(split: Cohort, path: Path) -> None:
     """Write a split as CSV: file, label, part, patient, series, etiology, sha256.
 
-    A name that is no UTF-8 stands there `as_written`, and `load_split` finds its film by that.
+    A name that is no UTF-8 stands there `as_written`, and `load_split` finds its film by that. A
+    file that says just that already is left alone.
     """
     rows = (
         (r.file, r.label, r.part, r.patient, r.series, r.etiology, sha)
         for r, sha in zip(split.rows, split.hashes, strict=True)
     )
-    write_atomic(path, csv_text(COLUMNS, rows))
+    text = csv_text(COLUMNS, rows)
+    if not (path.is_file() and path.read_bytes() == utf8(text)):
+        write_atomic(path, text)
 
 
 def load_split(path: Path, cohort: Cohort, progress: Progress | None = None) -> Cohort:

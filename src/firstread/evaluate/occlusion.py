@@ -27,7 +27,7 @@ from firstread.cohort.table import Cohort
 from firstread.errors import DataError, NoFilms
 from firstread.evaluate.calibration import Floats
 from firstread.evaluate.graph import Films, Graph, film_batches
-from firstread.evaluate.intervals import Estimate, Sampler
+from firstread.evaluate.intervals import Sampler
 from firstread.evaluate.masks import Mask, check_frame, dilate, find_masks, load_mask_if_sound
 from firstread.evaluate.metrics import Bools
 from firstread.plural import count
@@ -82,7 +82,8 @@ def occlusion_study(
 
     ``how``; ``n`` films used and ``n_left_out``: film or mask missing, unreadable or empty; ``auc``
     on painted films and ``auc_clean`` on the same films as they are; ``distance_left``: distance of
-    the classes' mean logits on painted films, over that on those as they are; ``area_auc``: of the
+    the classes' mean logits on painted films, over that on those as they are (null where the
+    latter is not told from none); ``area_auc``: of the
     painted share of the film alone, the better direction (null for the box and where the share
     does not vary); each an estimate {"value", "low", "high", "method", "delong"}; ``rule``: a
     sentence on what was done. Raises `BundleError`; `DataError` where a film has no label, one
@@ -125,7 +126,7 @@ def occlusion_study(
         "n_left_out": len(cohort) - len(kept),
         "auc": sampler.auc(dark, truth).to_json(),
         "auc_clean": sampler.auc(clean, truth).to_json(),
-        "distance_left": _distance_left(sampler, clean, dark, truth).to_json(),
+        "distance_left": _distance_left(sampler, clean, dark, truth),
         "area_auc": _area_auc(sampler, np.array(shares), truth),
         "rule": _rule(how, size),
     }
@@ -155,16 +156,26 @@ def _area_auc(sampler: Sampler, shares: Floats, truth: Bools) -> dict[str, Any] 
     return estimate.to_json()
 
 
-def _distance_left(sampler: Sampler, clean: Floats, dark: Floats, truth: Bools) -> Estimate:
-    """Distance of the classes' mean logits, dark over clean; each (n,)."""
-    columns = [truth, ~truth, clean * truth, clean * ~truth, dark * truth, dark * ~truth]
+def _distance_left(
+    sampler: Sampler, clean: Floats, dark: Floats, truth: Bools
+) -> dict[str, Any] | None:
+    """Distance of the classes' mean logits, dark over clean; each (n,). None where the clean one
+    is not told from none, of which there is no share."""
+    counts, sums = [truth, ~truth], [clean * truth, clean * ~truth, dark * truth, dark * ~truth]
+    columns = np.stack([*counts, *sums], axis=1)
+
+    def distances(sums: Floats) -> tuple[Floats, Floats]:
+        ill, well, clean1, clean0, dark1, dark0 = np.moveaxis(sums, -1, 0)
+        return clean1 / ill - clean0 / well, dark1 / ill - dark0 / well
 
     def share(sums: Floats) -> Floats:
-        ill, well, clean1, clean0, dark1, dark0 = np.moveaxis(sums, -1, 0)
-        left: Floats = (dark1 / ill - dark0 / well) / (clean1 / ill - clean0 / well)
-        return left
+        whole, left = distances(sums)
+        return left / whole
 
-    return sampler.from_sums(np.stack(columns, axis=1), share)
+    whole = sampler.from_sums(columns, lambda sums: distances(sums)[0])
+    if not (whole.low > 0 or whole.high < 0):
+        return None
+    return sampler.from_sums(columns, share).to_json()
 
 
 def _rule(how: Way, size: int) -> str:

@@ -56,9 +56,12 @@ def seen_warnings(cohort: Cohort, card_data: Mapping[str, Any], run: Path | None
     same, of = sum(h in contents for h in hashes), f"of {len(cohort)} films"
     if same:
         warnings.append(_TRAINED.format(same=same, n=len(cohort), whose="run"))
-    # The same patient name means the same patient only within one source of films.
+    # The same patient name means the same patient only within one source of films, and where it is
+    # of a series known from the public set (a copy at another size has other bytes).
     names = {r.get("patient") for r in trained} if same else set()
-    kin = sum(as_written(p) in names for p in cohort.patients)
+    in_series = {(r.get("series"), r.get("patient")) for r in trained if r.get("series")}
+    patients = [(row.series, as_written(row.patient)) for row in cohort.rows]
+    kin = sum(p in in_series or p[1] in names for p in patients)
     if kin > same:
         are = count(kin, f"{of} is of a patient", f"{of} are of patients")
         warnings.append(f"{are} the run trained on")
@@ -84,7 +87,8 @@ def _single(
     if isinstance(trained, str):
         same = sum(are_among(hashes, trained))
         return [_TRAINED.format(same=same, n=n, whose="model")] if same else []
-    named = sum(row.number is not None and row.part != "test" for row in cohort.rows)
+    # By its folder: a part may be called `test` and be of the folder of training.
+    named = sum(r.number is not None and "test" not in Path(r.file).parts for r in cohort.rows)
     if told or not named or not card_data.get("films"):
         return []
     return [

@@ -30,7 +30,7 @@ from firstread.train.quick import Bf16Reader
 from firstread.train.recipe import Recipe, make_recipe
 from firstread.train.record import now
 from firstread.train.start import earlier_data, finished_run, load_start
-from firstread.train.twin import load_twin
+from firstread.train.twin import Shifted, load_twin
 
 Say = Callable[[str], None]
 
@@ -47,7 +47,7 @@ def make_bundle(
     parts: tuple[CachedFilms, CachedFilms],
     state: dict[str, Any],
     say: Say = lambda text: None,
-    twin: Path | None = None,
+    shifted: Shifted | None = None,
     gate: bool = True,
     earlier: Sequence[str] = (),
     show: Show = unseen,
@@ -55,16 +55,13 @@ def make_bundle(
     """Write the bundle of a trained network, and give the logits of its validation films.
 
     `parts`: films of training and of validation. `state`: the run's record (run.json). What the
-    card holds is chosen on the validation films, and on those of a `twin`. `gate`: give it one,
-    which takes a minute or two. `earlier`: sha256 of the films that the runs before it learnt
-    from. Raises `DataError` and `OutputError` as `choose_point` and
-    `write_bundle` do.
+    card holds is chosen on the validation films, and on those of another batch that a twin has
+    `shifted`. `gate`: give it one, which takes a minute or two. `earlier`: sha256 of the films
+    that the runs before it learnt from. Raises `DataError` and `OutputError` as `choose_point`
+    and `write_bundle` do.
     """
     train, val = parts
     pixels, size = np.asarray(val.pixels), recipe.size
-    shifted = None
-    if twin:  # refused before the work
-        shifted = load_twin(twin, recipe, state, (*train.films.hashes, *val.films.hashes))
     net.opening = recipe.reading_opening
     graph, told_gate = to_onnx(net, size, recipe.mirrored), {}
     fast = precision_for(recipe, "cpu") == "bf16-mixed"
@@ -144,6 +141,7 @@ def made_again(
     start = load_start(folder, recipe)
     net = start.network(recipe)
     split = load_split(folder / "split.csv", films, show("hashing"))
+    shifted = load_twin(twin, recipe, state, split) if twin else None  # refused before the work
     trained, val = (
         cached_films(split.part(name), how, progress=show(f"decoding the {name} part"))
         for name, how in (("train", recipe.kept), ("val", recipe.seen))
@@ -161,7 +159,7 @@ def made_again(
         parts,
         state,
         say,
-        twin,
+        shifted,
         earlier=start.trained_on,
         show=show,
     )[0]

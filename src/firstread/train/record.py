@@ -18,17 +18,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from firstread.cohort.hashes import combined_sha256
-from firstread.cohort.records import read_records
-from firstread.cohort.split import damaged
 from firstread.cohort.table import Cohort
-from firstread.errors import RunError, TableError
+from firstread.errors import RunError
 from firstread.film.files import write_atomic
 from firstread.film.lungs import shipped
 from firstread.model.weights import Weights
 from firstread.train.fit import precision_for
 from firstread.train.recipe import Recipe
-from firstread.train.start import Start
+from firstread.train.start import Start, assert_split_whole
 
 PACKAGES = ("firstread", "torch", "lightning", "numpy", "pillow", "onnx", "onnxruntime")
 
@@ -118,7 +115,7 @@ def taken_up(out: Path, identity: str, parts: str) -> dict[str, Any] | None:
         except (ValueError, TypeError):  # no JSON, or none of a record
             raise RunError(f"{path}: damaged; delete the run folder and train again") from None
         if state.get("identity") != identity:
-            _assert_split_whole(out / "split.csv", state)
+            assert_split_whole(out / "split.csv", state)
             raise RunError(
                 f"{out}: holds another run ({parts} differ); give another --out or delete it"
             )
@@ -126,19 +123,6 @@ def taken_up(out: Path, identity: str, parts: str) -> dict[str, Any] | None:
     if out.is_dir() and any(not p.name.startswith(".") for p in out.iterdir()):
         raise RunError(f"{out}: not empty and no run of ours; give another --out")
     return None
-
-
-def _assert_split_whole(path: Path, state: dict[str, Any]) -> None:
-    """Raise `RunError` where a run's split no longer holds the films that its record tells: of
-    another split the run is another, and what is to be mended is that file."""
-    if not path.is_file() or "data_sha256" not in state:
-        return
-    try:
-        hashes = [record["sha256"] or "" for record in read_records(path)[1]]
-    except (TableError, KeyError):
-        hashes = []
-    if combined_sha256(hashes) != state["data_sha256"]:
-        raise RunError(damaged(path))
 
 
 def now() -> str:

@@ -113,9 +113,9 @@ def _train(
     recipe, out = job.recipe, job.out
     device, start, weights, split, taught = ready
     state = open_run(out, job.name, recipe, split, weights, start, device, taught)
+    save_split(split, out / "split.csv")  # one that lost lines is mended
     if state.get("finished") and _is_whole(out, recipe, say):
         return state
-    save_split(split, out / "split.csv")  # again too: one that lost lines is mended by that
     if start and not (out / TRAINED_CSV).exists():
         write_atomic(out / TRAINED_CSV, start.trained_csv())
     teachers, told = _teachers(replace(job, films=split), taught, say, show)

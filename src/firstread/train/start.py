@@ -21,10 +21,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from firstread.cohort.hashes import file_sha256
+from firstread.cohort.hashes import combined_sha256, file_sha256
+from firstread.cohort.records import read_records
+from firstread.cohort.split import damaged
 from firstread.cohort.split_checks import COLUMNS
 from firstread.cohort.table import Cohort
-from firstread.errors import RunError, SplitError
+from firstread.errors import RunError, SplitError, TableError
 from firstread.evaluate.runs import without_bundle
 from firstread.film.files import as_written, csv_text
 from firstread.model.build import build_net
@@ -124,6 +126,7 @@ def load_start(folder: Path, recipe: Recipe) -> Start:
             f"give --size {was['size']}"
         )
     bundle = Bundle.load(folder / "bundle")
+    assert_split_whole(folder / "split.csv", state)
     rows = split_rows(folder / "split.csv", "start from another run")
     trained = folder / TRAINED_CSV
     before = split_rows(trained, "start from another run") if trained.is_file() else []
@@ -159,7 +162,7 @@ def earlier_data(origin: dict[str, Any] | None) -> list[str]:
 
 
 def assert_unseen(start: Start, split: Cohort) -> None:
-    """Raise `SplitError` if the validation part holds a film or patient `start` learnt from.
+    """Raise `SplitError` if the part `val` or `test` holds a film or patient `start` learnt from.
 
     The same name means the same patient where both sets share a film, and where the names are
     of a series known from the public set (a copy at another size has other bytes). Films of
@@ -170,9 +173,9 @@ def assert_unseen(start: Start, split: Cohort) -> None:
     in_series = {(r["series"], r["patient"]) for r in start.trained if r["series"]}
     one_source = not start.contents.isdisjoint(split.hashes)
     seen = [
-        row.file
+        row
         for row, sha in zip(split.rows, split.hashes, strict=True)
-        if row.part == "val"
+        if row.part in ("val", "test")
         and (
             sha in contents
             or (row.series, row.patient) in in_series
@@ -180,11 +183,27 @@ def assert_unseen(start: Start, split: Cohort) -> None:
         )
     ]
     if seen:
+        validating = [row for row in seen if row.part == "val"]
+        of = validating or seen
+        what = "validation film" if validating else "test film"
         raise SplitError(
-            f"{start.folder}: was trained on the patients of "
-            f"{count(len(seen), 'validation film')} (first: {seen[0]}), so validation would "
-            "flatter; give its own split.csv as --split, or a split that validates on others"
+            f"{start.folder}: was trained on the patients of {count(len(of), what)} (first: "
+            f"{of[0].file}), so what is found on them would flatter; give its own split.csv "
+            "as --split, or a split that keeps others from training"
         )
+
+
+def assert_split_whole(path: Path, state: dict[str, Any]) -> None:
+    """Raise `RunError` where a run's split no longer holds the films that its record tells: of
+    another split the run is another, and what is to be mended is that file."""
+    if not path.is_file() or "data_sha256" not in state:
+        return
+    try:
+        hashes = [record["sha256"] or "" for record in read_records(path)[1]]
+    except (TableError, KeyError):
+        hashes = []
+    if combined_sha256(hashes) != state["data_sha256"]:
+        raise RunError(damaged(path))
 
 
 def finished_run(folder: Path) -> dict[str, Any]:

@@ -126,8 +126,7 @@ def _study(search: Search, split: Cohort, identity: str) -> Iterator[optuna.Stud
                 "give another --out or delete it"
             )
         study.set_user_attr("identity", identity)
-        if not (search.job.out / "split.csv").is_file():
-            save_split(split, search.job.out / "split.csv")
+        save_split(split, search.job.out / "split.csv")  # one that lost lines is mended
         if not study.get_trials():
             study.enqueue_trial(dict(point_of(search.job.recipe)))
         yield study

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from firstread.cohort.table import Cohort
 from firstread.errors import RunError
+from firstread.film.files import as_written
+from firstread.plural import count
 from firstread.train.recipe import Recipe, make_recipe
+from firstread.train.start import TRAINED_CSV, assert_split_whole
 
 
 @dataclass(frozen=True)
@@ -32,35 +35,35 @@ class Shifted:
     told: dict[str, Any]
 
 
-def load_twin(
-    folder: Path, recipe: Recipe, state: dict[str, Any], hashes: Iterable[str]
-) -> Shifted:
+def load_twin(folder: Path, recipe: Recipe, state: dict[str, Any], split: Cohort) -> Shifted:
     """What the finished run in `folder`, by the same recipes, says of its validation films.
 
-    `state`: the record (run.json) of the run whose twin it is; `hashes`: sha256 of that run's
-    films. Raises `RunError` where it is no finished run, that run itself, of another recipe, with
-    another beginning or of none of these films, or where it knows the series of the normal films
-    that it is to judge.
+    `state`: the record (run.json) of the run whose twin it is; `split`: that run's films, all
+    parts. Raises `RunError` where it is no finished run, that run itself, of another recipe, with
+    another beginning or of none of these films, where it knows the series of the normal films
+    that it is to judge, or has to do with a patient of the run's part `test`.
     """
     try:
         twin = dict(json.loads((folder / "run.json").read_text(encoding="utf-8")))
         with (folder / "val.csv").open(newline="", encoding="utf-8") as f:
             rows = [(float(row["logit"]), int(row["label"])) for row in csv.DictReader(f)]
         with (folder / "split.csv").open(newline="", encoding="utf-8") as f:
-            split = list(csv.DictReader(f))
-        contents = {r["sha256"] for r in split}
-        normals = {(r["part"], r["series"]) for r in split if r["label"] == "0"}
+            films = list(csv.DictReader(f))
+        contents = {r["sha256"] for r in films}
+        normals = {(r["part"], r["series"]) for r in films if r["label"] == "0"}
+        used = [r for r in films if r["part"] != "test"] + _before(folder)
     except (OSError, ValueError, KeyError, TypeError):
-        twin, rows, contents, normals = {}, [], set(), set()
+        twin, rows, contents, normals, used = {}, [], set(), set(), []
     if not twin.get("finished") or {label for _, label in rows} != {0, 1}:
         raise RunError(f"{folder}: no finished run; make the twin by `firstread train`")
+    assert_split_whole(folder / "split.csv", twin)
     if twin["identity"] == state["identity"]:
         raise RunError(f"{folder}: is the run itself; a twin is trained on another split")
     if make_recipe(twin["recipe"], str(folder)) != recipe:
         raise RunError(f"{folder}: is by another recipe; a twin is made by the run's own")
     if _beginning(twin) != _beginning(state):
         raise RunError(f"{folder}: began otherwise than the run; a twin is made by the same steps")
-    if contents.isdisjoint(hashes):
+    if contents.isdisjoint(split.hashes):
         raise RunError(
             f"{folder}: shares no film with the run; a twin is trained on another split of the "
             "same films"
@@ -71,9 +74,36 @@ def load_twin(
             f"{folder}: has seen normal films of the series it judges; a twin is trained on a "
             "split by `firstread data split --by series`"
         )
+    if apart := _kept_apart(used, split):
+        raise RunError(
+            f"{folder}: trained or validated on patients of "
+            f"{count(apart, 'film')} that the run keeps apart as part test; split the twin's films "
+            "with the same --test as the run's"
+        )
     logits, labels = (np.array(column) for column in zip(*rows, strict=True))
     told = {key: twin[key] for key in ("identity", "data_sha256", "films", "patients")}
     return Shifted(logits, labels.astype(np.int8), told)
+
+
+def _before(folder: Path) -> list[dict[str, str]]:
+    """Rows of the films that the runs learnt from which the twin went on from."""
+    path = folder / TRAINED_CSV
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as f:
+        return list(csv.DictReader(f))
+
+
+def _kept_apart(used: list[dict[str, str]], split: Cohort) -> int:
+    """How many of the films that a split keeps apart are `used`, or of patients that are: both are
+    of one source, so that a name means one patient."""
+    contents = {r["sha256"] for r in used}
+    patients = {(r["series"], r["patient"]) for r in used}
+    return sum(
+        row.part == "test"
+        and (sha in contents or (row.series, as_written(row.patient)) in patients)
+        for row, sha in zip(split.rows, split.hashes, strict=True)
+    )
 
 
 def _beginning(state: dict[str, Any]) -> list[Any]:
