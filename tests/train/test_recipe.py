@@ -155,6 +155,7 @@ def test_a_toml_in_another_encoding(tmp_path: Path) -> None:
         ("lr", 10**400),
         ("augment", {"crop": [0.5, 10**400]}),
         ("focus", float("inf")),
+        ("blind", -0.1),
         ("augment", {"rotate": float("inf")}),
         ("weight_decay", -0.1),
         ("warmup", 1.0),
@@ -189,6 +190,8 @@ def test_what_does_not_go_together() -> None:
     assert make_recipe({"lung_share": 0.1, "augment": {"hide": 0.1}}, "mine").wants_lungs
     with pytest.raises(RecipeError, match="focus or lung_share"):
         make_recipe({"lung_share": 0.1, "augment": {"mixup": 0.2}}, "mine")
+    with pytest.raises(RecipeError, match="blind"):  # painted films have other features
+        make_recipe({"freeze": "base", "blind": 0.1}, "mine")
     with pytest.raises(RecipeError, match=r"augment\.style"):
         make_recipe({"arch": "cnn", "pretrained": False, "augment": {"style": 0.1}}, "mine")
 

@@ -37,12 +37,12 @@ def swap_surroundings(films: Tensor, how: Augment, rng: torch.Generator) -> Tens
     n = len(films)
     struck = torch.rand(n, generator=rng) < how.swap
     other = torch.randperm(n, generator=rng)
-    own = _box(n, films.shape[-1], rng)
+    own = lung_box(n, films.shape[-1], rng)
     own = torch.where(struck.reshape(n, 1, 1, 1), own, torch.ones_like(own)).to(films)
     return films * own + films[other.to(films.device)] * (1 - own)
 
 
-def _box(n: int, size: int, rng: torch.Generator) -> Tensor:
+def lung_box(n: int, size: int, rng: torch.Generator) -> Tensor:
     """A box that holds the lungs, moved a little for every film: (n, 1, size, size) in [0, 1]."""
     moved = (torch.rand(n, 4, generator=rng) * 2 - 1) * JITTER + torch.tensor(LUNGS)
     place = (torch.arange(size) + 0.5) / size
@@ -61,23 +61,27 @@ def hide_lungs(
 ) -> tuple[Tensor, Tensor]:
     """Paint some films' lungs over; films (n, 1, s, s) and lungs (n, 1, g, g) to the same.
 
-    Half of them by a box, half by their own silhouette and what lies around it. The paint is a grey
-    near the film's mean, plain or coarsely mottled, drawn anew for every film. Of such a film
+    Half of them by a box, half by their own silhouette and what lies around it. Of such a film
     `lungs` has none left, though an edge may show: whoever looks at it has nothing to go by.
     """
     n, size = len(films), films.shape[-1]
     struck = (torch.rand(n, generator=rng) < how.hide).reshape(n, 1, 1, 1)
     boxed = (torch.rand(n, generator=rng) < 0.5).reshape(n, 1, 1, 1)
-    box = (_box(n, size, rng) > 0).to(films)
+    box = (lung_box(n, size, rng) > 0).to(films)
     around = F.max_pool2d(lungs, 2 * MARGIN + 1, 1, MARGIN)
     silhouette = (F.interpolate(around, size=(size, size), mode="bilinear") > 0.5).to(films)
     cover = torch.where(boxed.to(films.device), box, silhouette) * struck.to(films)
+    return films * (1 - cover) + painted(films, rng) * cover, lungs * (~struck).to(films)
+
+
+def painted(films: Tensor, rng: torch.Generator) -> Tensor:
+    """(n, 1, s, s) to the same: a grey near each film's mean, plain or coarsely mottled."""
+    n, size = len(films), films.shape[-1]
     grey = films.mean(dim=(2, 3), keepdim=True)
     shift = ((torch.rand(n, 1, 1, 1, generator=rng) * 2 - 1) * PAINT).to(films)
     mottle = torch.rand(n, 1, 1, 1, generator=rng) * torch.randn(n, 1, 14, 14, generator=rng)
     grain = F.interpolate(mottle.to(films) * PAINT, size=(size, size), mode="bilinear")
-    painted = (grey + shift + grain).clamp(0.0, 1.0)
-    return films * (1 - cover) + painted * cover, lungs * (~struck).to(films)
+    return (grey + shift + grain).clamp(0.0, 1.0)
 
 
 def certainty(lungs: Tensor, least: float) -> Tensor:

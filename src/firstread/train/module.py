@@ -17,6 +17,7 @@ from firstread.model.build import keep_still
 from firstread.model.net import FilmNet, channels_last
 from firstread.train.augment import geometry, resampled, spoil
 from firstread.train.batches import Batches
+from firstread.train.blind import blinded, told_of
 from firstread.train.focus import evidence_outside
 from firstread.train.mix import certainty, hide_lungs, mixup, swap_surroundings
 from firstread.train.recipe import Recipe
@@ -117,7 +118,8 @@ class FilmFit(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
         """Loss of one batch: films and labels, and the films' lungs where the recipe wants them."""
         lungs = batch[2].unsqueeze(1).float() if len(batch) == 3 else None
-        films, labels, lungs, clean = self._varied(self._shown(batch[0]), batch[1], lungs)
+        shown = self._shown(batch[0])
+        films, labels, lungs, clean = self._varied(shown, batch[1], lungs)
         stray: Tensor | float = 0.0
         if lungs is None or not self.recipe.focus:
             logits = self._logits(films).float()
@@ -133,10 +135,23 @@ class FilmFit(pl.LightningModule):
             wanted = 0.5 + (wanted - 0.5) * certainty(lungs, self.recipe.lung_share)
         loss = F.binary_cross_entropy_with_logits(logits, wanted)
         loss = loss + self.recipe.focus * stray
+        if self.recipe.blind:
+            loss = loss + self.recipe.blind * told_of(batch[1], self._blindly(shown))
         right = float(((logits > 0) == (labels > 0.5)).float().mean())
         self._seen.append((float(loss.detach()), right, len(labels)))
         self.log("loss", loss.detach(), prog_bar=True)
         return loss
+
+    def _blindly(self, films: Tensor) -> Tensor:
+        """Logits (n,) of films (n, 1, s, s) with their lungs painted over, as the finished network
+        gives them: by batch statistics of whole films, which they are no part of."""
+        rng = torch.Generator().manual_seed(self.recipe.seed * 999_979 + self.global_step)
+        hidden = blinded(films, self.recipe.augment, self.recipe.fit_size, rng)
+        self.net.eval()
+        logits = self._logits(hidden).float()
+        self.net.train()
+        keep_still(self.net)
+        return logits
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Gather logits; the numbers are computed over the whole part at once."""

@@ -19,7 +19,7 @@ from firstread.model.names import ARCHITECTURES, MAX_SIZE, MIN_SIZE, Opening
 from firstread.train.lineage import lineage
 from firstread.train.strengths import Augment, check, check_finite
 
-LATER = frozenset({"sharpness", "mirror_size", "start_share"})
+LATER = frozenset({"sharpness", "mirror_size", "start_share", "blind"})
 """Keys that came after the first runs; each is 0 where nothing is asked of it."""
 FREEZABLE = {
     "cnn": ("nothing", "base"),
@@ -48,6 +48,7 @@ class Recipe:
     `start_share`: share of the weights it began with in the finished model, of a recipe that goes
     on from a run (`firstread.train.blend`).
     `focus`: weight of a penalty on the share of the evidence that lies outside of the lungs.
+    `blind`: weight of a penalty on what films whose lungs are painted over still tell of the label.
     `lung_share`: share of a crop that must be lung for the film's label to count in full; with
     less of it the label goes to one half, since nobody could tell from such a crop.
     `teachers`: recipes of networks to learn from, trained first (`firstread.train.teachers`);
@@ -82,6 +83,7 @@ class Recipe:
     read_grain: float = 0.0
     start_share: float = 0.0
     focus: float = 0.0
+    blind: float = 0.0
     lung_share: float = 0.0
     label_smoothing: float = 0.0
     teachers: tuple[str, ...] = ()
@@ -121,7 +123,7 @@ class Recipe:
         check(self.patience >= 0, "patience", self.patience, "0 or more")
         smooth = self.label_smoothing
         check(0 <= smooth < 1, "label_smoothing", smooth, "0 to below 1")
-        for key in ("focus", "sharpness"):
+        for key in ("focus", "blind", "sharpness"):
             check(getattr(self, key) >= 0, key, getattr(self, key), "0 or more")
         check(0 <= self.lung_share < 1, "lung_share", self.lung_share, "0 to below 1")
         check(
@@ -130,6 +132,8 @@ class Recipe:
             (self.focus, self.lung_share),
             "0 with augment.mixup, and with a frozen base whose features are computed once",
         )
+        fits = not (self.blind and self.features_once)
+        check(fits, "blind", self.blind, "0 with a frozen base whose features are computed once")
         check(
             not self.augment.hide or self.lung_share > 0,
             "augment.hide",
