@@ -75,8 +75,8 @@ once_more full-warm "$RUNS/series.csv" --weights "$RUNS/warm.safetensors"
 
 # 3. Candidates at full size. Validation: the last eighth of the patients of each series, the very
 #    split that the runs make themselves. Those named settle-* are second steps. `default-7`, but for
-#    the sizes that are read, and `settle-9` are the recipes `default` and `settle`, as those with 5,
-#    6 and 7 were of earlier versions; trials stand on all of them.
+#    the sizes that are read, and `settle-10` are the recipes `default` and `settle`, as those with 5,
+#    6, 7 and 9 were of earlier versions; trials stand on all of them.
 candidate() {  # NAME RECIPE [OPTION...]
     local name=$1 recipe=$2
     shift 2
@@ -106,7 +106,9 @@ candidate settle-6 studies/settle-6.toml --seed 0 --start "$RUNS/default-6"
 candidate settle-6-focus studies/full/settle-6-focus.toml --seed 0 --start "$RUNS/default-6"
 candidate default-7 studies/default-7.toml --seed 0
 candidate settle-7 studies/settle-7.toml --seed 0 --start "$RUNS/default-7"
-candidate settle-9 studies/settle-9.toml --seed 0 --start "$RUNS/default-7"
+for name in settle-9 settle-10; do
+    candidate $name studies/$name.toml --seed 0 --start "$RUNS/default-7"
+done
 candidate settle-7-plain studies/settle-6.toml --seed 0 --start "$RUNS/default-7"
 candidate settle-sharpness studies/settle-7.toml --seed 0 --start "$RUNS/sharpness"
 
@@ -132,6 +134,12 @@ twin twin-6-focus studies/full/settle-6-focus.toml "$RUNS/trials/full-6"
 twin twin-6 studies/settle-6.toml "$RUNS/trials/full-6"
 twin twin-7 studies/settle-7.toml "$RUNS/trials/full-7"
 twin twin-9 studies/settle-9.toml "$RUNS/trials/full-7"
+#    `full-7` once more: a training of another day differs by more than a recipe does.
+step "$RUNS/full-7-anew/bundle/card.json" \
+    $bin/firstread train studies/trials/full-7.toml --seed 0 --data "$table" \
+    --split "$RUNS/series.csv" --out "$RUNS/full-7-anew"
+twin twin-9-anew studies/settle-9.toml "$RUNS/full-7-anew"
+twin twin-10 studies/settle-10.toml "$RUNS/full-7-anew"
 twin twin-sharpness studies/settle-7.toml "$RUNS/trials/full-sharpness"
 for name in swap hide; do
     twin twin-sharpness-$name studies/full/settle-7-$name.toml "$RUNS/trials/full-sharpness"
@@ -141,8 +149,8 @@ for name in slow slow-focus; do
     twin twin-7-$name studies/full/settle-7-$name.toml "$RUNS/trials/full-7"
 done
 step "$RUNS/shipped/card.json" \
-    $bin/firstread export "$RUNS/settle-9" --twin "$RUNS/twin-9" --data "$films" \
-    --name firstread-default-9 --out "$RUNS/shipped"
+    $bin/firstread export "$RUNS/settle-10" --twin "$RUNS/twin-10" --data "$films" \
+    --name firstread-default-10 --out "$RUNS/shipped"
 $bin/python scripts/trial_table.py
 
 # 4. How much a seed matters: three of both steps of version 6.
@@ -198,10 +206,10 @@ step "$again-films.csv" $bin/firstread data split "$films" --test 0.125 --out "$
 step "$again-series.csv" $bin/firstread data split "$table" --by series --test 0.125 \
     --out "$again-series.csv"
 step "$again.csv" $bin/firstread data split "$table" --test 0.125 --out "$again.csv"
-rehearsed default default "$films" "$again-films.csv"
-rehearsed settle settle "$films" "$again-films.csv" --start "$again-default"
-rehearsed twin-start default "$table" "$again-series.csv"
-rehearsed twin settle "$table" "$again-series.csv" --start "$again-twin-start"
+rehearsed default studies/default-9.toml "$films" "$again-films.csv"
+rehearsed settle studies/settle-9.toml "$films" "$again-films.csv" --start "$again-default"
+rehearsed twin-start studies/default-9.toml "$table" "$again-series.csv"
+rehearsed twin studies/settle-9.toml "$table" "$again-series.csv" --start "$again-twin-start"
 step "$again/card.json" \
     $bin/firstread export "$again-settle" --twin "$again-twin" --data "$films" \
     --name firstread-rehearsal --out "$again"
@@ -214,13 +222,15 @@ step "$RESULTS/rehearsal_gate.json" \
     --adults "$hospital" --negatives "$FIRSTREAD_DATA/negatives.csv" \
     ${PICTURES:+--photos "$PICTURES"} --json "$RESULTS/rehearsal_gate.json"
 
-#    What its second step buys, and two others: after that look, so that these films are used up.
+#    What its second step buys, and three others: after that look, so that these films are used up.
 looked_at default rehearsal_first_step
-for name in swap swap-more; do
-    rehearsed $name studies/full/settle-9-$name.toml "$films" "$again-films.csv" \
-        --start "$again-default" --no-gate
-    looked_at $name rehearsal_${name//-/_}
-done
+second_step() {  # NAME RECIPE
+    rehearsed "$1" "$2" "$films" "$again-films.csv" --start "$again-default" --no-gate
+    looked_at "$1" "rehearsal_${1//-/_}"
+}
+second_step swap studies/full/settle-9-swap.toml
+second_step swap-more studies/full/settle-9-swap-more.toml
+second_step blind studies/settle-10.toml
 
 step "$RESULTS/lungs.json" \
     $bin/firstread lungs evaluate --data "$table" --split "$RUNS/blocks.csv" \
@@ -237,7 +247,7 @@ step "$RESULTS/hint.json" \
 
 # 6. The same film as another file: original and copy, stretched, cropped, stored again.
 step "$RESULTS/consistency.json" \
-    $bin/python benchmarks/consistency.py --run "$RUNS/settle-9" \
+    $bin/python benchmarks/consistency.py --run "$RUNS/settle-10" \
     --bundle src/firstread/read/shipped --json "$RESULTS/consistency.json"
 
 # 7. What is a larger input worth? The small CNN at four sizes, four epochs each, each decoding

@@ -107,8 +107,10 @@ def purpose(name: str) -> str:
         "twin-6-focus": "`full-6`, and then `settle-6-focus`.",
         "twin-6-noise": "The same with weak noise in the second step.",
         "twin-7": "`full-7`, and then `settle-7`: the twin of version 7.",
-        "twin-9": "`full-7`, and then `settle-9`: the twin of what ships, by which thresholds are "
-        "chosen.",
+        "twin-9": "`full-7`, and then `settle-9`: the twin of version 9.",
+        "twin-9-anew": "The same, both steps trained once more: what `twin-10` is held against.",
+        "twin-10": "`full-7` once more, and then `settle-10`: the twin of what ships, by which "
+        "thresholds are chosen.",
         "twin-8": "`full-7`, and then `settle-8`.",
         "twin-7-plain": "`full-7`, and then `settle-6`.",
         "settle-7-plain": "`settle-6` from the end of `default-7`: `settle-7`, films evened as in "
