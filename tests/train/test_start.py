@@ -190,6 +190,25 @@ def test_a_name_that_is_no_utf8_is_known_again(tmp_path: Path) -> None:
     assert any("2 of 2 films are validation films" in s for s in said)
 
 
+@pytest.mark.parametrize("lost", ["lines", "file"])
+def test_what_was_learnt_before_is_told_in_full_or_the_run_is_not_gone_on_from(
+    lost: str, first: Path, films: Path, tmp_path: Path
+) -> None:
+    job = replace(tiny_job(films, tmp_path / "second", **STILL), start=first)
+    train(job)
+    told = tmp_path / "second" / "start.csv"
+    whole = told.read_bytes()
+    told.write_bytes(b"".join(whole.splitlines(keepends=True)[:-3]))
+    if lost == "file":
+        told.unlink()
+    third = replace(job, start=job.out, out=tmp_path / "third")
+    with pytest.raises(RunError, match=r"start.csv: films are missing; run its `firstread train`"):
+        train(third)
+    train(job)
+    assert told.read_bytes() == whole
+    assert train(third)["finished"] is True
+
+
 def test_the_best_epoch_is_taken_where_that_was_kept(
     films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

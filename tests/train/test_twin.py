@@ -106,8 +106,14 @@ def test_a_twin_has_nothing_to_do_with_what_the_run_keeps_apart(
     how = tiny_recipe(epochs=1), record(pair[0])
     if where == "before":
         assert load_twin(twin, *how, kept).told["films"]
+        (twin / "run.json").write_text(json.dumps(record(twin) | {"start": {"films": 1}}))
+        how = how[0], how[1] | {"start": {"films": 1}}
+        with pytest.raises(RunError, match=r"start.csv: films are missing"):
+            load_twin(twin, *how, kept)
         save_split(own.subset([own.rows.index(apart[0])]), twin / "start.csv")
-    with pytest.raises(RunError, match=r"1 film that the run keeps .* same --test as the run's"):
+    with pytest.raises(
+        RunError, match=r"1 film that the run keeps .* same --test, the run by blocks"
+    ):
         load_twin(twin, *how, kept)
 
 

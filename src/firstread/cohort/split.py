@@ -35,7 +35,7 @@ from firstread.cohort.split_checks import COLUMNS, assert_disjoint, check_record
 from firstread.cohort.table import Cohort, FilmRow, by_name
 from firstread.cohort.tags import crowded
 from firstread.errors import FirstreadError, FolderNotFound, NoFilms, SplitError, TableError
-from firstread.film.files import as_written, csv_text, utf8, write_atomic
+from firstread.film.files import as_written, csv_text, write_changed
 from firstread.progress import Progress
 
 WAYS = ("blocks", "patient", "series")
@@ -266,9 +266,7 @@ def save_split(split: Cohort, path: Path) -> None:
         (r.file, r.label, r.part, r.patient, r.series, r.etiology, sha)
         for r, sha in zip(split.rows, split.hashes, strict=True)
     )
-    text = csv_text(COLUMNS, rows)
-    if not (path.is_file() and path.read_bytes() == utf8(text)):
-        write_atomic(path, text)
+    write_changed(path, csv_text(COLUMNS, rows))
 
 
 def load_split(path: Path, cohort: Cohort, progress: Progress | None = None) -> Cohort:

@@ -64,7 +64,8 @@ def seen_warnings(cohort: Cohort, card_data: Mapping[str, Any], run: Path | None
     kin = sum(p in in_series or p[1] in names for p in patients)
     if kin > same:
         are = count(kin, f"{of} is of a patient", f"{of} are of patients")
-        warnings.append(f"{are} the run trained on")
+        unsure = ", if names as the public set's mean its patients" if not same else ""
+        warnings.append(f"{are} the run trained on{unsure}")
     chosen = set(own_names(r.get("file", "") for r in _rows(run / "val.csv"))) - {""}
     chosen |= {r.get("sha256") or "" for r in split if r.get("part") == "val"} - {""}
     names_here = own_names(as_written(r.file) for r in cohort.rows)

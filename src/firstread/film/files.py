@@ -37,6 +37,12 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     write_atomic_parts(path, [utf8(data) if isinstance(data, str) else data])
 
 
+def write_changed(path: Path, text: str) -> None:
+    """`write_atomic`, but a file that says just that already is left alone."""
+    if not (path.is_file() and path.read_bytes() == utf8(text)):
+        write_atomic(path, text)
+
+
 def utf8(text: str) -> bytes:
     r"""Text as UTF-8. A file's name that is none, of an old archive or disc, may be in it: such a
     byte is written as `\udcfc`, as the terminal shows it and JSON spells it.

@@ -26,7 +26,7 @@ from firstread.cohort.table import Cohort
 from firstread.errors import RunError
 from firstread.evaluate.figures import curves
 from firstread.evaluate.metrics import auc
-from firstread.film.files import write_atomic
+from firstread.film.files import write_atomic, write_changed
 from firstread.model.net import FilmNet
 from firstread.model.weights import Weights
 from firstread.progress import Show, unseen
@@ -114,10 +114,10 @@ def _train(
     device, start, weights, split, taught = ready
     state = open_run(out, job.name, recipe, split, weights, start, device, taught)
     save_split(split, out / "split.csv")  # one that lost lines is mended
+    if start:
+        write_changed(out / TRAINED_CSV, start.trained_csv())
     if state.get("finished") and _is_whole(out, recipe, say):
         return state
-    if start and not (out / TRAINED_CSV).exists():
-        write_atomic(out / TRAINED_CSV, start.trained_csv())
     teachers, told = _teachers(replace(job, films=split), taught, say, show)
     parts, decode_seconds = decoded_parts(split, recipe, out, state, say, show)
     for doubt in (why_unused(parts[0].films), unknown_patients(split)):

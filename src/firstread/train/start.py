@@ -128,8 +128,7 @@ def load_start(folder: Path, recipe: Recipe) -> Start:
     bundle = Bundle.load(folder / "bundle")
     assert_split_whole(folder / "split.csv", state)
     rows = split_rows(folder / "split.csv", "start from another run")
-    trained = folder / TRAINED_CSV
-    before = split_rows(trained, "start from another run") if trained.is_file() else []
+    before = rows_before(folder, state)
     sha256 = file_sha256(checkpoint)
     return Start(
         folder,
@@ -191,6 +190,22 @@ def assert_unseen(start: Start, split: Cohort) -> None:
             f"{of[0].file}), so what is found on them would flatter; give its own split.csv "
             "as --split, or a split that keeps others from training"
         )
+
+
+def rows_before(folder: Path, state: dict[str, Any]) -> list[Row]:
+    """Rows of the films that the runs learnt from which the run in `folder` went on from.
+
+    `state`: its record. Raises `RunError` where they are no longer told in full: nobody could say
+    then what the run knows.
+    """
+    origin = state.get("start")
+    if not origin:
+        return []
+    path = folder / TRAINED_CSV
+    rows = split_rows(path, "name another run") if path.is_file() else []
+    if len(rows) < origin["films"]:
+        raise RunError(f"{path}: films are missing; run its `firstread train` again to mend it")
+    return rows
 
 
 def assert_split_whole(path: Path, state: dict[str, Any]) -> None:

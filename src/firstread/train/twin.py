@@ -23,7 +23,7 @@ from firstread.errors import RunError
 from firstread.film.files import as_written
 from firstread.plural import count
 from firstread.train.recipe import Recipe, make_recipe
-from firstread.train.start import TRAINED_CSV, assert_split_whole
+from firstread.train.start import assert_split_whole, rows_before
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,13 @@ def load_twin(folder: Path, recipe: Recipe, state: dict[str, Any], split: Cohort
             films = list(csv.DictReader(f))
         contents = {r["sha256"] for r in films}
         normals = {(r["part"], r["series"]) for r in films if r["label"] == "0"}
-        used = [r for r in films if r["part"] != "test"] + _before(folder)
-    except (OSError, ValueError, KeyError, TypeError):
+        used = [(r["series"], r["patient"], r["sha256"]) for r in films if r["part"] != "test"]
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
         twin, rows, contents, normals, used = {}, [], set(), set(), []
     if not twin.get("finished") or {label for _, label in rows} != {0, 1}:
         raise RunError(f"{folder}: no finished run; make the twin by `firstread train`")
     assert_split_whole(folder / "split.csv", twin)
+    used += [(r["series"], r["patient"], r["sha256"]) for r in rows_before(folder, twin)]
     if twin["identity"] == state["identity"]:
         raise RunError(f"{folder}: is the run itself; a twin is trained on another split")
     if make_recipe(twin["recipe"], str(folder)) != recipe:
@@ -77,28 +78,19 @@ def load_twin(folder: Path, recipe: Recipe, state: dict[str, Any], split: Cohort
     if apart := _kept_apart(used, split):
         raise RunError(
             f"{folder}: trained or validated on patients of "
-            f"{count(apart, 'film')} that the run keeps apart as part test; split the twin's films "
-            "with the same --test as the run's"
+            f"{count(apart, 'film')} that the run keeps apart as part test; split both with "
+            "the same --test, the run by blocks and the twin by series"
         )
     logits, labels = (np.array(column) for column in zip(*rows, strict=True))
     told = {key: twin[key] for key in ("identity", "data_sha256", "films", "patients")}
     return Shifted(logits, labels.astype(np.int8), told)
 
 
-def _before(folder: Path) -> list[dict[str, str]]:
-    """Rows of the films that the runs learnt from which the twin went on from."""
-    path = folder / TRAINED_CSV
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as f:
-        return list(csv.DictReader(f))
-
-
-def _kept_apart(used: list[dict[str, str]], split: Cohort) -> int:
-    """How many of the films that a split keeps apart are `used`, or of patients that are: both are
-    of one source, so that a name means one patient."""
-    contents = {r["sha256"] for r in used}
-    patients = {(r["series"], r["patient"]) for r in used}
+def _kept_apart(used: list[tuple[str, str, str]], split: Cohort) -> int:
+    """How many of the films that a split keeps apart are `used` (series, patient and sha256 of
+    each), or of patients that are: both are of one source, so that a name means one patient."""
+    contents = {sha for _, _, sha in used}
+    patients = {(series, patient) for series, patient, _ in used}
     return sum(
         row.part == "test"
         and (sha in contents or (row.series, as_written(row.patient)) in patients)
