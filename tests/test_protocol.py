@@ -8,6 +8,7 @@ so that with the real films the split it was trained by can be made again and lo
 from __future__ import annotations
 
 import csv
+import hashlib
 import importlib.util
 import json
 import os
@@ -141,6 +142,17 @@ def test_the_shipped_model_is_of_the_shipped_recipes(monkeypatch: pytest.MonkeyP
 
 
 # Nobody is on both sides
+
+
+def test_what_ships_is_what_was_frozen() -> None:
+    text = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+    frozen = dict(re.findall(r"^\| `([\w.]+)` \| `([0-9a-f]{64})` \|$", text, re.MULTILINE))
+    shipped = ROOT / "src" / "firstread" / "read" / "shipped"
+    assert frozen == {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in shipped.iterdir()
+        if file.suffix in (".json", ".onnx")
+    }, "another model than the frozen one: freeze it anew in docs/protocol.md, and say so"
 
 
 def test_a_leak_would_be_seen() -> None:
