@@ -2,6 +2,8 @@
 
 import json
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from PIL import Image
 
 pytest.importorskip("onnx")
 
+import firstread
 from bundles import tiny_bundle
 from firstread.cli.main import main
 
@@ -192,7 +195,6 @@ def test_a_table_of_films_the_model_was_made_from_is_warned_of(tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--occlude", "silhouette"], "no lung masks"),
         (["--heat-energy", "--masks", "nowhere"], "no such folder"),
         (["--masks", "MASKS"], "--masks is for"),
         (["--recalibrate-on", "nowhere.csv"], "nowhere.csv"),
@@ -206,6 +208,32 @@ def test_what_is_missing_is_said_in_one_line(evaluate, folder, masks, capsys, wo
     err = capsys.readouterr().err
     assert said in err
     assert err.count("\n") == 1
+
+
+def test_where_no_masks_are_given_the_lung_net_draws_them(evaluate, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    samples = Path(firstread.__file__).parent / "samples"
+    words = ("--occlude", "silhouette", "--heat-energy")
+    code, result, page = evaluate("--data", samples, *words)
+    assert code == 0
+    assert result["occlusion"][0]["n"] + result["occlusion"][0]["n_left_out"] == 8
+    assert result["heat_energy"]["n"] >= 6
+    said = "no lung masks were given: they are drawn by the lung net that comes with firstread"
+    assert any(w.startswith(said) for w in result["warnings"])
+    assert said in page
+    assert tempfile.gettempdir() not in json.dumps(result)
+    assert not list(tmp_path.glob("firstread-masks-*"))
+
+
+def test_films_without_lungs_are_told_before_they_are_read(evaluate, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("firstread.evaluate.score.score_cohort", None)
+    for path in make_films(tmp_path / "flat", 2).rglob("*.png"):
+        Image.new("L", (300, 300), 128).save(path)
+    code, result, _ = evaluate("--data", tmp_path / "flat", "--occlude", "silhouette")
+    assert (code, result) == (2, {})
+    err = capsys.readouterr().err
+    assert "the lung net finds lungs on none of the films" in err
+    assert "give masks with --masks" in err
 
 
 @pytest.mark.parametrize("study", [("--occlude", "box"), ("--heat-energy",)])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstread.cli import evaluate_studies as studies
 from firstread.cli.arguments import check_output, given, seed
+from firstread.cli.evaluate_lines import study_lines
 from firstread.errors import BundleError, FirstreadError, NoFilms
 from firstread.progress import ProgressLine
 from firstread.terminal import say
@@ -91,16 +92,16 @@ def run(args: argparse.Namespace) -> int:
     local = studies.check(args, cohort, bundle_path)
     if local is not None:
         keep_inputs(outputs, [], local.paths)
-    with Kept(place, say) as kept:
+    with studies.with_masks(args, cohort) as (masked, odd), Kept(place, say) as kept:
         scored = _scored(args, bundle_path, cohort, part, kept)
         result = measure(
             scored,
             prevalence=args.prevalence,
             seed=args.seed,
             command=_command(args),
-            warnings=_warnings(args, scored, cohort, local, run_dir),
+            warnings=_warnings(scored, cohort, local, run_dir) + odd,
         )
-        made, failed = studies.run_studies(args, bundle_path, cohort, scored, local)
+        made, failed = studies.run_studies(args, bundle_path, masked, scored, local)
         result |= made
         result["warnings"] += [studies.why_missing(option, e) for option, e in failed]
         if args.json is not None:
@@ -139,11 +140,7 @@ def _scored(
 
 
 def _warnings(
-    args: argparse.Namespace,
-    scored: Scored,
-    cohort: Cohort,
-    local: Cohort | None,
-    run_dir: Path | None,
+    scored: Scored, cohort: Cohort, local: Cohort | None, run_dir: Path | None
 ) -> list[str]:
     """What makes a result doubtful, by the films of `cohort` and of the table to recalibrate on."""
     from firstread.cohort.copies import copies_warning
@@ -153,7 +150,6 @@ def _warnings(
     data, prevalence = scored.bundle["data"], scored.bundle["calibration"].get("prevalence")
     warnings = seen_warnings(cohort, data, run_dir) + copies_warning(cohort)
     warnings += doubts(cohort, prevalence, scored.bundle["ages"])
-    warnings += studies.mask_warnings(args, cohort)
     if local is not None:
         local.read_readable_hashes(ProgressLine(f"{studies.LOCAL}: hashing"))
         seen = seen_warnings(local, data, run_dir)
@@ -246,7 +242,7 @@ def table(result: dict[str, Any]) -> str:
     for name, row in zip(names, matrix, strict=True):
         lines.append(f"{name:18}" + "".join(f"  {count:>12}" for count in row))
     lines += _second_look(result)
-    lines += studies.study_lines(result)
+    lines += study_lines(result)
     for film in result["rejected"][:10]:
         lines.append(f"rejected: {film['file']}: {'; '.join(film['reasons'])}")
     if len(result["rejected"]) > 10:

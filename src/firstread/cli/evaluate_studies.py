@@ -7,9 +7,11 @@ made unasked. Their results are further keys of the JSON, absent where not asked
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from firstread.cli.arguments import given
@@ -44,7 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--masks",
         type=Path,
         metavar="DIR",
-        help="lung masks, laid out as the films; else the column lung_mask of the CSV",
+        help="lung masks, laid out as the films; else the column lung_mask of the CSV, or masks "
+        "that the lung net draws",
     )
     group.add_argument(
         "--heat-energy",
@@ -101,7 +104,7 @@ def check(args: argparse.Namespace, cohort: Cohort, bundle_path: Path | None) ->
         from firstread.read.bundle import Bundle
 
         check_frame(Bundle.load(bundle_path).card.preprocess)
-    if "silhouette" in args.occlude or args.heat_energy:
+    if _wants_masks(args) and not _to_draw(args, cohort):
         from firstread.evaluate.masks import check_usable, find_masks
 
         check_usable(cohort, find_masks(cohort, args.masks), "silhouette" in args.occlude)
@@ -117,10 +120,40 @@ def check(args: argparse.Namespace, cohort: Cohort, bundle_path: Path | None) ->
     return other
 
 
-def mask_warnings(args: argparse.Namespace, cohort: Cohort) -> list[str]:
-    """What is odd about the masks of the studies asked for, in sentences; [] where none is used."""
-    if not ("silhouette" in args.occlude or args.heat_energy):
-        return []
+@contextmanager
+def with_masks(args: argparse.Namespace, cohort: Cohort) -> Iterator[tuple[Cohort, list[str]]]:
+    """`cohort` with the masks that the studies asked for need, and what is odd about these, in
+    sentences. The lung net draws them where none are given; they are gone afterwards."""
+    if not _wants_masks(args):
+        yield cohort, []
+        return
+    with TemporaryDirectory(prefix="firstread-masks-") as folder:
+        said = []
+        if _to_draw(args, cohort):
+            from firstread.evaluate.drawn import with_drawn_masks
+            from firstread.evaluate.masks import check_usable, find_masks
+            from firstread.read.engine import default_threads
+
+            show = ProgressLine("drawing lung masks")
+            cohort, whose = with_drawn_masks(
+                cohort, Path(folder), threads=default_threads(), progress=show
+            )
+            check_usable(cohort, find_masks(cohort), "silhouette" in args.occlude)
+            said.append(whose)
+        yield cohort, said + _mask_warnings(args, cohort)
+
+
+def _wants_masks(args: argparse.Namespace) -> bool:
+    return bool(args.heat_energy or "silhouette" in args.occlude)
+
+
+def _to_draw(args: argparse.Namespace, cohort: Cohort) -> bool:
+    from firstread.evaluate.drawn import has_masks
+
+    return args.masks is None and not has_masks(cohort)
+
+
+def _mask_warnings(args: argparse.Namespace, cohort: Cohort) -> list[str]:
     from firstread.evaluate import masks
     from firstread.film.lungs import SIDE
 
@@ -238,82 +271,3 @@ def _recalibrated(
 def _ways(args: argparse.Namespace) -> list[Any]:
     """What to paint over, each once, in the order given."""
     return list(dict.fromkeys(args.occlude))
-
-
-def study_lines(result: Mapping[str, Any]) -> list[str]:
-    """The studies of a result as plain text; nothing where none was made."""
-    lines: list[str] = []
-    if study := result.get("corruptions"):
-        lines += [
-            "",
-            f"corrupted films: balanced error {_with_interval(study['mean_balanced_error'])}, "
-            f"clean {_number(study['clean'])}",
-            f"  {'strength':18}" + "".join(f"  {k:>6}" for k in (1, 2, 3, 4, 5)) + "    mean",
-        ]
-        for family in study["families"]:
-            errors = "".join(f"  {e:6.3f}" for e in family["balanced_error"])
-            lines.append(f"  {family['name']:18}{errors}  {_number(family['mean'])}")
-    for study in result.get("occlusion", ()):
-        area, left = study.get("area_auc"), study.get("distance_left")
-        lines += [
-            "",
-            f"{study['how']} painted over: AUC {_with_interval(study['auc'])}, "
-            f"untouched {_number(study['auc_clean'])}"
-            + (f", of the painted area alone {_number(area)}" if area else "")
-            + (f"; distance of the classes {_number(left)} of what it was" if left else "")
-            + f" ({_films(study)})",
-        ]
-    if study := result.get("heat_energy"):
-        random = study["randomised"]
-        lines += [
-            "",
-            f"heat inside the lungs: {_number(study['inside'])} on {_number(study['area'])} of the "
-            f"film, lift {_with_interval(study['lift'])} ({_films(study)})",
-            f"  with random weights: lift {_number(random['lift'])}, "
-            f"correlation {_number(random['correlation'])}; the map " + _changes(random),
-        ]
-    if study := result.get("map_curves"):
-        lines += ["", *_curve_lines(study)]
-    if study := result.get("recalibration"):
-        from firstread.evaluate.recalibrate import lines as recalibration_lines
-
-        lines += ["", *recalibration_lines(study)]
-    return lines
-
-
-def _changes(random: Mapping[str, Any]) -> str:
-    if random["correlation"] is None:
-        return "shows nothing to compare"
-    return "changes" if random["changed"] else "does NOT change"
-
-
-def _curve_lines(study: Mapping[str, Any]) -> list[str]:
-    if not study["n"]:
-        return ["map curves: no film was called pneumonia, so there is no map to judge"]
-    lines = [f"map curves ({_films(study)}), area of map, random order, random weights:"]
-    for way in ("deletion", "insertion"):
-        areas = ", ".join(_number(study[way][o]["area"]) for o in ("map", "random", "randomised"))
-        lines.append(
-            f"  {way:9} {areas}; better by {_with_interval(study[way]['over_random'])} and "
-            f"{_with_interval(study[way]['over_randomised'])}"
-        )
-    verdict = "holds" if study["holds"] else "does NOT hold"
-    spearman = _with_interval(study["spearman"])
-    return [*lines, f"  rank correlation with random weights {spearman}; the map {verdict}"]
-
-
-def _films(study: Mapping[str, Any]) -> str:
-    left_out = f", {study['n_left_out']} left out" if study["n_left_out"] else ""
-    return f"{study['n']} films{left_out}"
-
-
-def _number(x: Any) -> str:
-    from firstread.evaluate.page import number
-
-    return number(x)
-
-
-def _with_interval(x: Any) -> str:
-    from firstread.evaluate.page import span
-
-    return f"{_number(x)} ({span(x)})" if span(x) else _number(x)

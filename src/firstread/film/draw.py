@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -92,6 +92,19 @@ def draw_masks(
     for place in taken:
         if real(place) in films:
             raise OutputError(f"{place}: is one of the films; give --out another folder")
+
+    yield from draw_each(places, finder, replace=replace, threads=threads, progress=progress)
+
+
+def draw_each(
+    places: Mapping[Path, Path],
+    finder: LungFinder,
+    *,
+    replace: bool = False,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> Iterator[Drawn]:
+    """`draw_masks` of films each of which has the place of its mask told: {film: mask}."""
 
     def one(pair: tuple[Path, Path]) -> Drawn:
         film, place = pair
