@@ -2,12 +2,16 @@
 """How much of a result is the seed: mean and spread over runs that differ in it alone.
 
     python scripts/seeds.py RUN RUN RUN --json docs/results/seeds.json
+    python scripts/seeds.py RUN RUN RUN --studies JSON JSON JSON ... --json docs/results/seeds.json
 
 Each measure is taken on the runs' own validation films (val.csv, with the calibration and the
 threshold of each run's bundle) and given as {"value", "low", "high", "sd", "values"}: mean,
 95 % t-interval of the mean over seeds, standard deviation, one value a run. The interval tells
 how the mean of other seeds would vary on these very films; how it would vary on other films is
 what `firstread evaluate` gives for each run.
+
+`--studies` takes the JSON of `firstread evaluate RUN`, one of each run for each set of films, and
+gives their AUC and what their studies found in the same way, one entry of `studies` a set.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ import json
 import math
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +105,9 @@ def without_seed(run: Run) -> dict[str, Any]:
     return {k: v for k, v in whole.items() if k != "seed"}
 
 
-def summary(paths: Sequence[Path]) -> dict[str, Any]:
-    """The JSON object. Raises `RunError` where the runs differ in more than their seeds."""
+def summary(paths: Sequence[Path], found_by: Sequence[Path] = ()) -> dict[str, Any]:
+    """The JSON object, with the studies in `found_by`. Raises `RunError` where the runs differ in
+    more than their seeds, or the studies are not theirs."""
     if not 2 <= len(paths) <= len(T975) + 1:
         raise RunError(f"name 2 to {len(T975) + 1} runs that differ in their seed")
     runs = load_runs(paths)
@@ -134,8 +139,64 @@ def summary(paths: Sequence[Path]) -> dict[str, Any]:
         "positives": sum(first[f].label for f in files),
         "patients": len({first[f].patient for f in files}),
         "runs": [entry(run, f) for run, f in zip(runs, found, strict=True)],
+        "studies": studies(found_by, runs),
         "recipe": without_seed(runs[0]),
         "how": HOW,
+    }
+
+
+def studied(result: Mapping[str, Any]) -> dict[str, float]:
+    """What one JSON of `firstread evaluate` found, by name; none of it hangs on a threshold but
+    `corrupted`, the mean balanced error under corruptions."""
+    found = {"auc": result["auc"]["value"]}
+    for study in result.get("occlusion", ()):
+        found[f"{study['how']}_auc"] = study["auc"]["value"]
+        if study["distance_left"] is not None:
+            found[f"{study['how']}_distance_left"] = study["distance_left"]["value"]
+    if heat := result.get("heat_energy"):
+        found["lift"] = heat["lift"]["value"]
+    if worse := result.get("corruptions"):
+        found["corrupted"] = worse["mean_balanced_error"]["value"]
+    for column, groups in result["groups"].items():
+        areas = {g["value"]: g["auc"]["value"] for g in groups if g["auc"] is not None}
+        found |= {f"auc_{column}_{value}": area for value, area in areas.items()}
+        if areas:
+            found[f"auc_within_{column}"] = statistics.fmean(areas.values())
+    return found
+
+
+def studies(files: Sequence[Path], runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """One entry for each set of films that the JSON `files` are of, in the order given.
+
+    Raises `RunError` where one is of none of the runs, or a set lacks one of a run.
+    """
+    owner = {run.bundle.sha256: run.name for run in runs}
+    sets: dict[str, dict[str, dict[str, Any]]] = {}
+    for file in files:
+        result = json.loads(file.read_text(encoding="utf-8"))
+        name = owner.get(result["bundle"]["sha256"])
+        if name is None:
+            raise RunError(f"{file}: of none of the runs; evaluate these")
+        of = sets.setdefault(result["data"]["sha256"], {})
+        if name in of:
+            raise RunError(f"{file}: the second of {name} on these films; give one")
+        of[name] = result
+    for of in sets.values():
+        if len(of) < len(runs):
+            lacking = ", ".join(run.name for run in runs if run.name not in of)
+            raise RunError(f"{next(iter(of.values()))['data']['given']}: not evaluated: {lacking}")
+    return [_spread_of([of[run.name] for run in runs]) for of in sets.values()]
+
+
+def _spread_of(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    each = [studied(result) for result in results]
+    common = [name for name in each[0] if all(name in found for found in each)]
+    data = results[0]["data"]
+    return {
+        "films": data["films"],
+        **{key: data.get(key) for key in ("given", "part", "sha256")},
+        **{name: spread([found[name] for found in each]) for name in common},
+        "commands": [result["command"] for result in results],
     }
 
 
@@ -161,24 +222,35 @@ def main() -> int:
     """0: written; 2: the runs do not belong together."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    parser.add_argument("--studies", nargs="+", type=Path, default=[], metavar="FILE")
     parser.add_argument("--json", type=Path, required=True, metavar="FILE")
     args = parser.parse_args()
     try:
-        result = summary(args.runs)
-        command = command_line(["python", "scripts/seeds.py", *args.runs, "--json", args.json])
+        result = summary(args.runs, args.studies)
+        asked = ["--studies", *args.studies] if args.studies else []
+        words = ["python", "scripts/seeds.py", *args.runs, *asked, "--json", args.json]
+        command = command_line(words)
         result |= {"command": command, "versions": {"firstread": __version__}}
         write_atomic(args.json, json.dumps(result, indent=1, allow_nan=False) + "\n")
     except FirstreadError as e:
         print(f"seeds: {e}", file=sys.stderr)
         return 2
-    for name, found in result.items():
+    show(result)
+    for films in result["studies"]:
+        print(f"\n{films['given']}, {films['part'] or 'all of it'}:")
+        show(films)
+    return 0
+
+
+def show(spreads: Mapping[str, Any]) -> None:
+    """Print the spreads, a line each."""
+    for name, found in spreads.items():
         if isinstance(found, dict) and "values" in found:
             values = " ".join(f"{v:.4f}" for v in found["values"])
             print(
-                f"{name:18} {found['value']:.4f} [{found['low']:.4f}, {found['high']:.4f}] "
+                f"{name:24} {found['value']:.4f} [{found['low']:.4f}, {found['high']:.4f}] "
                 f"sd {found['sd']:.4f}  {values}"
             )
-    return 0
 
 
 if __name__ == "__main__":

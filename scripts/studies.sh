@@ -153,21 +153,31 @@ step "$RUNS/shipped/card.json" \
     --name firstread-default-10 --out "$RUNS/shipped"
 $bin/python scripts/trial_table.py
 
-# 4. How much a seed matters: three of both steps of version 6.
-for seed in 1 2; do
-    step "$RUNS/default-6-seed$seed/bundle/card.json" \
-        $bin/firstread train studies/default-6.toml --seed "$seed" --data "$films" \
-        --out "$RUNS/default-6-seed$seed"
-    step "$RUNS/settle-6-seed$seed/bundle/card.json" \
-        $bin/firstread train studies/settle-6.toml --seed "$seed" \
-        --start "$RUNS/default-6-seed$seed" --data "$films" --out "$RUNS/settle-6-seed$seed"
+# 4. How much a seed matters: five of both steps of what ships, each looked at as what ships is.
+seeds() {  # WORDS: each with the five seeds behind it
+    printf "$1-seed%s$2 " 0 1 2 3 4
+}
+for seed in 0 1 2 3 4; do
+    first=$RUNS/default-10-seed$seed run=$RUNS/settle-10-seed$seed
+    step "$first/bundle/card.json" \
+        $bin/firstread train studies/default-10.toml --seed "$seed" --data "$films" --no-gate \
+        --out "$first"
+    step "$run/bundle/card.json" \
+        $bin/firstread train studies/settle-10.toml --seed "$seed" --start "$first" \
+        --data "$films" --no-gate --out "$run"
+    step "$run/blocks.json" \
+        $bin/firstread evaluate "$run" --data "$table" --split "$RUNS/blocks.csv" --corruptions \
+        --occlude box --occlude silhouette --heat-energy --json "$run/blocks.json"
+    step "$run/nih.json" \
+        $bin/firstread evaluate "$run" --data "$hospital" --split "$RUNS/hospital.csv" \
+        --part train --by view --json "$run/nih.json"
 done
 step "$RESULTS/seeds.json" \
-    $bin/python scripts/seeds.py "$RUNS/default-6" "$RUNS/default-6-seed1" \
-    "$RUNS/default-6-seed2" --json "$RESULTS/seeds.json"
+    $bin/python scripts/seeds.py $(seeds "$RUNS/default-10") --json "$RESULTS/seeds.json"
 step "$RESULTS/seeds_settled.json" \
-    $bin/python scripts/seeds.py "$RUNS/settle-6" "$RUNS/settle-6-seed1" \
-    "$RUNS/settle-6-seed2" --json "$RESULTS/seeds_settled.json"
+    $bin/python scripts/seeds.py $(seeds "$RUNS/settle-10") \
+    --studies $(seeds "$RUNS/settle-10" /blocks.json) $(seeds "$RUNS/settle-10" /nih.json) \
+    --json "$RESULTS/seeds_settled.json"
 
 #    And what can be had without anybody's weights, at 28 px and at 224.
 for recipe in scratch resnet10; do
