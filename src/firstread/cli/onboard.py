@@ -5,12 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from firstread.cli.arguments import check_output, given, seed
 from firstread.cli.onboard_lines import lines, need_lines
 from firstread.errors import DataError, OutputError
 from firstread.progress import ProgressLine
 from firstread.terminal import say
+
+if TYPE_CHECKING:
+    from firstread.clinic.onboard import Onboarding
+    from firstread.read.bundle import Bundle
 
 HELP = (
     "judge the model on a clinic's labelled films, set thresholds and calibration for it, and "
@@ -75,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
         return drift(args, _command(args))
     if args.data is None:
         return _plan(args)
-    from firstread.clinic.bundle import check_signature, write_local
+    from firstread.clinic.bundle import check_signature
     from firstread.clinic.films import age_warning, score_and_look
     from firstread.clinic.onboard import check_asked, onboard
     from firstread.clinic.page import onboard_page
@@ -112,19 +117,8 @@ def run(args: argparse.Namespace) -> int:
             ],
         )
         result = found.result
-        if signed is not None and found.point is None and _is_signed(args.out):
-            raise DataError(  # of the films: no journal stays for another try
-                f"{args.out}: holds a sign-off, and these are too few films for another; name "
-                "another folder with --out for what they tell"
-            )
-        if signed is not None and found.point is not None:
-            made = write_local(local, bundle, found.point, result, signed)
-            result["status"], result["signed"] = "signed", signed
-            result["local_bundle"] = {
-                "name": made.name,
-                "path": portable(local),
-                "sha256": made.sha256,
-            }
+        if signed is not None:
+            _sign(args.out, local, bundle, found, signed)
         text = json.dumps(result, indent=1, allow_nan=False) + "\n"
         write_atomic(pages["json"], text)
         write_atomic(pages["html"], onboard_page(result))
@@ -138,6 +132,28 @@ def run(args: argparse.Namespace) -> int:
     else:
         print("a proposal: to sign it off, run again with --signed-by NAME --date YYYY-MM-DD")
     return 1 if result["n_rejected"] else 0
+
+
+def _sign(
+    out: Path, local: Path, bundle: Bundle, found: Onboarding, signed: dict[str, str]
+) -> None:
+    """Write the bundle of one's own where the films are enough for one, and say so in the result.
+
+    Raises `DataError` where they are not and an earlier sign-off lies in `out`.
+    """
+    from firstread.clinic.bundle import write_local
+    from firstread.evaluate.places import portable
+
+    if found.point is None:
+        if _is_signed(out):
+            raise DataError(  # of the films: no journal stays for another try
+                f"{out}: holds a sign-off, and these are too few films for another; name "
+                "another folder with --out for what they tell"
+            )
+        return
+    made = write_local(local, bundle, found.point, found.result, signed)
+    named = {"name": made.name, "path": portable(local), "sha256": made.sha256}
+    found.result.update(status="signed", signed=signed, local_bundle=named)
 
 
 def _places(args: argparse.Namespace, signs: bool) -> tuple[Path, dict[str, Path], Path | None]:

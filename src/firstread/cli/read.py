@@ -14,6 +14,7 @@ from firstread.terminal import printable, say
 
 if TYPE_CHECKING:
     from firstread.film.walk import Source
+    from firstread.read.wanted import Wanted
 
 HELP = (
     "Give an opinion on each film: files, folders that are walked, zips, DICOMDIRs. A film that "
@@ -90,23 +91,8 @@ def run(args: argparse.Namespace) -> int:
 
     from firstread.film.walk import iter_sources
     from firstread.read.outputs import Table, summary
-    from firstread.read.wanted import Wanted
 
-    stream = str(args.jsonl) in {"-", "/dev/stdout"}
-    wanted = Wanted(
-        json=args.json,
-        jsonl=None if stream else args.jsonl,
-        csv=args.csv,
-        html=args.html,
-        overlays=args.overlays,
-        pdf=args.pdf,
-        dicom=args.dicom,
-        fhir=args.fhir,
-        anonymous=args.anonymous,
-        stream=stream,
-        regions=args.regions,
-        age=args.age,
-    )
+    wanted = _wanted(args)
     films = list(iter_sources(args.paths, say))
     films = _outside(films, args.paths, wanted.folders)
     wanted.check(args.paths, [film.path for film in films])
@@ -117,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     reader = Reader(coming.result(), threads, lungs=args.regions)
     table = Table([film.name for film in films])
     lines = _Terminal(sys.stdout)
-    terminal = _Terminal(sys.stderr) if stream else lines
+    terminal = _Terminal(sys.stderr) if wanted.stream else lines
     batch = Batch(
         films,
         reader,
@@ -144,6 +130,27 @@ def run(args: argparse.Namespace) -> int:
             say("the same command goes on from there")
         return 130
     return 1 if done.failed else 0
+
+
+def _wanted(args: argparse.Namespace) -> Wanted:
+    """What to write, and where."""
+    from firstread.read.wanted import Wanted
+
+    stream = str(args.jsonl) in {"-", "/dev/stdout"}
+    return Wanted(
+        json=args.json,
+        jsonl=None if stream else args.jsonl,
+        csv=args.csv,
+        html=args.html,
+        overlays=args.overlays,
+        pdf=args.pdf,
+        dicom=args.dicom,
+        fhir=args.fhir,
+        anonymous=args.anonymous,
+        stream=stream,
+        regions=args.regions,
+        age=args.age,
+    )
 
 
 def _outside(films: list[Source], given: list[str], folders: list[Path]) -> list[Source]:

@@ -116,43 +116,30 @@ def onboard(
     base = measure(scored, prevalence=prevalence, seed=seed, draws=draws, command=command)
     withheld = _withheld(counts, sensitivity)
     auc = told(base["auc"], len(scored)) if all(enough) else None
-    as_shipped = {
-        "threshold": scored.threshold,
-        "refer": {"low": scored.refer[0], "high": scored.refer[1]},
-    } | operating(
-        sampler, truth, scored.calls(scored.threshold), scored.referred, scored.rejected, share,
-        enough,
-    )  # fmt: skip
+    decided = scored.calls(scored.threshold), scored.referred, scored.rejected
+    as_shipped = _told_of(
+        scored.threshold, scored.refer, operating(sampler, truth, *decided, share, enough)
+    )
     recalibration = local = point = None
     if all(enough):
         recalibration, method = _recalibration(films, seed, draws)
         if not any(w["name"] == "thresholds" for w in withheld):
             point = local_point(films, method, shipped, sensitivity, prevalence, bundle.name)
             judged = calibrate.cross_decided(films, method, sensitivity, seed)
-            local = {
-                "threshold": point.threshold,
-                "refer": {"low": point.refer.low, "high": point.refer.high},
-            } | operating(sampler, truth, *_everywhere(judged, truth, look, read), share, enough)
+            decided = _everywhere(judged, truth, look, read)
+            found = operating(sampler, truth, *decided, share, enough)
+            local = _told_of(point.threshold, (point.refer.low, point.refer.high), found)
     if auc is not None and auc["low"] is not None and auc["low"] <= 0.5:
         warnings = [*warnings, TELLS_NOTHING]
-    found: Told = as_shipped if local is None else local
+    specificity = _value((local or as_shipped)["specificity"])
     wants = needs(
-        *counts,
-        sensitivity=sensitivity,
-        specificity=_value(found["specificity"]),
-        auc=_value(auc),
-        width=width,
+        *counts, sensitivity=sensitivity, specificity=specificity, auc=_value(auc), width=width
     )
     result: dict[str, Any] = {
         "format": 1,
         "status": "proposal",
         "signed": None,
-        "n": len(scored),
-        "n_normal": int((~truth).sum()),
-        "n_pneumonia": int(truth.sum()),
-        "n_patients": sampler.m,
-        "n_rejected": int(scored.rejected.sum()),
-        "patients": {"normal": counts[0], "pneumonia": counts[1]},
+        **_counted(scored, sampler, counts),
         "need": [w.to_json() for w in wants],
         "withheld": withheld,
         "asked": {"sensitivity": sensitivity, "interval": width, "prevalence": prevalence},
@@ -169,6 +156,22 @@ def onboard(
     }
     taken = {name: base[name] for name in TAKEN}
     return Onboarding(result | taken | {"warnings": list(warnings)}, point)
+
+
+def _told_of(threshold: float, refer: tuple[float, float], found: Told) -> Told:
+    """A threshold and its band, with what decisions by them come to."""
+    return {"threshold": threshold, "refer": {"low": refer[0], "high": refer[1]}} | found
+
+
+def _counted(scored: Scored, sampler: Sampler, counts: tuple[int, int]) -> Told:
+    return {
+        "n": len(scored),
+        "n_normal": int((~scored.truth).sum()),
+        "n_pneumonia": int(scored.truth.sum()),
+        "n_patients": sampler.m,
+        "n_rejected": int(scored.rejected.sum()),
+        "patients": {"normal": counts[0], "pneumonia": counts[1]},
+    }
 
 
 def _check_films(scored: Scored) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +49,28 @@ def output_of(graph: bytes, output: str) -> Callable[[Films], Floats]:
     return read
 
 
+STEPS = (
+    ("Gemm", (FEATURES, "weight", "bias"), "kinds"),
+    ("Slice", (FEATURES, "from", "to", "along features"), "first"),
+    ("Sub", ("first", "mean"), "centred"),
+    ("Div", ("centred", "spread"), "z"),
+    # Taken away as a vector, not as a length: the difference of two large sums is lost in bfloat16.
+    ("MatMul", ("z", "axes"), "along"),
+    ("Transpose", ("axes",), "axes again"),
+    ("MatMul", ("along", "axes again"), "within"),
+    ("Sub", ("z", "within"), "outside"),
+    ("Mul", ("outside", "outside"), "squares"),
+    ("MatMul", ("squares", "ones"), "length"),
+    ("Max", ("length", "least"), "some"),
+    ("Log", ("some",), "residual"),
+    ("Mul", ("residual", "slope"), "scaled"),
+    ("Add", ("scaled", "offset"), "strangeness"),
+    ("Concat", ("kinds", "strangeness"), OUTPUT),
+)
+"""The gate's nodes: operator, inputs, output. Products, elementwise functions and a slice alone,
+which ONNX has long written in one way."""
+
+
 def joined(
     graph: bytes, probe: tuple[Floats, Floats], space: Subspace, line: tuple[float, float]
 ) -> bytes:
@@ -55,13 +78,40 @@ def joined(
 
     `probe`: weights (1 + kinds, c) and biases; `line`: slope and offset that make the strangeness
     of the residual.
-    Products, elementwise functions and a slice alone, which ONNX has long written in one way.
     """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     model = onnx.load_from_string(graph)
-    constants = {
+    model.graph.initializer.extend(
+        numpy_helper.from_array(value, _ours(name))
+        for name, value in _constants(probe, space, line).items()
+    )
+    for kind, inputs, output in STEPS:
+        node = helper.make_node(kind, [_ours(name) for name in inputs], [_ours(output)])
+        if kind == "Concat":
+            node.attribute.append(helper.make_attribute("axis", 1))
+        model.graph.node.append(node)
+    shape: list[str | int | None] = ["n", len(probe[1]) + 1]
+    kept = [out for out in model.graph.output if out.name != FEATURES]
+    del model.graph.output[:]
+    model.graph.output.extend(
+        [*kept, helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape)]
+    )
+    onnx.checker.check_model(model)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+def _ours(name: str) -> str:
+    """A name of the gate's, but for those that are the graph's own."""
+    return name if name in {FEATURES, OUTPUT} else f"gate/{name}"
+
+
+def _constants(
+    probe: tuple[Floats, Floats], space: Subspace, line: tuple[float, float]
+) -> dict[str, npt.NDArray[Any]]:
+    numbers = {
         "weight": np.ascontiguousarray(probe[0].T),
         "bias": probe[1],
         "mean": space.mean,
@@ -72,47 +122,8 @@ def joined(
         "slope": np.array(line[0]),
         "offset": np.array(line[1]),
     }
-    model.graph.initializer.extend(
-        numpy_helper.from_array(np.asarray(value, np.float32), f"gate/{name}")
-        for name, value in constants.items()
-    )
     places = {"from": [0], "to": [len(space.mean)], "along features": [1]}
-    model.graph.initializer.extend(
-        numpy_helper.from_array(np.array(value), f"gate/{name}") for name, value in places.items()
-    )
-
-    def add(kind: str, inputs: str, name: str) -> None:
-        """A node; names are of the gate but for the graph's own."""
-        own = {FEATURES, OUTPUT}
-        names = [i if i in own else f"gate/{i}" for i in inputs.split(", ")]
-        out = name if name in own else f"gate/{name}"
-        node = helper.make_node(kind, names, [out])
-        if kind == "Concat":
-            node.attribute.append(helper.make_attribute("axis", 1))
-        model.graph.node.append(node)
-
-    add("Gemm", f"{FEATURES}, weight, bias", "kinds")
-    add("Slice", f"{FEATURES}, from, to, along features", "first")
-    add("Sub", "first, mean", "centred")
-    add("Div", "centred, spread", "z")
-    # Taken away as a vector, not as a length: the difference of two large sums is lost in bfloat16.
-    add("MatMul", "z, axes", "along")
-    add("Transpose", "axes", "axes again")
-    add("MatMul", "along, axes again", "within")
-    add("Sub", "z, within", "outside")
-    add("Mul", "outside, outside", "squares")
-    add("MatMul", "squares, ones", "length")
-    add("Max", "length, least", "some")
-    add("Log", "some", "residual")
-    add("Mul", "residual, slope", "scaled")
-    add("Add", "scaled, offset", "strangeness")
-    add("Concat", "kinds, strangeness", OUTPUT)
-    shape: list[str | int | None] = ["n", len(probe[1]) + 1]
-    kept = [out for out in model.graph.output if out.name != FEATURES]
-    del model.graph.output[:]
-    model.graph.output.extend(
-        [*kept, helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape)]
-    )
-    onnx.checker.check_model(model)
-    data: bytes = model.SerializeToString()
-    return data
+    return {
+        **{name: np.asarray(value, np.float32) for name, value in numbers.items()},
+        **{name: np.array(value) for name, value in places.items()},
+    }

@@ -21,6 +21,9 @@ from firstread.train.strengths import Augment, check, check_finite
 
 LATER = frozenset({"sharpness", "mirror_size", "start_share", "blind"})
 """Keys that came after the first runs; each is 0 where nothing is asked of it."""
+ONCE = "with a frozen base whose features are computed once"
+"""What knows no films any more, but features."""
+
 FREEZABLE = {
     "cnn": ("nothing", "base"),
     "vgg19": ("nothing", "base", "all but the last block"),
@@ -99,9 +102,12 @@ class Recipe:
     def __post_init__(self) -> None:
         check_finite(self)
         check(self.arch in ARCHITECTURES, "arch", self.arch, " or ".join(ARCHITECTURES))
-        check(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
-        check(self.epochs >= 1, "epochs", self.epochs, "1 or more")
-        check(self.batch_size >= 2, "batch_size", self.batch_size, "2 or more")
+        self._check_sizes()
+        self._check_fit()
+        self._check_lungs()
+        self._check_teachers()
+
+    def _check_sizes(self) -> None:
         least, most = MIN_SIZE[self.arch], MAX_SIZE
         check(least <= self.size <= most, "size", self.size, f"{least} to {most} px")
         train, keep = self.train_size, self.keep_size
@@ -117,58 +123,46 @@ class Recipe:
         check(self.frame in FRAMES, "frame", self.frame, " or ".join(FRAMES))
         fits = keep == 0 or self.size <= keep <= most
         check(fits, "keep_size", keep, f"0, or the size to {most} px")
+        check(0 <= self.smooth <= 5, "smooth", self.smooth, "0 to 5 px")
+        check(0 <= self.grain <= 1, "grain", self.grain, "0 to 1")
+        check(0 <= self.read_grain <= self.grain, "read_grain", self.read_grain, "0 to grain")
+
+    def _check_fit(self) -> None:
+        check(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
+        check(self.epochs >= 1, "epochs", self.epochs, "1 or more")
+        check(self.batch_size >= 2, "batch_size", self.batch_size, "2 or more")
         check(self.lr > 0, "lr", self.lr, "above 0")
         check(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
         check(0 < self.warmup < 1, "warmup", self.warmup, "a share between 0 and 1")
         check(self.patience >= 0, "patience", self.patience, "0 or more")
-        smooth = self.label_smoothing
-        check(0 <= smooth < 1, "label_smoothing", smooth, "0 to below 1")
-        for key in ("focus", "blind", "sharpness"):
-            check(getattr(self, key) >= 0, key, getattr(self, key), "0 or more")
-        check(0 <= self.lung_share < 1, "lung_share", self.lung_share, "0 to below 1")
-        check(
-            not (self.wants_lungs and (self.augment.mixup or self.features_once)),
-            "focus or lung_share",
-            (self.focus, self.lung_share),
-            "0 with augment.mixup, and with a frozen base whose features are computed once",
-        )
-        fits = not (self.blind and self.features_once)
-        check(fits, "blind", self.blind, "0 with a frozen base whose features are computed once")
-        check(
-            not self.augment.hide or self.lung_share > 0,
-            "augment.hide",
-            self.augment.hide,
-            "0, or a lung_share above 0",
-        )
-        check(
-            not self.augment.style or (self.arch == "mobilenet_v2" and self.freeze == "nothing"),
-            "augment.style",
-            self.augment.style,
-            "0, or arch = mobilenet_v2 with nothing frozen",
-        )
-        check(0 <= self.distil <= 1, "distil", self.distil, "0 to 1")
-        check(
-            bool(self.teachers) == bool(self.distil),
-            "distil",
-            self.distil,
-            "a weight above 0 with teachers, and 0 without",
-        )
-        check(
-            not (self.teachers and (self.augment.mixup or self.features_once)),
-            "teachers",
-            list(self.teachers),
-            "none with augment.mixup, and with a frozen base whose features are computed once",
-        )
-        check(0 <= self.smooth <= 5, "smooth", self.smooth, "0 to 5 px")
-        check(0 <= self.grain <= 1, "grain", self.grain, "0 to 1")
-        check(0 <= self.read_grain <= self.grain, "read_grain", self.read_grain, "0 to grain")
-        check(0 <= self.start_share < 1, "start_share", self.start_share, "0 to below 1")
-        check(0 <= self.dropout < 1, "dropout", self.dropout, "0 to below 1")
-        check(0 <= self.ema < 1, "ema", self.ema, "0 to below 1")
+        check(self.sharpness >= 0, "sharpness", self.sharpness, "0 or more")
+        for key in ("label_smoothing", "start_share", "dropout", "ema"):
+            check(0 <= getattr(self, key) < 1, key, getattr(self, key), "0 to below 1")
         frozen = FREEZABLE[self.arch]
         check(self.freeze in frozen, "freeze", self.freeze, " or ".join(frozen))
         known = ("32-true", "bf16-mixed", "bf16-if-fast")
         check(self.precision in known, "precision", self.precision, " or ".join(known))
+        mixes = self.arch == "mobilenet_v2" and self.freeze == "nothing"
+        wanted = "0, or arch = mobilenet_v2 with nothing frozen"
+        check(mixes or not self.augment.style, "augment.style", self.augment.style, wanted)
+
+    def _check_lungs(self) -> None:
+        for key in ("focus", "blind"):
+            check(getattr(self, key) >= 0, key, getattr(self, key), "0 or more")
+        check(0 <= self.lung_share < 1, "lung_share", self.lung_share, "0 to below 1")
+        fits = not (self.wants_lungs and (self.augment.mixup or self.features_once))
+        asked = (self.focus, self.lung_share)
+        check(fits, "focus or lung_share", asked, f"0 with augment.mixup, and {ONCE}")
+        check(not (self.blind and self.features_once), "blind", self.blind, f"0 {ONCE}")
+        hide = self.augment.hide
+        check(not hide or self.lung_share > 0, "augment.hide", hide, "0, or a lung_share above 0")
+
+    def _check_teachers(self) -> None:
+        check(0 <= self.distil <= 1, "distil", self.distil, "0 to 1")
+        fits = bool(self.teachers) == bool(self.distil)
+        check(fits, "distil", self.distil, "a weight above 0 with teachers, and 0 without")
+        fits = not (self.teachers and (self.augment.mixup or self.features_once))
+        check(fits, "teachers", list(self.teachers), f"none with augment.mixup, and {ONCE}")
 
     @property
     def seen(self) -> Preprocess:
