@@ -147,10 +147,13 @@ def summary(paths: Sequence[Path], found_by: Sequence[Path] = ()) -> dict[str, A
 
 def studied(result: Mapping[str, Any]) -> dict[str, float]:
     """What one JSON of `firstread evaluate` found, by name; none of it hangs on a threshold but
-    `corrupted`, the mean balanced error under corruptions."""
+    `corrupted`, the mean balanced error under corruptions. `box_auc_either_way`: films with painted
+    lungs that are ranked the wrong way round tell as much, and over seeds the two cancel out."""
     found = {"auc": result["auc"]["value"]}
     for study in result.get("occlusion", ()):
-        found[f"{study['how']}_auc"] = study["auc"]["value"]
+        area = study["auc"]["value"]
+        found[f"{study['how']}_auc"] = area
+        found[f"{study['how']}_auc_either_way"] = max(area, 1 - area)
         if study["distance_left"] is not None:
             found[f"{study['how']}_distance_left"] = study["distance_left"]["value"]
     if heat := result.get("heat_energy"):

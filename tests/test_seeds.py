@@ -116,17 +116,19 @@ def test_studies_are_put_together_by_their_films(seeds, two_runs, tmp_path, caps
         tmp_path,
         a_result(a, "x", 0.6),
         a_result(b, "y", 0.9, "other.csv"),
-        a_result(b, "x", 0.8),
+        a_result(b, "x", 0.2),
         a_result(a, "y", 0.7, "other.csv"),
     )
     out = tmp_path / "seeds.json"
     assert seeds.run(*runs, "--studies", *files, "--json", out) == 0
     here, there = json.loads(out.read_text())["studies"]
     assert (here["given"], here["films"], here["sha256"]) == ("films.csv", 4, "x")
-    assert here["box_auc"]["values"] == [0.6, 0.8]
-    assert here["box_auc"]["value"] == pytest.approx(0.7)
+    assert here["box_auc"]["values"] == [0.6, 0.2]
+    assert here["box_auc_either_way"]["values"] == [0.6, 0.8]
+    assert here["box_auc"]["value"] == pytest.approx(0.4)
     assert here["lift"]["sd"] == 0
-    assert here["auc_within_view"]["values"] == [0.55, 0.65]
+    assert there["box_auc_either_way"]["values"] == [0.7, 0.9]
+    assert here["auc_within_view"]["values"] == [0.55, 0.35]
     assert "box_distance_left" not in here
     assert there["auc_view_AP"]["values"] == [0.7, 0.9]
     assert there["commands"] == [f"firstread evaluate {s[:4]}" for s in (a, b)]
